@@ -1,0 +1,272 @@
+"""What a session tells its application: one frozen class an event, ``type`` its name for ``on()``.
+
+Times are milliseconds unless named otherwise. Names follow the OpenAI Agents SDK where it has
+one (agent_start, agent_end, audio_interrupted, history_added ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+Role = Literal["user", "assistant", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of the history: ``kind`` message | function_call. ``text`` of a message is what
+    was said or heard (None while unknown); of a call, ``name``, ``arguments`` and ``output``."""
+
+    item_id: str
+    kind: Literal["message", "function_call"]
+    role: Role | None = None
+    status: Literal["in_progress", "completed", "incomplete"] = "in_progress"
+    text: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    call_id: str | None = None
+    #: The content parts as the wire gave them, without audio bytes.
+    content: tuple[Mapping[str, Any], ...] = ()
+    #: Milliseconds heard when the caller cut the item off, None when it was not cut.
+    heard_ms: int | None = None
+
+    @property
+    def type(self) -> str:
+        """The SDK's name for ``kind``."""
+        return self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStart:
+    """A response began (each server response.created)."""
+
+    type: ClassVar[str] = "agent_start"
+    agent: str
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEnd:
+    """A response ended (each server response.done). ``status`` completed | cancelled | failed |
+    incomplete; ``text`` its last spoken or written message; ``usage`` the server's own numbers."""
+
+    type: ClassVar[str] = "agent_end"
+    agent: str
+    response_id: str
+    status: str
+    text: str = ""
+    reason: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnd:
+    """The turn is over: its response is done and its audio was played (or cut).
+    ``first_audio_ms``: from the end of the caller's speech or typing to the first sample handed
+    to the speaker, None when nothing was asked (greeting) or nothing sounded."""
+
+    type: ClassVar[str] = "turn_end"
+    response_id: str
+    first_audio_ms: float | None
+    played_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    type: ClassVar[str] = "speech_started"
+    item_id: str
+    audio_start_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    type: ClassVar[str] = "speech_stopped"
+    item_id: str
+    audio_end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptDelta:
+    type: ClassVar[str] = "transcript_delta"
+    role: Role
+    item_id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The finished text of one item; of an answer that was cut, what was heard of it if the
+    server said so, else what was generated."""
+
+    type: ClassVar[str] = "transcript"
+    role: Role
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStart:
+    """First audio of a response reached us."""
+
+    type: ClassVar[str] = "audio_start"
+    agent: str
+    response_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStopped:
+    """The server has generated all audio of a response (it may still be playing)."""
+
+    type: ClassVar[str] = "audio_stopped"
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A chunk of the agent's audio in the session's output format (PCM16 mono little-endian,
+    or G.711 bytes). Handed out by the session's audio lane, never by the core."""
+
+    type: ClassVar[str] = "audio"
+    data: bytes
+    response_id: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The answer was cut. ``heard_ms`` of ``item_id`` had really been played."""
+
+    type: ClassVar[str] = "audio_interrupted"
+    agent: str
+    item_id: str
+    heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryAdded:
+    type: ClassVar[str] = "history_added"
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryUpdated:
+    """Something in the history changed; read ``session.history`` for the whole."""
+
+    type: ClassVar[str] = "history_updated"
+    item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStart:
+    type: ClassVar[str] = "agent_tool_start"
+    agent: str
+    name: str
+    call_id: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnd:
+    type: ClassVar[str] = "agent_tool_end"
+    agent: str
+    name: str
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    type: ClassVar[str] = "agent_handoff"
+    from_agent: str
+    to_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPending:
+    """Revision ``revision`` waits for the end of the turn."""
+
+    type: ClassVar[str] = "settings_pending"
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsApplied:
+    """The server echoed revision ``revision``. ``deferred`` are dotted paths that this session
+    cannot take any more (model; voice after the first audio) and new calls will have."""
+
+    type: ClassVar[str] = "settings_applied"
+    revision: int
+    deferred: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsRefused:
+    """The server refused revision ``revision`` or echoed something else; nothing changed."""
+
+    type: ClassVar[str] = "settings_refused"
+    revision: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    type: ClassVar[str] = "rate_limits"
+    limits: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IdleTimeout:
+    type: ClassVar[str] = "idle_timeout"
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """``status`` connecting | connected | disconnected; ``reason`` in words."""
+
+    type: ClassVar[str] = "connection_change"
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionError:
+    """Something failed and the call goes on, unless ``fatal``. ``code`` is the server's own, or
+    ours: response_timeout, tool_failed, bad_event ..."""
+
+    type: ClassVar[str] = "error"
+    code: str
+    message: str
+    fatal: bool = False
+    event_id: str | None = None
+
+
+SessionEvent = (
+    AgentStart
+    | AgentEnd
+    | TurnEnd
+    | SpeechStarted
+    | SpeechStopped
+    | TranscriptDelta
+    | Transcript
+    | AudioStart
+    | AudioStopped
+    | Audio
+    | Interrupted
+    | HistoryAdded
+    | HistoryUpdated
+    | ToolStart
+    | ToolEnd
+    | Handoff
+    | SettingsPending
+    | SettingsApplied
+    | SettingsRefused
+    | RateLimits
+    | IdleTimeout
+    | Connection
+    | SessionError
+)

@@ -1,0 +1,109 @@
+"""SessionSettings: the session object in the wire's own GA shape.
+
+The shape is the `session` of `session.update` (OpenAI Realtime GA): `instructions`,
+`tools`, `audio.input.turn_detection` and so on. Left out, a field is the SDK's default
+below; null turns a thing off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any  # str | int | float | bool | None | list | dict, as it stands on the wire
+
+#: What the OpenAI Agents SDK sends when the user says nothing (agents-js 0.20).
+DEFAULT_SETTINGS: Mapping[str, Json] = {
+    "output_modalities": ["audio"],
+    "audio": {
+        "input": {
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "transcription": {"model": "gpt-4o-mini-transcribe"},
+            "turn_detection": {"type": "semantic_vad"},
+        },
+        "output": {
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "voice": "marin",
+        },
+    },
+}
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+
+#: Objects that the wire replaces whole: a partial one would leave fields of the old type behind.
+WHOLE_OBJECTS = frozenset(
+    {
+        "audio.input.format",
+        "audio.input.transcription",
+        "audio.input.noise_reduction",
+        "audio.input.turn_detection",
+        "audio.output.format",
+        "audio.output.voice",
+        "tool_choice",
+        "truncation",
+        "tracing",
+        "prompt",
+        "reasoning",
+        "max_output_tokens",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """An immutable session object. ``wire`` must not be changed by its readers."""
+
+    wire: Mapping[str, Json] = field(default_factory=lambda: deepcopy(dict(DEFAULT_SETTINGS)))
+
+    def leaves(self) -> Iterator[tuple[str, Json]]:
+        """``(dotted path, value)`` of every field, whole objects and lists counted as one."""
+        yield from _leaves(self.wire, "")
+
+    def get(self, path: str) -> Json:
+        """The value at a dotted path, None when absent or null."""
+        node: Json = self.wire
+        for key in path.split("."):
+            if not isinstance(node, Mapping):
+                return None
+            node = node.get(key)
+        return node
+
+    def merged(self, over: Mapping[str, Json]) -> SessionSettings:
+        """These settings with ``over`` laid on top: maps merge, whole objects and lists replace."""
+        return SessionSettings(merge(self.wire, over))
+
+
+def merge(base: Mapping[str, Json], over: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
+    """``over`` laid on ``base``, neither changed. Null in ``over`` is a value (off)."""
+    out = dict(base)
+    for key, value in over.items():
+        path = f"{prefix}{key}"
+        old = out.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and path not in WHOLE_OBJECTS:
+            out[key] = merge(old, value, f"{path}.")
+        else:
+            out[key] = deepcopy(value)
+    return out
+
+
+def _leaves(node: Mapping[str, Json], prefix: str) -> Iterator[tuple[str, Json]]:
+    for key, value in node.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and path not in WHOLE_OBJECTS:
+            yield from _leaves(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def nested(leaves: Mapping[str, Json]) -> dict[str, Json]:
+    """The object whose leaves these are: ``{"audio.output.speed": 1}`` -> nested maps."""
+    out: dict[str, Json] = {}
+    for path, value in leaves.items():
+        *parents, last = path.split(".")
+        node = out
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return out

@@ -1,0 +1,181 @@
+"""The transport interface: what a session needs of the line, and what it gives back.
+
+A transport carries Realtime events and audio between one session and one server. WebSocket,
+WebRTC, SIP, Twilio, Workers and a user's own all fit this page. The hot path is one synchronous
+call from frame to application: a transport calls its ``receiver`` straight from the read loop.
+
+Write your own: subclass :class:`RealtimeTransportLayer`, implement ``connect``, ``send_event``,
+``close`` and, when audio does not travel as Realtime events, ``send_audio`` and ``flush``; call
+``self._opened()``, ``self._deliver(event)``, ``self._deliver_audio(...)`` and ``self._closed(...)``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from runner.codec import b64encode
+from runner.errors import NotConnectedError
+
+Status = Literal["disconnected", "connecting", "connected"]
+Handler = Callable[..., Any]
+
+#: Who knows how much of the answer was heard: ``client`` (audio passes through us and a sink
+#: counts it), ``transport`` (its ``heard_ms`` knows: RTP clock, marks of the far end), ``server``
+#: (it owns the media and truncates by itself: SIP, WebRTC on the service's side).
+Playback = Literal["client", "transport", "server"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOptions:
+    """``session`` is the first session object in the wire's GA shape, sent by the session itself
+    after the line is open, unless the transport says it ``sends_session`` (offer, accept)."""
+
+    api_key: str | None = None
+    url: str | None = None
+    model: str | None = None
+    call_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    session: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why a connection ended. ``clean`` when either side meant it; ``code`` as in RFC 6455."""
+
+    reason: str
+    code: int = 1006
+    clean: bool = False
+
+
+class Receiver(Protocol):
+    """The session's side. All calls are synchronous and come from the event loop."""
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """A server event, parsed, in order; audio deltas come by :meth:`on_audio` instead."""
+
+    def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
+        """Audio of an answer, decoded from base64, in the session's output format."""
+
+    def on_closed(self, closed: Closed) -> None:
+        """The connection is gone; nothing follows. Not called after ``close()``."""
+
+
+class RealtimeTransportLayer(ABC):
+    """Base of all transports. One object serves one connection at a time."""
+
+    playback: Playback = "client"
+    #: True when the first session object travels with connect() (WebRTC offer, SIP accept).
+    sends_session = False
+
+    def __init__(self) -> None:
+        self.status: Status = "disconnected"
+        self.receiver: Receiver | None = None
+        self._handlers: dict[str, list[Handler]] = {}
+        self._muted = False
+
+    # -- to the server ---------------------------------------------------------------------
+    @abstractmethod
+    async def connect(self, options: ConnectOptions) -> None:
+        """Open the line, bounded in time. ConnectError when refused or unreachable."""
+
+    @abstractmethod
+    def send_event(self, event: Mapping[str, Any]) -> None:
+        """Queue one client event, in order. NotConnectedError when the line is not open."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the line within a second, then abort it. Idempotent."""
+
+    def send_audio(self, data: bytes, *, commit: bool = False) -> None:
+        """The caller's audio in the session's input format; dropped while muted."""
+        if not self._muted:
+            self.send_event({"type": "input_audio_buffer.append", "audio": b64encode(data)})
+        if commit:
+            self.send_event({"type": "input_audio_buffer.commit"})
+
+    def flush(self) -> None:
+        """Drop audio that the transport itself holds for the far end and has not played."""
+
+    def heard_ms(self, item_id: str) -> float | None:
+        """Milliseconds of ``item_id`` played at the far end, when ``playback`` is transport."""
+        return None
+
+    @property
+    def muted(self) -> bool:
+        return self._muted
+
+    def mute(self, muted: bool) -> None:
+        self._muted = muted
+
+    # -- listeners: "*" gets every server event as it came, "audio" decoded audio -------------
+    def on(self, name: str, handler: Handler) -> None:
+        """Call ``handler(event)`` for ``*`` or an event type; it may be sync or async."""
+        self._handlers.setdefault(name, []).append(handler)
+
+    def off(self, name: str, handler: Handler) -> None:
+        handlers = self._handlers.get(name, [])
+        if handler in handlers:
+            handlers.remove(handler)
+
+    def once(self, name: str, handler: Handler) -> None:
+        def run_once(*args: Any) -> Any:
+            self.off(name, run_once)
+            return handler(*args)
+
+        self.on(name, run_once)
+
+    def listens(self, name: str) -> bool:
+        return bool(self._handlers.get(name))
+
+    def emit(self, name: str, *args: Any) -> None:
+        for handler in tuple(self._handlers.get(name, ())):
+            result = handler(*args)
+            if inspect.isawaitable(result):
+                self._later(result)
+
+    def _later(self, work: Awaitable[Any]) -> None:
+        """Carry an async handler on; transports with a supervisor override it."""
+        raise NotImplementedError(f"{type(self).__name__} takes sync handlers only")
+
+    # -- from the server -------------------------------------------------------------------
+    def _deliver(self, event: dict[str, Any]) -> None:
+        if self._handlers:
+            self.emit("*", event)
+            self.emit(event.get("type", ""), event)
+        if self.receiver is not None:
+            self.receiver.on_event(event)
+
+    def _require_open(self) -> None:
+        if self.status != "connected":
+            raise NotConnectedError(
+                f"{type(self).__name__} is {self.status}", "await connect() first"
+            )
+
+
+class AudioSink(Protocol):
+    """Where the agent's audio goes, and who knows how much of it was heard.
+
+    A device, a file, a virtual speaker. ``play`` and ``flush`` are called in the event loop and
+    do not block; ``on_drained`` is called in the loop each time everything handed over was played.
+    """
+
+    on_drained: Callable[[], None] | None
+
+    def play(self, item_id: str, content_index: int, data: bytes) -> None:
+        """Queue audio in the session's output format."""
+
+    def flush(self) -> None:
+        """Drop what was not played; positions stay where they were."""
+
+    def heard(self, item_id: str, content_index: int) -> int:
+        """Samples (of the output format's rate) of this item that were really played."""
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits to be played."""
+
+    def close(self) -> None: ...
