@@ -5,12 +5,13 @@ WebRTC, SIP, Twilio, Workers and a user's own all fit this page. The hot path is
 call from frame to application: a transport calls its ``receiver`` straight from the read loop.
 
 Write your own: subclass :class:`RealtimeTransportLayer`, implement ``connect``, ``send_event``,
-``close`` and, when audio does not travel as Realtime events, ``send_audio`` and ``flush``; call
-``self._opened()``, ``self._deliver(event)``, ``self._deliver_audio(...)`` and ``self._closed(...)``.
+``close`` and, when audio does not travel as Realtime events, ``send_audio`` and ``flush``; hand
+what arrives to ``deliver(event)`` and ``deliver_audio(...)``, and the end to ``lost(closed)``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from runner.codec import b64encode
+from runner.core.events import Audio
 from runner.errors import NotConnectedError
+from runner.tasks import Supervisor
 
 Status = Literal["disconnected", "connecting", "connected"]
 Handler = Callable[..., Any]
@@ -75,6 +78,7 @@ class RealtimeTransportLayer(ABC):
         self.status: Status = "disconnected"
         self.receiver: Receiver | None = None
         self._handlers: dict[str, list[Handler]] = {}
+        self._tasks: Supervisor | None = None
         self._muted = False
 
     # -- to the server ---------------------------------------------------------------------
@@ -97,7 +101,7 @@ class RealtimeTransportLayer(ABC):
         if commit:
             self.send_event({"type": "input_audio_buffer.commit"})
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027  most transports hold no audio of their own
         """Drop audio that the transport itself holds for the far end and has not played."""
 
     def heard_ms(self, item_id: str) -> float | None:
@@ -138,18 +142,46 @@ class RealtimeTransportLayer(ABC):
                 self._later(result)
 
     def _later(self, work: Awaitable[Any]) -> None:
-        """Carry an async handler on; transports with a supervisor override it."""
-        raise NotImplementedError(f"{type(self).__name__} takes sync handlers only")
+        if self._tasks is None:
+            self._tasks = Supervisor(self._handler_failed)
+
+        async def carry_on() -> None:
+            await work
+
+        self._tasks.spawn(carry_on(), "transport handler")
+
+    def _handler_failed(self, name: str, error: BaseException) -> None:
+        # A listener's fault must not take the line down; the loop's handler shows it.
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{name} raised", "exception": error}
+        )
 
     # -- from the server -------------------------------------------------------------------
-    def _deliver(self, event: dict[str, Any]) -> None:
+    def deliver(self, event: dict[str, Any]) -> None:
+        """Hand a server event on: first ``*``, then its own type, then the receiver."""
         if self._handlers:
             self.emit("*", event)
             self.emit(event.get("type", ""), event)
         if self.receiver is not None:
             self.receiver.on_event(event)
 
-    def _require_open(self) -> None:
+    def deliver_audio(
+        self, response_id: str, item_id: str, content_index: int, data: bytes
+    ) -> None:
+        """Hand decoded audio on, to the receiver and to ``audio`` listeners of a thin client."""
+        if self.receiver is not None:
+            self.receiver.on_audio(response_id, item_id, content_index, data)
+        if self.listens("audio"):
+            self.emit("audio", Audio(data, response_id, item_id))
+
+    def lost(self, closed: Closed) -> None:
+        """The connection is gone and nobody here asked for it."""
+        self.status = "disconnected"
+        if self.receiver is not None:
+            self.receiver.on_closed(closed)
+        self.emit("close", closed)
+
+    def require_open(self) -> None:
         if self.status != "connected":
             raise NotConnectedError(
                 f"{type(self).__name__} is {self.status}", "await connect() first"

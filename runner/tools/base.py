@@ -1,0 +1,144 @@
+"""What a tool is to a session: a name and a schema for the model, and something to run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from runner.codec import dumps, loads
+from runner.errors import ToolError
+
+DEFAULT_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may know of its call. A Python tool gets it by a parameter so annotated."""
+
+    agent: str
+    name: str
+    call_id: str
+    context: Any = None
+
+
+class Tool(Protocol):
+    """A function tool. ``run`` gives the output text for the model and raises ToolError with
+    words that the model can pass on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    def wire(self) -> dict[str, Any]:
+        """``{type: function, name, description, parameters}`` as the session sends it."""
+        ...
+
+    async def run(self, arguments: str, context: ToolContext) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTool:
+    """A Python function as a tool. Sync functions run in a thread of their own, so that one
+    that hangs holds up nobody; async ones run on the loop. ``timeout`` in seconds."""
+
+    name: str
+    function: Callable[..., Any]
+    description: str = ""
+    parameters: Mapping[str, Any] = field(
+        default_factory=lambda: {"type": "object", "properties": {}}
+    )
+    timeout: float = DEFAULT_TIMEOUT
+    #: The parameter that takes the ToolContext, None when the function wants none.
+    context_parameter: str | None = None
+
+    def wire(self) -> dict[str, Any]:
+        tool: dict[str, Any] = {"type": "function", "name": self.name}
+        if self.description:
+            tool["description"] = self.description
+        tool["parameters"] = dict(self.parameters)
+        return tool
+
+    async def run(self, arguments: str, context: ToolContext) -> str:
+        """Call the function with the model's JSON arguments. ToolError when they do not fit,
+        when the function raises, or when ``timeout`` is over."""
+        given = self._arguments(arguments)
+        if self.context_parameter:
+            given[self.context_parameter] = context
+        try:
+            async with asyncio.timeout(self.timeout):
+                if inspect.iscoroutinefunction(self.function):
+                    result = await self.function(**given)
+                else:
+                    result = await in_own_thread(self.function, given, self.name)
+                    if inspect.isawaitable(result):
+                        result = await result
+        except TimeoutError:
+            raise ToolError(
+                f"Tool '{self.name}' timed out after {self.timeout * 1000:.0f}ms."
+            ) from None
+        except Exception as error:
+            raise ToolError(f"{type(error).__name__}: {error}") from error
+        return as_output(result)
+
+    def _arguments(self, text: str) -> dict[str, Any]:
+        try:
+            given = loads(text or "{}")
+        except ValueError:
+            raise ToolError("the arguments are no JSON") from None
+        if not isinstance(given, dict):
+            raise ToolError("the arguments are no JSON object")
+        known = self.parameters.get("properties", {})
+        if self.parameters.get("additionalProperties", False) is False:
+            unknown = [key for key in given if key not in known]
+            if unknown:
+                raise ToolError(f"unknown argument: {', '.join(unknown)}")
+        missing = [key for key in self.parameters.get("required", ()) if key not in given]
+        if missing:
+            raise ToolError(f"missing argument: {', '.join(missing)}")
+        return given
+
+
+async def in_own_thread(function: Callable[..., Any], given: dict[str, Any], name: str) -> Any:
+    """``function(**given)`` in a daemon thread: one that never returns neither fills a pool nor
+    keeps the process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            if error is None:
+                done.set_result(result)
+            else:
+                done.set_exception(error)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = function(**given)
+        except StopIteration as stopped:  # a future cannot carry it
+            error = RuntimeError(f"the tool raised StopIteration: {stopped}")
+        except SystemExit as left:
+            error = RuntimeError(f"the tool called exit({left.code})")
+        except BaseException as raised:
+            error = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name=f"tool {name}", daemon=True).start()
+    return await done
+
+
+def as_output(result: Any) -> str:
+    """A tool's result as text for the model: text as it is, the rest as JSON, else str()."""
+    if isinstance(result, str):
+        return result
+    try:
+        return dumps(result)
+    except (TypeError, ValueError):
+        return str(result)

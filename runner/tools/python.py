@@ -1,0 +1,100 @@
+"""Python functions named in a deployment file: load them, afresh after each edit."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runner.errors import ToolError
+from runner.model.deployment import ToolSpec
+from runner.tools.base import FunctionTool
+from runner.tools.schema import function_tool
+
+
+def load(spec: ToolSpec) -> FunctionTool:
+    """The tool behind ``path.py:function`` or ``package.module:function``.
+
+    A file's module is named after its content, so that an edited one is loaded anew while calls
+    in flight keep the old code. ToolError says what is wrong and at which line of the tool.
+    """
+    target, _, name = spec.python.rpartition(":")
+    file = spec.module_file()
+    module = _from_file(file) if file is not None else _from_package(target)
+    function = getattr(module, name, None)
+    if not callable(function):
+        have = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise ToolError(
+            f"{target} has no function '{name}'", f"it has {', '.join(have)}" if have else ""
+        )
+    if isinstance(function, FunctionTool):
+        function = function.function
+    return function_tool(
+        _as_function(function),
+        name=spec.name,
+        description=spec.description,
+        parameters=spec.parameters,
+        timeout=spec.timeout,
+    )
+
+
+def _as_function(value: Any) -> Callable[..., Any]:
+    return value  # type: ignore[no-any-return]  # callable() was asked above
+
+
+def _from_file(file: Path) -> Any:
+    try:
+        code = file.read_bytes()
+    except FileNotFoundError:
+        raise ToolError(f"{file.name} does not exist", f"looked for {file}") from None
+    except OSError as error:
+        raise ToolError(f"{file.name} cannot be read: {error.strerror}") from None
+    digest = hashlib.sha256(str(file).encode() + b"\0" + code).hexdigest()[:16]
+    name = f"rtrun_tool_{file.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    folder = str(file.parent)
+    if folder not in sys.path:
+        # At the end: a tool may import its neighbours, but calendar.py must not hide calendar.
+        sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ToolError(f"{file.name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up
+    try:
+        # The code just hashed, not what the file or a stale .pyc may hold by now.
+        exec(compile(code, str(file), "exec"), module.__dict__)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise ToolError(f"{file.name} does not import: {_told(error, file)}") from error
+    return module
+
+
+def _from_package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ToolError(
+            f"module {name} does not import: {error}",
+            "install its package, or name a file: tools/calendar.py:function",
+        ) from error
+    except Exception as error:
+        raise ToolError(
+            f"module {name} does not import: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _told(error: BaseException, file: Path) -> str:
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} at line {error.lineno}"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    return f"{words} at line {lines[-1]}" if lines else words

@@ -1,0 +1,379 @@
+"""The Realtime API over a WebSocket, on ``websockets.asyncio``.
+
+One frame travels from the socket to the application in one synchronous call: the connection
+class below takes frames where websockets would queue them. Audio deltas take a lane of their
+own that never builds the event as an object, unless somebody listens for ``*``.
+
+URL and header rules: OpenAI Realtime GA, `wss://api.openai.com/v1/realtime?model=M`, or
+`?call_id=` to attach to a call; `Authorization: Bearer`, no `OpenAI-Beta` header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event, State
+
+from runner.codec import b64decode, b64encode, dumps, loads
+from runner.errors import ConnectError, NotConnectedError
+from runner.model.legacy import wire_settings
+from runner.model.settings import DEFAULT_MODEL
+from runner.transports.base import Closed, ConnectOptions, RealtimeTransportLayer
+
+OPENAI_URL = "wss://api.openai.com/v1/realtime"
+
+CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 0.5
+#: A dead link is found in at most interval + timeout + close: 4.5 s.
+PING_SECONDS = 2.0
+MAX_MESSAGE = 16 * 1024 * 1024
+#: The caller's audio that may wait in us; older audio is dropped, since late speech is noise.
+SEND_QUEUE_MS = 400.0
+#: Bytes that asyncio may hold before our own queue fills: about 300 ms of PCM16 as base64.
+WRITE_BUFFER = 24_000
+
+_AUDIO_TYPE = b'"response.output_audio.delta"'
+_DELTA = b'"delta":"'
+_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+
+class _Connection(ClientConnection):
+    """Hands whole messages to its owner instead of the library's queue."""
+
+    owner: OpenAIRealtimeWebSocket | None = None
+    _parts: list[bytes] | None = None
+
+    def process_event(self, event: Event) -> None:
+        if not isinstance(event, Frame) or event.opcode not in _DATA:
+            super().process_event(event)
+            return
+        if event.opcode is not Opcode.CONT:
+            self._parts = []
+        elif self._parts is None:
+            return
+        if event.fin and not self._parts:
+            message, self._parts = bytes(event.data), None
+        else:
+            self._parts.append(bytes(event.data))
+            if not event.fin:
+                return
+            message, self._parts = b"".join(self._parts), None
+        if self.owner is not None:
+            self.owner.message(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.owner is not None:
+            self.owner.gone(self.protocol.close_code, self.protocol.close_reason)
+
+
+class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
+    """A session's line over WebSocket, or, by itself, a thin client.
+
+    ``url`` overrides the service's address (``ws://`` or ``wss://``); ``connect`` adds the
+    model. Audio in and out is bytes in the session's formats: PCM16 mono little-endian at
+    24 kHz by default, or G.711.
+    """
+
+    def __init__(self, *, url: str | None = None) -> None:
+        super().__init__()
+        self._url = url
+        self._connection: _Connection | None = None
+        self._early: list[bytes] | None = None
+        self._waiting: deque[tuple[str, float]] = deque()
+        self._waiting_ms = 0.0
+        self._input_bytes_per_ms = 48.0
+        #: Milliseconds of the caller's audio dropped since the link was too slow.
+        self.dropped_ms = 0.0
+        self._drain: asyncio.TimerHandle | None = None
+
+    # -- connecting ------------------------------------------------------------------------
+    async def connect(
+        self,
+        options: ConnectOptions | None = None,
+        *,
+        api_key: str | None = None,
+        url: str | None = None,
+        model: str | None = None,
+        call_id: str | None = None,
+        initial_session_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Open the line within 10 s. ConnectError says what the server answered.
+
+        As a thin client, ``initial_session_config`` (wire shape, or the SDK's camelCase and
+        legacy flat names) is sent as the first ``session.update``.
+        """
+        if self.status != "disconnected":
+            raise ConnectError(f"already {self.status}", "close() first, or use another transport")
+        if options is None:
+            options = ConnectOptions(api_key, url, model, call_id)
+        address = realtime_url(options.url or self._url or OPENAI_URL, options)
+        headers = dict(options.headers)
+        if options.api_key:
+            headers.setdefault("Authorization", f"Bearer {options.api_key}")
+        self.status = "connecting"
+        self._early = []
+        try:
+            self._connection = await self._open(address, headers)
+        except BaseException:
+            self.status = "disconnected"
+            raise
+        self.status = "connected"
+        early, self._early = self._early, None
+        if initial_session_config is not None:
+            self.send_event(
+                {
+                    "type": "session.update",
+                    "session": wire_settings(initial_session_config, model=options.model),
+                }
+            )
+        # What the server said before connect() could return (session.created) comes now, in order.
+        for message in early:
+            self.message(message)
+
+    async def _open(self, address: str, headers: dict[str, str]) -> _Connection:
+        host = urlsplit(address).hostname or ""
+        extra: dict[str, Any] = {"proxy": None} if is_loopback(host) else {}
+        shown = address.partition("?")[0]
+        try:
+            connection = await connect(
+                address,
+                create_connection=self._connection_made,  # type: ignore[arg-type]  # a factory will do
+                additional_headers=headers,
+                user_agent_header="rtrun",
+                open_timeout=CONNECT_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PING_SECONDS,
+                max_size=MAX_MESSAGE,
+                compression=None,  # base64 audio does not shrink, and deflate costs 10 us a frame
+                write_limit=WRITE_BUFFER,
+                **extra,
+            )
+        except InvalidStatus as refused:
+            raise _refused(shown, refused) from None
+        except InvalidURI as bad:
+            raise ConnectError(f"{shown} is not a WebSocket address", str(bad)) from None
+        except TimeoutError:
+            raise ConnectError(
+                f"{shown} did not answer within {CONNECT_SECONDS:.0f} s",
+                "check the address and the network",
+            ) from None
+        except (OSError, InvalidHandshake, WebSocketException) as error:
+            raise ConnectError(
+                f"cannot reach {shown}: {_words(error)}",
+                "is the engine running there?" if is_loopback(host) else "check the network",
+            ) from None
+        assert isinstance(connection, _Connection)
+        return connection
+
+    def _connection_made(self, *args: Any, **kwargs: Any) -> _Connection:
+        connection = _Connection(*args, **kwargs)
+        connection.owner = self
+        return connection
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        self.status = "disconnected"
+        self._forget_queue()
+        if connection is not None:
+            connection.owner = None
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS * 2):
+                    await connection.close()
+            except TimeoutError:
+                connection.transport.abort()
+        if self._tasks is not None:
+            tasks, self._tasks = self._tasks, None
+            await tasks.close()
+
+    # -- sending ---------------------------------------------------------------------------
+    def send_event(self, event: Mapping[str, Any]) -> None:
+        """Write one client event now, behind audio that still waits."""
+        if self._waiting:
+            self._pump(everything=True)
+        self._write(dumps(event).encode())
+
+    def send_audio(self, data: bytes, *, commit: bool = False) -> None:
+        """The caller's audio. Before connect() it raises; on a slow link the oldest goes."""
+        connection = self._require()
+        if not self._muted and data:
+            text = f'{{"type":"input_audio_buffer.append","audio":"{b64encode(data)}"}}'
+            if not self._waiting and connection.transport.get_write_buffer_size() < WRITE_BUFFER:
+                self._write(text.encode())
+            else:
+                self._hold(text, len(data) / self._input_bytes_per_ms)
+        if commit:
+            self.send_event({"type": "input_audio_buffer.commit"})
+
+    def _hold(self, text: str, ms: float) -> None:
+        self._waiting.append((text, ms))
+        self._waiting_ms += ms
+        while self._waiting_ms > SEND_QUEUE_MS and len(self._waiting) > 1:
+            _, old = self._waiting.popleft()
+            self._waiting_ms -= old
+            self.dropped_ms += old
+        if self._drain is None:
+            self._drain = asyncio.get_running_loop().call_later(0.02, self._pump)
+
+    def _pump(self, everything: bool = False) -> None:
+        if self._drain is not None:
+            self._drain.cancel()
+            self._drain = None
+        connection = self._connection
+        if connection is None:
+            return
+        while self._waiting and (
+            everything or connection.transport.get_write_buffer_size() < WRITE_BUFFER
+        ):
+            text, ms = self._waiting.popleft()
+            self._waiting_ms -= ms
+            self._write(text.encode())
+        if self._waiting:
+            self._drain = asyncio.get_running_loop().call_later(0.02, self._pump)
+
+    def _write(self, data: bytes) -> None:
+        connection = self._require()
+        protocol = connection.protocol
+        if protocol.state is not State.OPEN:
+            raise NotConnectedError("the connection is closing")
+        protocol.send_text(data)
+        connection.send_data()
+
+    def _require(self) -> _Connection:
+        if self._connection is None:
+            self.require_open()
+            raise NotConnectedError("the connection is closing")
+        return self._connection
+
+    def _forget_queue(self) -> None:
+        self._waiting.clear()
+        self._waiting_ms = 0.0
+        if self._drain is not None:
+            self._drain.cancel()
+            self._drain = None
+
+    # -- receiving -------------------------------------------------------------------------
+    def message(self, data: bytes) -> None:
+        """One whole message, as it came; called by the connection."""
+        if self._early is not None:
+            self._early.append(data)
+            return
+        if _AUDIO_TYPE in data[:400]:
+            lane = None if "*" in self._handlers else audio_lane(data)
+            if lane is not None:
+                self.deliver_audio(*lane)
+                return
+        try:
+            event = loads(data)
+        except ValueError:
+            self.deliver(
+                {
+                    "type": "error",
+                    "error": {
+                        "type": "server_error",
+                        "code": "bad_event",
+                        "message": "the server sent something that is no JSON",
+                    },
+                }
+            )
+            return
+        if not isinstance(event, dict):
+            return
+        kind = event.get("type")
+        if kind == "response.output_audio.delta":
+            self.emit("*", event)
+            self.emit(kind, event)
+            try:
+                audio = b64decode(event["delta"])
+                ids = event["response_id"], event["item_id"], event["content_index"]
+            except (KeyError, TypeError, ValueError):
+                return
+            self.deliver_audio(*ids, audio)
+            return
+        if kind == "session.updated":
+            self._note_format(event)
+        self.deliver(event)
+
+    def _note_format(self, event: dict[str, Any]) -> None:
+        try:
+            kind = event["session"]["audio"]["input"]["format"]["type"]
+        except (KeyError, TypeError):
+            return
+        self._input_bytes_per_ms = 48.0 if kind == "audio/pcm" else 8.0
+
+    def gone(self, code: int | None, reason: str | None) -> None:
+        """The connection ended without our close(); called by the connection."""
+        if self.status != "connected":
+            return  # connect() itself reports it
+        self._connection = None
+        self._forget_queue()
+        number = code or 1006
+        clean = number in (1000, 1001)
+        words = reason or ("the server closed the line" if clean else "the connection broke")
+        self.lost(Closed(words, number, clean))
+
+
+def audio_lane(data: bytes) -> tuple[str, str, int, bytes] | None:
+    """``(response_id, item_id, content_index, audio)`` of an audio delta's JSON text, without
+    building its megabytes of base64 as a string. None when it is written in a way that only a
+    JSON parser should judge."""
+    start = data.find(_DELTA)
+    if start < 0:
+        return None
+    start += len(_DELTA)
+    end = data.find(b'"', start)
+    text = data[start:end]
+    if end < 0 or b"\\" in text:
+        return None
+    try:
+        rest = loads(data[:start] + data[end:])
+        if rest["type"] != "response.output_audio.delta":
+            return None
+        return rest["response_id"], rest["item_id"], rest["content_index"], b64decode(text)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def realtime_url(base: str, options: ConnectOptions) -> str:
+    """``base`` with ``model`` or ``call_id`` in its query; what stands there already stays."""
+    parts = urlsplit(base)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if options.call_id:
+        query["call_id"] = options.call_id
+    elif "call_id" not in query:
+        query.setdefault("model", options.model or DEFAULT_MODEL)
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _refused(shown: str, refused: InvalidStatus) -> ConnectError:
+    status = refused.response.status_code
+    said = ""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        said = loads(bytes(refused.response.body or b""))["error"]["message"]
+    hint = {
+        401: "check the API key (OPENAI_API_KEY, or the engine's api_key)",
+        403: "this key may not use the Realtime API",
+        404: "check the address, the model or the call id",
+        429: "rate limit or quota: wait, or check the account",
+        503: "the server takes no more sessions just now",
+    }.get(status, "")
+    return ConnectError(
+        f"{shown} refused with HTTP {status}" + (f": {said}" if said else ""), hint, status=status
+    )
+
+
+def _words(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
