@@ -1,0 +1,1 @@
+"""Speaking: clauses, speech synthesis, and the models of one engine."""
