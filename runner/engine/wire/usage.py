@@ -1,0 +1,3 @@
+"""Token counts in the shape of response.done's usage."""
+
+from __future__ import annotations
