@@ -33,25 +33,23 @@ else:
 
         loads = json.loads
 
-try:
-    from pybase64 import b64decode as _decode
-    from pybase64 import b64encode as _b64encode
-except ImportError:
-    from binascii import a2b_base64 as _decode
-    from binascii import b2a_base64
+if TYPE_CHECKING:
+    #: Bytes as base64 text (RFC 4648, padded), as the Realtime API carries audio.
+    def b64encode(data: bytes) -> str: ...
 
-    def _b64encode(data: bytes) -> bytes:
-        return b2a_base64(data, newline=False)
+    #: The bytes behind base64 text; ValueError when it is none.
+    def b64decode(text: str | bytes) -> bytes: ...
 
+else:
+    try:
+        from pybase64 import b64decode
+        from pybase64 import b64encode_as_string as b64encode
+    except ImportError:
+        from binascii import a2b_base64 as b64decode
+        from binascii import b2a_base64
 
-def b64encode(data: bytes) -> str:
-    """Bytes as base64 text (RFC 4648, padded), as the Realtime API carries audio."""
-    return _b64encode(data).decode("ascii")
-
-
-def b64decode(text: str | bytes) -> bytes:
-    """The bytes behind base64 text; ValueError when it is none."""
-    return _decode(text)
+        def b64encode(data):
+            return b2a_base64(data, newline=False).decode("ascii")
 
 
 __all__ = ["b64decode", "b64encode", "dumps", "loads"]

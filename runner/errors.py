@@ -1,20 +1,20 @@
 """The tree of errors. Each carries a hint for the person who sees it.
 
-    RtrunError
-    ├── UsageError              the command line or the API was used wrongly          exit 2
-    ├── InputError              a file, port or device cannot be used                 exit 2
-    │   ├── AudioFileError      a WAV that is none, or holds nothing usable
-    │   └── DeviceError         no microphone, no speaker, no PortAudio
-    ├── ConfigError             a deployment file is invalid; carries its Problems    exit 1
-    ├── MissingModels           the engine's speech models are not installed          exit 2
-    ├── EngineError             the embedded engine did not start, or died            exit 1
-    ├── UserError               the SDK's name: an agent, tool or handoff is declared wrongly
-    ├── ModelBehaviorError      the SDK's name: the model called something that is not there
-    ├── ToolError               a tool could not be loaded or run
-    └── TransportError
-        ├── ConnectError        the server refused or could not be reached
-        ├── NotConnectedError   used before connect(), or after close()
-        └── ConnectionLost      an open connection went away
+RtrunError
+├── UsageError              the command line or the API was used wrongly          exit 2
+├── InputError              a file, port or device cannot be used                 exit 2
+│   ├── AudioFileError      a WAV that is none, or holds nothing usable
+│   └── DeviceError         no microphone, no speaker, no PortAudio
+├── ConfigError             a deployment file is invalid; carries its Problems    exit 1
+├── MissingModels           the engine's speech models are not installed          exit 2
+├── EngineError             the embedded engine did not start, or died            exit 1
+├── UserError               the SDK's name: an agent, tool or handoff is declared wrongly
+├── ModelBehaviorError      the SDK's name: the model called something that is not there
+├── ToolError               a tool could not be loaded or run
+└── TransportError
+    ├── ConnectError        the server refused or could not be reached
+    ├── NotConnectedError   used before connect(), or after close()
+    └── ConnectionLost      an open connection went away
 """
 
 from __future__ import annotations

@@ -118,7 +118,8 @@ async def in_own_thread(function: Callable[..., Any], given: dict[str, Any], nam
                 done.set_exception(error)
 
     def work() -> None:
-        result, error = None, None
+        result: Any = None
+        error: BaseException | None = None
         try:
             result = function(**given)
         except StopIteration as stopped:  # a future cannot carry it

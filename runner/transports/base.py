@@ -11,20 +11,17 @@ what arrives to ``deliver(event)`` and ``deliver_audio(...)``, and the end to ``
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from runner.codec import b64encode
 from runner.core.events import Audio
 from runner.errors import NotConnectedError
-from runner.tasks import Supervisor
+from runner.listeners import Listeners
 
 Status = Literal["disconnected", "connecting", "connected"]
-Handler = Callable[..., Any]
 
 #: Who knows how much of the answer was heard: ``client`` (audio passes through us and a sink
 #: counts it), ``transport`` (its ``heard_ms`` knows: RTP clock, marks of the far end), ``server``
@@ -67,18 +64,21 @@ class Receiver(Protocol):
         """The connection is gone; nothing follows. Not called after ``close()``."""
 
 
-class RealtimeTransportLayer(ABC):
-    """Base of all transports. One object serves one connection at a time."""
+class RealtimeTransportLayer(Listeners, ABC):
+    """Base of all transports. One object serves one connection at a time.
+
+    Listeners: ``*`` gets every server event as it came, an event's own type that event alone,
+    ``audio`` the decoded audio of the agent, ``close`` the end of a lost line.
+    """
 
     playback: Playback = "client"
     #: True when the first session object travels with connect() (WebRTC offer, SIP accept).
     sends_session = False
 
     def __init__(self) -> None:
+        super().__init__()
         self.status: Status = "disconnected"
         self.receiver: Receiver | None = None
-        self._handlers: dict[str, list[Handler]] = {}
-        self._tasks: Supervisor | None = None
         self._muted = False
 
     # -- to the server ---------------------------------------------------------------------
@@ -101,7 +101,7 @@ class RealtimeTransportLayer(ABC):
         if commit:
             self.send_event({"type": "input_audio_buffer.commit"})
 
-    def flush(self) -> None:  # noqa: B027  most transports hold no audio of their own
+    def flush(self) -> None:
         """Drop audio that the transport itself holds for the far end and has not played."""
 
     def heard_ms(self, item_id: str) -> float | None:
@@ -115,53 +115,12 @@ class RealtimeTransportLayer(ABC):
     def mute(self, muted: bool) -> None:
         self._muted = muted
 
-    # -- listeners: "*" gets every server event as it came, "audio" decoded audio -------------
-    def on(self, name: str, handler: Handler) -> None:
-        """Call ``handler(event)`` for ``*`` or an event type; it may be sync or async."""
-        self._handlers.setdefault(name, []).append(handler)
-
-    def off(self, name: str, handler: Handler) -> None:
-        handlers = self._handlers.get(name, [])
-        if handler in handlers:
-            handlers.remove(handler)
-
-    def once(self, name: str, handler: Handler) -> None:
-        def run_once(*args: Any) -> Any:
-            self.off(name, run_once)
-            return handler(*args)
-
-        self.on(name, run_once)
-
-    def listens(self, name: str) -> bool:
-        return bool(self._handlers.get(name))
-
-    def emit(self, name: str, *args: Any) -> None:
-        for handler in tuple(self._handlers.get(name, ())):
-            result = handler(*args)
-            if inspect.isawaitable(result):
-                self._later(result)
-
-    def _later(self, work: Awaitable[Any]) -> None:
-        if self._tasks is None:
-            self._tasks = Supervisor(self._handler_failed)
-
-        async def carry_on() -> None:
-            await work
-
-        self._tasks.spawn(carry_on(), "transport handler")
-
-    def _handler_failed(self, name: str, error: BaseException) -> None:
-        # A listener's fault must not take the line down; the loop's handler shows it.
-        asyncio.get_running_loop().call_exception_handler(
-            {"message": f"{name} raised", "exception": error}
-        )
-
     # -- from the server -------------------------------------------------------------------
     def deliver(self, event: dict[str, Any]) -> None:
         """Hand a server event on: first ``*``, then its own type, then the receiver."""
         if self._handlers:
-            self.emit("*", event)
-            self.emit(event.get("type", ""), event)
+            self.call("*", event)
+            self.call(event.get("type", ""), event)
         if self.receiver is not None:
             self.receiver.on_event(event)
 
@@ -172,14 +131,14 @@ class RealtimeTransportLayer(ABC):
         if self.receiver is not None:
             self.receiver.on_audio(response_id, item_id, content_index, data)
         if self.listens("audio"):
-            self.emit("audio", Audio(data, response_id, item_id))
+            self.call("audio", Audio(data, response_id, item_id))
 
     def lost(self, closed: Closed) -> None:
         """The connection is gone and nobody here asked for it."""
         self.status = "disconnected"
         if self.receiver is not None:
             self.receiver.on_closed(closed)
-        self.emit("close", closed)
+        self.call("close", closed)
 
     def require_open(self) -> None:
         if self.status != "connected":

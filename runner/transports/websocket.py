@@ -191,9 +191,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
                     await connection.close()
             except TimeoutError:
                 connection.transport.abort()
-        if self._tasks is not None:
-            tasks, self._tasks = self._tasks, None
-            await tasks.close()
+        await self.stop_listeners()
 
     # -- sending ---------------------------------------------------------------------------
     def send_event(self, event: Mapping[str, Any]) -> None:
@@ -290,8 +288,8 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
             return
         kind = event.get("type")
         if kind == "response.output_audio.delta":
-            self.emit("*", event)
-            self.emit(kind, event)
+            self.call("*", event)
+            self.call(kind, event)
             try:
                 audio = b64decode(event["delta"])
                 ids = event["response_id"], event["item_id"], event["content_index"]

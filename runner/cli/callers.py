@@ -1,0 +1,195 @@
+"""The local caller: a microphone, a WAV file, sentences spoken by the local voice, or typing.
+
+Each one speaks to a live session as a caller on the line would: audio in 20 ms frames at real
+time with silence in between, typed turns one by one. They end when their input has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, TextIO
+
+from runner.audio.formats import AudioFormat
+from runner.audio.g711 import alaw_encode, ulaw_encode
+from runner.core.events import SessionEvent, SpeechStarted, TurnEnd
+from runner.media.resample import Resampler
+from runner.session import RealtimeSession
+
+FRAME_MS = 20
+RATE = 24_000
+FRAME_BYTES = RATE * FRAME_MS // 1000 * 2
+#: A turn that gets no answer at all is given up after so long, and the next one begins.
+NO_ANSWER_SECONDS = 8.0
+#: A run ends when its input has ended and nothing was said for so long (DESIGN: Time).
+END_QUIET_SECONDS = 2.0
+POLL_SECONDS = 0.02
+
+
+class Tape(Protocol):
+    """What records the caller's side of ``--out``."""
+
+    def caller(self, pcm24k: bytes) -> None: ...
+
+
+class Ear:
+    """Watches a session so that a caller knows when it is its turn."""
+
+    def __init__(self, session: RealtimeSession) -> None:
+        self._session = session
+        self.turns = 0
+        self.heard_speech = False
+        session.on("*", self._note)
+
+    def _note(self, event: SessionEvent) -> None:
+        if isinstance(event, TurnEnd):
+            self.turns += 1
+        elif isinstance(event, SpeechStarted):
+            self.heard_speech = True
+
+    async def quiet(self, seconds: float) -> None:
+        """Return when nobody has spoken, thought or played anything for ``seconds``."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        while self._session.connected:
+            if self._session.busy:
+                since = loop.time()
+            elif loop.time() - since >= seconds:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def answered(self, turns_before: int) -> None:
+        """Return when a turn after ``turns_before`` is over, or plainly none will come."""
+        loop = asyncio.get_running_loop()
+        idle_since = loop.time()
+        while self._session.connected:
+            if self._session.busy:
+                idle_since = loop.time()
+            elif self.turns > turns_before or loop.time() - idle_since > NO_ANSWER_SECONDS:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+
+class Mouth:
+    """Sends the caller's audio at real time, silence when there is nothing to say."""
+
+    def __init__(self, session: RealtimeSession, fmt: AudioFormat, tape: Tape | None) -> None:
+        self._session = session
+        self._encode = encoder(fmt)
+        self._tape = tape
+        self._waiting = bytearray()
+        self.spoken = asyncio.Event()
+        self.spoken.set()
+
+    def speak(self, pcm24k: bytes) -> None:
+        """Queue speech; ``spoken`` is set when the last of it went out."""
+        self._waiting += pcm24k
+        self.spoken.clear()
+
+    async def run(self) -> None:
+        """Pace frames on the loop's clock until cancelled. A late frame is sent at once, so the
+        stream keeps real time whatever the machine does."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while self._session.connected:
+            frame = bytes(self._waiting[:FRAME_BYTES])
+            del self._waiting[:FRAME_BYTES]
+            if not self._waiting:
+                self.spoken.set()
+            frame = frame.ljust(FRAME_BYTES, b"\0")
+            if self._tape is not None:
+                self._tape.caller(frame)
+            self._session.send_audio(self._encode(frame))
+            due += FRAME_MS / 1000
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+def encoder(fmt: AudioFormat) -> Callable[[bytes], bytes]:
+    """PCM16 at 24 kHz into the session's input format."""
+    if fmt.type == "audio/pcm":
+        return lambda pcm: pcm
+    down = Resampler(RATE, 8000)
+    law = ulaw_encode if fmt.type == "audio/pcmu" else alaw_encode
+    return lambda pcm: law(down.process(pcm))
+
+
+async def play_wav(ear: Ear, mouth: Mouth, pcm24k: bytes) -> None:
+    """A recording as the caller, begun when the greeting is over."""
+    await ear.quiet(0.3)
+    mouth.speak(pcm24k)
+    await mouth.spoken.wait()
+    await ear.quiet(END_QUIET_SECONDS)
+
+
+async def say_all(
+    ear: Ear, mouth: Mouth, texts: Sequence[str], voice: Callable[[str], AsyncIterator[bytes]]
+) -> None:
+    """One spoken turn a text, each after the answer to the one before."""
+    await ear.quiet(0.3)
+    for text in texts:
+        before = ear.turns
+        async for pcm in voice(text):
+            mouth.speak(pcm)
+        await mouth.spoken.wait()
+        await ear.answered(before)
+    await ear.quiet(END_QUIET_SECONDS)
+
+
+async def type_all(
+    session: RealtimeSession,
+    ear: Ear,
+    lines: AsyncIterator[str],
+    shown: Callable[[], None],
+    *,
+    interrupts: bool,
+) -> None:
+    """One typed turn a line. On a pipe a line waits for the answer to the one before; a person
+    at a terminal may cut the agent short (``interrupts``)."""
+    await ear.quiet(0.1)
+    shown()
+    async for line in lines:
+        text = line.strip()
+        if not text:
+            shown()
+            continue
+        if not session.connected:
+            return
+        if session.busy:
+            if interrupts:
+                session.interrupt()
+            else:
+                await ear.quiet(0.0)
+        before = ear.turns
+        session.send_message(text)
+        if not interrupts:
+            await ear.answered(before)
+        shown()
+    await ear.quiet(END_QUIET_SECONDS)
+
+
+async def typed_lines(stream: TextIO) -> AsyncIterator[str]:
+    """Lines of ``stream``, read in a thread of its own: standard input may be a file, a pipe or
+    a terminal, and a blocked read must not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1000)
+
+    def read() -> None:
+        try:
+            for line in stream:
+                asyncio.run_coroutine_threadsafe(queue.put(line), loop).result()
+            asyncio.run_coroutine_threadsafe(queue.put(None), loop).result()
+        except (RuntimeError, ValueError, OSError):
+            return  # the loop is gone, or the stream was closed under us
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    while (line := await queue.get()) is not None:
+        yield line
+
+
+def on_terminal(stream: TextIO = sys.stdin) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False

@@ -1,0 +1,194 @@
+"""Which engine answers, and the local one as a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from runner.codec import dumps, loads
+from runner.desk import Address
+from runner.errors import EngineError, UsageError
+from runner.model.deployment import EngineSpec
+from runner.model.secret import Secret
+from runner.tasks import Supervisor
+
+#: Models load in one to two seconds on a quiet machine; a cold disk may take its time.
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine that answers. ``voice`` False: it has no ears and no voice, turns are typed;
+    ``note`` is one line that the user should read."""
+
+    kind: str
+    address: Address
+    voice: bool = True
+    note: str = ""
+    child: Child | None = None
+
+    async def close(self) -> None:
+        if self.child is not None:
+            await self.child.close()
+
+
+def choose(spec: EngineSpec, flag: str | None, env: Mapping[str, str]) -> EngineSpec:
+    """``--engine`` above the file; ``auto`` settled by whether there is a key."""
+    if flag is not None:
+        if flag in ("auto", "openai", "local"):
+            brain = spec.brain if flag == "local" else {}
+            spec = EngineSpec(type=flag, brain=brain)  # type: ignore[arg-type]
+        elif "://" in flag:
+            key = env.get("RTRUN_ENGINE_KEY")
+            spec = EngineSpec(type="url", url=flag, api_key=Secret(key) if key else None)
+        else:
+            raise UsageError(
+                f"--engine {flag}: no such engine", "auto, openai, local, or a URL (ws://...)"
+            )
+    if spec.type == "auto":
+        kind = "openai" if env.get("OPENAI_API_KEY") else "local"
+        return EngineSpec(type=kind, brain=spec.brain)  # type: ignore[arg-type]
+    return spec
+
+
+async def start(spec: EngineSpec, env: Mapping[str, str], warn: Callable[[str], None]) -> Engine:
+    """The engine that ``spec`` (settled by :func:`choose`) names, ready to be connected to."""
+    if spec.type == "openai":
+        key = env.get("OPENAI_API_KEY")
+        if not key:
+            raise UsageError(
+                "engine openai needs OPENAI_API_KEY",
+                "set it in the environment, or use --engine local, which needs no key",
+            )
+        return Engine("openai", Address(api_key=key))
+    if spec.type == "url":
+        return Engine("url", _address(spec, env))
+    child = Child(warn)
+    ready = await child.start(spec.brain, env)
+    told = ready.get("engine", {})
+    note = told.get("reason") or told.get("note") or ""
+    address = Address(url=ready["urls"]["ws"], api_key=child.key)
+    return Engine("local", address, bool(told.get("voice", True)), note, child)
+
+
+def _address(spec: EngineSpec, env: Mapping[str, str]) -> Address:
+    url = spec.url or ""
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    if scheme not in ("ws", "wss") or not parts.hostname:
+        raise UsageError(
+            f"{url} is no engine's address", "it looks like ws://host:port/v1/realtime"
+        )
+    path = parts.path if parts.path not in ("", "/", "/v1", "/v1/") else "/v1/realtime"
+    host = parts.hostname
+    key = spec.api_key.reveal() if spec.api_key else None
+    if key is None and (host in ("localhost", "::1") or host.startswith("127.")):
+        key = env.get("OPENAI_API_KEY") or "local"
+    if key is None and (host == "openai.com" or host.endswith(".openai.com")):
+        key = env.get("OPENAI_API_KEY")
+    headers = {name: secret.reveal() for name, secret in spec.headers.items()}
+    return Address(parts._replace(scheme=scheme, path=path).geturl(), key, headers)
+
+
+class Child:
+    """``rtrun engine`` as a child process: its own GIL and its own crash, on loopback with a
+    random key. It ends when our end of its standard input closes, however we end."""
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self.key = secrets.token_urlsafe(24)
+        self._warn = warn
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks = Supervisor(lambda name, error: warn(f"{name}: {error}"))
+        self._said: deque[str] = deque(maxlen=20)
+        self._started = False
+
+    async def start(self, brain: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+        """Its ``ready`` line. EngineError tells what it said when it did not get that far."""
+        settings = {key: _plain(value) for key, value in brain.items()}
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "runner.cli.main", "engine",
+            "--port", "0", "--parent", "--log-format", "json",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={
+                **env,
+                "RTRUN_ENGINE_KEY": self.key,
+                "RTRUN_ENGINE_BRAIN": dumps(settings or {"type": "rehearsal"}),
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
+            start_new_session=True,  # Ctrl-C is ours: the engine has to outlive the farewell
+        )  # fmt: skip
+        errors = self._tasks.spawn(self._read_errors(), "engine's standard error")
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                ready = await self._first_line(errors)
+        except TimeoutError:
+            await self.close()
+            raise EngineError(
+                f"the local engine was not ready within {START_SECONDS:.0f} s", self._last_words()
+            ) from None
+        self._started = True
+        self._tasks.spawn(self._drain(), "engine's output")
+        return ready
+
+    async def _first_line(self, errors: asyncio.Task[None]) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            try:
+                told = loads(line)
+            except ValueError:
+                continue
+            if isinstance(told, dict) and told.get("event") == "ready":
+                return told
+        code = await self._process.wait()
+        await errors  # what it said on its way out
+        raise EngineError(f"the local engine did not start (exit {code})", self._last_words())
+
+    async def _read_errors(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        while line := await self._process.stderr.readline():
+            text = line.decode(errors="replace").rstrip()
+            if text:
+                self._said.append(text)
+                if self._started:
+                    self._warn(f"engine: {text}")
+
+    async def _drain(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while await self._process.stdout.readline():
+            pass
+        code = await self._process.wait()
+        if code:
+            self._warn(f"engine: it ended with exit code {code}")
+
+    def _last_words(self) -> str:
+        return "\n  ".join(self._said)
+
+    async def close(self) -> None:
+        process = self._process
+        if process is not None and process.returncode is None:
+            self._started = False
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                async with asyncio.timeout(3.0):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        await self._tasks.close()
+
+
+def _plain(value: Any) -> Any:
+    return value.reveal() if isinstance(value, Secret) else value

@@ -1,0 +1,166 @@
+"""Apply an edited deployment to the calls that run: one call first, then all, or none.
+
+Every call waits for the server's echo. If one refuses, all go back to what they had, and the
+old deployment stays in force. A newer save overtakes one that still waits for turns to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.config.diff import diff
+from runner.config.load import Loaded
+from runner.core.events import SettingsApplied, SettingsPending, SettingsRefused
+from runner.desk import Call, Desk, Toolbox, load_tools, session_voice
+from runner.errors import ConfigError, NotConnectedError, Problem
+from runner.model.deployment import Change, Deployment
+
+#: session.update sent at once to at most so many calls.
+FAN_OUT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A revision is in force. ``applied`` calls have it, ``pending`` ones get it when their turn
+    is over; ``ms`` from the first file event to the last answer."""
+
+    revision: int
+    changes: tuple[Change, ...]
+    applied: int
+    pending: int
+    total: int
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nothing changed; why, with places."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The file was saved and says what it said before."""
+
+
+Outcome = Applied | Rejected | Unchanged
+State = Literal["applied", "pending", "refused", "gone"]
+
+
+class Applier:
+    """``load()`` reads and validates the file (ConfigError, InputError)."""
+
+    def __init__(self, desk: Desk, loaded: Loaded, load: Callable[[], Loaded]) -> None:
+        self._desk = desk
+        self._load = load
+        self.loaded = loaded
+        #: The version that calls go back to when one of them refuses later, with its revision.
+        self._undo: tuple[Deployment, Toolbox, Loaded, frozenset[str]] | None = None
+
+    async def saved(self, first_event: float) -> Outcome:
+        """Take what the file says now. ``first_event`` is the loop's time of the save."""
+        loop = asyncio.get_running_loop()
+        try:
+            loaded = self._load()
+            tools = load_tools(loaded)
+        except ConfigError as error:
+            return Rejected(error.problems)
+        desk = self._desk
+        changes = diff(desk.deployment, loaded.deployment)
+        if not changes:
+            self.loaded = loaded
+            return Unchanged()
+        old = (desk.deployment, desk.tools, self.loaded)
+        desk.deployment, desk.tools, self.loaded = loaded.deployment, tools, loaded
+        desk.revision += 1
+        revision = desk.revision
+        calls = tuple(desk.calls.values())
+        states, refusal = await self._spread(calls, revision)
+        if refusal is not None:
+            await self._back(old, calls)
+            return Rejected((self._refused_at(loaded, changes, refusal),))
+        waiting = frozenset(id for id, state in states.items() if state == "pending")
+        self._undo = (*old, waiting) if waiting else None
+        live = [state for state in states.values() if state != "gone"]
+        return Applied(
+            revision=revision,
+            changes=changes,
+            applied=live.count("applied"),
+            pending=live.count("pending"),
+            total=len(live),
+            ms=(loop.time() - first_event) * 1000,
+        )
+
+    async def refused_later(self, call: Call, event: SettingsRefused) -> Rejected | None:
+        """A call that had waited was refused at last: undo the revision everywhere."""
+        if self._undo is None or event.revision != self._desk.revision:
+            return None
+        *old, waiting = self._undo
+        if call.id not in waiting:
+            return None
+        self._undo = None
+        new, changes = self.loaded, diff(old[0], self._desk.deployment)
+        await self._back((old[0], old[1], old[2]), tuple(self._desk.calls.values()))
+        return Rejected((self._refused_at(new, changes, event),))
+
+    async def _spread(
+        self, calls: Sequence[Call], revision: int
+    ) -> tuple[Mapping[str, State], SettingsRefused | None]:
+        """The canary, then the rest. Stops at the first refusal."""
+        states: dict[str, State] = {}
+        rest = list(calls)
+        width = 1
+        while rest:
+            batch, rest = rest[:width], rest[width:]
+            results = await asyncio.gather(*(self._give(call, revision) for call in batch))
+            refusal = None
+            for call, result in zip(batch, results, strict=True):
+                match result:
+                    case SettingsApplied():
+                        states[call.id] = "applied"
+                        width = FAN_OUT
+                    case SettingsPending():
+                        states[call.id] = "pending"
+                        width = FAN_OUT
+                    case SettingsRefused():
+                        states[call.id] = "refused"
+                        refusal = refusal or result
+                    case None:
+                        states[call.id] = "gone"
+            if refusal is not None:
+                return states, refusal
+        return states, None
+
+    async def _give(
+        self, call: Call, revision: int
+    ) -> SettingsApplied | SettingsPending | SettingsRefused | None:
+        """What the call's server says; None when the call ended meanwhile."""
+        deployment = self._desk.deployment
+        try:
+            return await call.session.reconfigure(
+                self._desk.agents(call),
+                deployment.session,
+                revision,
+                own_voice=session_voice(deployment),
+                between_turns=deployment.reload.apply == "between_turns",
+            )
+        except (NotConnectedError, asyncio.CancelledError):
+            if call.ended.is_set() or not call.session.connected:
+                return None
+            raise
+
+    async def _back(self, old: tuple[Deployment, Toolbox, Loaded], calls: Sequence[Call]) -> None:
+        desk = self._desk
+        desk.deployment, desk.tools, self.loaded = old
+        desk.revision += 1  # a revision is never used twice, also for the way back
+        await asyncio.gather(*(self._give(call, desk.revision) for call in calls))
+
+    def _refused_at(
+        self, loaded: Loaded, changes: Sequence[Change], event: SettingsRefused
+    ) -> Problem:
+        words = f"a running call refused it: {event.message} ({event.code}); nothing was changed"
+        return loaded.problem_at(changes[0].path if changes else "", words, "")
