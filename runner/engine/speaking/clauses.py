@@ -2,20 +2,116 @@
 
 from __future__ import annotations
 
+import re
+
+_FIRST = 20  # characters of the first piece from which a clause's end is good enough
+
+# The end of a clause, and whether it is that of a sentence (group "end"). Marks of East Asian
+# scripts need no space behind them.
+_MARK = re.compile(
+    r"""(?P<end>[.!?…]+)["'”’)\]]*(?=\s)|(?P<wide>[。！？])|\n|(?:[,;:]["'”’)\]]*|\s[–—-])(?=\s)|[—；，]""",
+    re.VERBOSE,
+)
+_NEVER = frozenset(
+    ["mr", "mrs", "ms", "mx", "dr", "prof", "rev", "hon", "gen", "col", "lt", "sgt", "capt", "st", "mt", "ft", "vs", "e.g", "i.e", "cf", "approx", "dept", "est"]
+)
+_MAYBE = frozenset(
+    ["a.m", "p.m", "etc", "inc", "ltd", "co", "corp", "jr", "sr", "ave", "blvd", "rd", "u.s", "u.k", "u.s.a", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "ext", "tel"]
+)
+_BEFORE_NUMBERS = frozenset(["no", "nos", "fig", "p", "pp", "vol", "ch", "art", "sec"])
+_DATE_WORD = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|today|tomorrow|tonight|"
+    r"(?:january|february|march|april|may|june|july|august|september|october|november|december)\b|"
+    r"[ECMP][SD]?T\b",
+    re.IGNORECASE,
+)
+
 
 class ClauseSplitter:
     """Feed text as it comes, speak what comes out.
 
-    The first piece is short so that the caller hears something soon; later ones are sentences,
-    cut at a clause when longer than ``limit`` characters. Joined, the pieces are the text.
+    A piece is a sentence, or of a long one a clause once the piece has ``limit`` characters; the
+    first piece may end at any clause, so that the caller hears something soon. Nothing is longer
+    than ``hard_limit``. Joined, the pieces are the text, spaces included, and how the text was
+    cut when it was fed makes no difference.
     """
 
-    def __init__(self, limit: int = 60, hard_limit: int = 240) -> None: ...
+    def __init__(self, limit: int = 60, hard_limit: int = 240) -> None:
+        self._limit = limit
+        self._hard_limit = hard_limit
+        self._text = ""
+        self._first = True
 
     def feed(self, text: str) -> list[str]:
         """Pieces that are complete now. The end of a sentence is known only by what follows."""
-        raise NotImplementedError
+        self._text += text
+        return self._pieces(final=False)
 
     def end(self) -> list[str]:
         """The rest, when no more text comes. The splitter is new again."""
-        raise NotImplementedError
+        pieces = self._pieces(final=True)
+        if self._text:
+            pieces.append(self._text)
+        self._text = ""
+        self._first = True
+        return pieces
+
+    def _pieces(self, final: bool) -> list[str]:
+        pieces = []
+        while (at := self._cut(final)) is not None:
+            pieces.append(self._text[:at])
+            self._text = self._text[at:]
+            self._first = False
+        return pieces
+
+    def _cut(self, final: bool) -> int | None:
+        """Where the next piece ends, None when that is not known yet."""
+        text = self._text
+        for mark in _MARK.finditer(text):
+            end = _over_spaces(text, mark.end())
+            if end == len(text) and not final:
+                break  # what follows decides
+            if not text[:end].strip():
+                continue
+            if end > self._hard_limit:
+                break
+            if self._ends_piece(mark, end):
+                return end
+        if len(text) <= self._hard_limit:
+            return None
+        space = text.rfind(" ", 1, self._hard_limit)
+        return space + 1 if space > 0 else self._hard_limit
+
+    def _ends_piece(self, mark: re.Match[str], end: int) -> bool:
+        text = self._text
+        if mark["wide"] or mark[0] == "\n":
+            return True
+        if mark["end"]:
+            return _ends_sentence(text, mark.start(), mark["end"], text[end : end + 12])
+        return end >= (_FIRST if self._first else self._limit)
+
+
+def _over_spaces(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def _ends_sentence(text: str, at: int, marks: str, following: str) -> bool:
+    """Whether ``marks`` at ``at`` end a sentence, before the text ``following`` (may be empty)."""
+    if following[:1].islower():
+        return False  # "9 a.m. sharp", "well... maybe"
+    if marks != ".":
+        return True
+    word = text[text.rfind(" ", 0, at) + 1 : at].lstrip("(\"'“‘").lower()
+    if word in _NEVER or (len(word) == 1 and word.isalpha() and word != "i"):
+        return False  # a title or an initial
+    if word in _BEFORE_NUMBERS:
+        return not following[:1].isdigit()
+    if word in _MAYBE:
+        return not (following[:1].isdigit() or _DATE_WORD.match(following))
+    # The number of a list's line belongs to what it counts.
+    return not (word.isdigit() and not text[:at].strip()[: -len(word)])
+
+
+__all__ = ["ClauseSplitter"]
