@@ -1,1 +1,1 @@
-
+"""Configuration: YAML -> positioned tree -> validated Deployment; schema, diff, reload classes."""

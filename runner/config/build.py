@@ -1,0 +1,138 @@
+"""A valid document -> the frozen Deployment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.config.percall import system_zone
+from runner.config.units import seconds, wire_format
+from runner.model.deployment import (
+    AgentSpec,
+    Deployment,
+    EngineSpec,
+    HandoffSpec,
+    Limits,
+    ReloadPolicy,
+    ToolSpec,
+    TransportSpec,
+)
+from runner.model.secret import Secret
+from runner.model.settings import DEFAULT_MODEL, DEFAULT_SETTINGS, SessionSettings
+
+
+def build(
+    document: Mapping[str, Any], source: Path, files: Mapping[Path, str], env: Mapping[str, str]
+) -> Deployment:
+    """``document`` has passed every check, with prompts in place. ``source`` is the absolute
+    path of the YAML file; ``files`` are all files behind it with their digests."""
+    agents = {name: _agent(name, spec) for name, spec in document["agents"].items()}
+    tools = {
+        name: _tool(name, spec, source.parent)
+        for name, spec in (document.get("tools") or {}).items()
+    }
+    transport = document.get("transport", "websocket")
+    if isinstance(transport, str):
+        transport = {"type": transport}
+    return Deployment(
+        name=document.get("name", source.stem),
+        source=source,
+        agents=agents,
+        entry=document.get("entry", next(iter(agents))),
+        tools=tools,
+        session=_session(document.get("session") or {}),
+        engine=_engine(document.get("engine", "auto"), env),
+        model=document.get("model", DEFAULT_MODEL),
+        transport=TransportSpec(
+            transport["type"], {k: v for k, v in transport.items() if k != "type"}
+        ),
+        timezone=_timezone(document, env),
+        limits=_limits(document.get("limits") or {}),
+        reload=ReloadPolicy(**(document.get("reload") or {})),
+        vars=document.get("vars") or {},
+        files=tuple(files),
+        document=document,
+        digests={str(path): value for path, value in files.items()},
+    )
+
+
+def tool_file(base: Path, python: str) -> Path | None:
+    """The file of a tool's code, absolute and with its links unresolved, so that a watcher can
+    follow them; None for a tool in an importable package."""
+    module = python.rpartition(":")[0]
+    return Path(os.path.abspath(base / module)) if module.endswith(".py") else None
+
+
+def _agent(name: str, spec: Mapping[str, Any]) -> AgentSpec:
+    return AgentSpec(
+        name=name,
+        instructions=spec["instructions"],
+        greeting=spec.get("greeting") or "",
+        voice=spec.get("voice"),
+        tools=tuple(spec.get("tools") or ()),
+        handoffs=tuple(HandoffSpec(h["to"], h.get("when", "")) for h in spec.get("handoffs") or ()),
+    )
+
+
+def _tool(name: str, spec: Mapping[str, Any], base: Path) -> ToolSpec:
+    tool = ToolSpec(
+        name=name,
+        python=spec["python"],
+        base=base,
+        description=spec.get("description"),
+        parameters=spec.get("parameters"),
+    )
+    if "timeout" not in spec:
+        return tool
+    return ToolSpec(
+        name, tool.python, base, tool.description, tool.parameters, seconds(spec["timeout"])
+    )
+
+
+def _session(given: Mapping[str, Any]) -> SessionSettings:
+    """The SDK's defaults with ``given`` on top, formats as the wire writes them."""
+    session = {key: value for key, value in given.items() if key != "audio"}
+    audio: dict[str, Any] = {}
+    for side, part in (given.get("audio") or {}).items():
+        audio[side] = dict(part)
+        if "format" in part:
+            audio[side]["format"] = wire_format(part["format"])
+    transcription = audio.get("input", {}).get("transcription")
+    if transcription is not None and "model" not in transcription:
+        # The wire replaces this object whole, so a language alone would lose the model.
+        default = DEFAULT_SETTINGS["audio"]["input"]["transcription"]
+        audio["input"]["transcription"] = {**default, **transcription}
+    if audio:
+        session["audio"] = audio
+    return SessionSettings().merged(session)
+
+
+def _engine(engine: Any, env: Mapping[str, str]) -> EngineSpec:
+    if isinstance(engine, str):
+        if "://" not in engine:
+            return EngineSpec(type=engine)  # type: ignore[arg-type]  # the schema knows the names
+        key = env.get("RTRUN_ENGINE_KEY")
+        return EngineSpec(type="url", url=engine, api_key=Secret(key) if key else None)
+    if "url" in engine:
+        url = engine["url"]
+        return EngineSpec(
+            type="url",
+            url=url.reveal() if isinstance(url, Secret) else url,
+            api_key=engine.get("api_key"),
+            headers=engine.get("headers") or {},
+        )
+    return EngineSpec(type=engine["type"], brain=engine.get("brain") or {})
+
+
+def _timezone(document: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
+    if "timezone" not in document:
+        return system_zone(env)
+    zone = document["timezone"]
+    return None if zone in (None, "none") else zone
+
+
+def _limits(limits: Mapping[str, Any]) -> Limits:
+    duration = limits.get("duration")
+    return Limits(seconds(duration) if duration is not None else None)

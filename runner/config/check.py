@@ -1,0 +1,223 @@
+"""The schema's verdict on a document, in the words of somebody writing one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from runner.config.schema import Schema
+from runner.config.source import shown
+from runner.config.syntax import QUOTE_PROSE
+from runner.config.tree import Path, Tree
+from runner.errors import Problem
+from runner.model.secret import Secret
+
+_KINDS = {
+    "object": "a map",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+_YES = frozenset(("yes", "on", "y"))
+_NO = frozenset(("no", "off", "n"))
+
+
+def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """``did you mean x?`` for the nearest of ``known``, empty when none is near."""
+    by_case: dict[str, str] = {}
+    for name in known:
+        by_case.setdefault(name.lower(), name)
+    found = difflib.get_close_matches(word.lower()[:80], by_case, 1, cutoff)
+    return f"did you mean {shown(by_case[found[0]])}?" if found else ""
+
+
+def choices(known: Iterable[Any]) -> str:
+    return ", ".join("null" if v is None else str(v) for v in known)
+
+
+def check(tree: Tree, document: Any, schema: Schema, broken: Collection[Path]) -> list[Problem]:
+    """The problems of an expanded ``document``, without those at or below ``broken`` paths."""
+    out: dict[Problem, None] = {}
+    for error in schema.errors(plain(document)):
+        path: Path = tuple(error.absolute_path)
+        if any(path[: len(bad)] == bad for bad in broken):
+            continue
+        for problem in _Words(tree, schema, path).problems(error):
+            out[problem] = None
+    return list(out)
+
+
+def plain(value: Any) -> Any:
+    """The document as jsonschema wants it: secrets are texts."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+class _Words:
+    """Turns one error of jsonschema at ``path`` into problems."""
+
+    def __init__(self, tree: Tree, schema: Schema, path: Path) -> None:
+        self.tree = tree
+        self.schema = schema
+        self.path = path
+
+    def problems(self, error: Any) -> Iterator[Problem]:
+        kind = error.validator
+        if kind == "additionalProperties":
+            yield from self.unknown_keys(error)
+        elif kind == "required":
+            yield from self.missing_keys(error)
+        elif kind == "type":
+            yield self.wrong_type(error)
+        elif kind == "enum":
+            yield self.wrong_choice(error)
+        elif kind in ("pattern", "minLength", "maxLength"):
+            yield self.wrong_text(error)
+        elif kind in ("minimum", "maximum"):
+            side = "below" if kind == "minimum" else "above"
+            expect = error.schema.get("x-expect", f"the {kind} is {error.validator_value}")
+            yield self.at(f"{self.said(error)} is {side} {error.validator_value}", expect)
+        elif kind in ("minProperties", "minItems"):
+            yield self.at("is empty; at least one belongs here")
+        elif kind == "maxItems":
+            yield self.at(f"{len(error.instance)} items, at most {error.validator_value}")
+        else:
+            yield self.at(error.message[:200])
+
+    def at(self, message: str, hint: str = "") -> Problem:
+        return self.tree.problem(self.path, message, hint)
+
+    def said(self, error: Any) -> str:
+        """The value as it is written; a secret never."""
+        if self.schema.secret(self.path):
+            return "this value"
+        if isinstance(error.instance, str):
+            return f"'{shown(error.instance)}'"
+        place = self.tree.place(self.path)
+        exact = self.path in self.tree.places and place.text is not None and "$" not in place.text
+        return shown(place.text if exact else error.instance)
+
+    def unknown_keys(self, error: Any) -> Iterator[Problem]:
+        known = error.schema.get("properties", {})
+        patterns = error.schema.get("patternProperties", {})
+        for key in error.instance:
+            if key in known or any(re.search(p, key) for p in patterns):
+                continue
+            path = (*self.path, key)
+            place = self.tree.places.get(path)
+            if place and place.flow and " " in key and place.text == "":
+                message = f"a comma ends a text inside braces, so '{shown(key)}' became a key"
+                yield self.tree.problem(path, message, QUOTE_PROSE, at_key=True)
+                continue
+            hint = near(key, known) or self.home(key)
+            if not hint and known:
+                hint = f"known here: {choices(known)}"
+            yield self.tree.problem(path, f"unknown key '{shown(key)}'", hint, at_key=True)
+
+    def home(self, key: str) -> str:
+        homes = self.schema.homes(key)[:3]
+        if not homes:
+            return ""
+        places = [
+            f"{home.rpartition('.')[0]}" if "." in home else "the top level" for home in homes
+        ]
+        return f"it belongs in {' or '.join(places)}"
+
+    def missing_keys(self, error: Any) -> Iterator[Problem]:
+        for key in error.validator_value:
+            if key in error.instance:
+                continue
+            similar = [k for k in error.instance if near(key, [k]) and k not in self._known(error)]
+            if similar:
+                continue  # the misspelt key has its own error
+            yield self.tree.problem(self.path, f"'{key}' is missing", at_key=True)
+
+    def _known(self, error: Any) -> Mapping[str, Any]:
+        out: dict[str, Any] = {}
+        for node in self.schema.at(self.path):
+            out.update(node.get("properties", {}))
+        return out
+
+    def wrong_type(self, error: Any) -> Problem:
+        wanted = error.validator_value
+        kinds = [wanted] if isinstance(wanted, str) else list(wanted)
+        kinds = [kind for kind in kinds if kind != "null"] or kinds
+        expect = error.schema.get("x-expect") or self.expected()
+        belongs = expect if expect else " or ".join(_KINDS[kind] for kind in kinds)
+        value = error.instance
+        if value is None:
+            return self.at(f"is empty; {belongs} belongs here")
+        if isinstance(value, bool):
+            got = "true or false"
+        elif isinstance(value, (int, float)):
+            got = "a number"
+        elif isinstance(value, str):
+            got = "text"
+        else:
+            got = _KINDS["array" if isinstance(value, list) else "object"]
+        return self.at(f"{got} where {belongs} belongs", self.type_hint(value, kinds, belongs))
+
+    def expected(self) -> str:
+        for node in self.schema.at(self.path):
+            if "x-expect" in node:
+                return str(node["x-expect"])
+        return ""
+
+    def type_hint(self, value: Any, kinds: list[str], belongs: str) -> str:
+        if isinstance(value, (int, float)) and "string" in kinds:
+            place = self.tree.place(self.path)
+            written = place.text if place.text is not None else str(value)
+            if "duration" in belongs:
+                return f'a duration has a unit: "{shown(written)}s"'
+            if "enum" not in kinds:
+                return f'put it in quotes: "{shown(written)}"'
+        if isinstance(value, str):
+            if "boolean" in kinds and value.lower() in _YES | _NO:
+                return f"write {'true' if value.lower() in _YES else 'false'}"
+            if kinds == ["array"]:
+                return f"a list stands in brackets: [{shown(value)}]"
+            if {"integer", "number"} & set(kinds) and value.strip().lstrip("+-").isdigit():
+                return "a number stands without quotes"
+        if isinstance(value, list) and kinds == ["object"]:
+            return "write 'name:' lines instead of '- ' lines"
+        if isinstance(value, dict) and "string" in kinds and self.tree.place(self.path).flow:
+            return QUOTE_PROSE
+        return ""
+
+    def wrong_choice(self, error: Any) -> Problem:
+        known = error.validator_value
+        also = error.schema.get("x-also", "")
+        names = choices(known) + (f", {also}" if also else "")
+        texts = [v for v in known if isinstance(v, str)]
+        hint = ""
+        if isinstance(error.instance, str):
+            hint = near(error.instance, texts)
+        one = "one of " if len(known) > 1 else ""
+        return self.at(f"{self.said(error)} is not {one}{names}", hint)
+
+    def wrong_text(self, error: Any) -> Problem:
+        expect = error.schema.get("x-expect")
+        # A name in a map is at fault, not its value.
+        if isinstance(error.instance, str) and "propertyNames" in error.absolute_schema_path:
+            path = (*self.path, error.instance)
+            return self.tree.problem(
+                path,
+                f"the name '{shown(error.instance)}' cannot be used",
+                f"{expect} is wanted" if expect else "",
+                at_key=True,
+            )
+        if error.instance == "":
+            return self.at(f"is empty; {expect or 'text'} belongs here")
+        if error.validator == "maxLength":
+            return self.at(f"longer than {error.validator_value} characters")
+        return self.at(f"{self.said(error)} is not {expect or error.validator_value}")

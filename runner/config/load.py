@@ -1,0 +1,142 @@
+"""A deployment file -> a Deployment, or every problem in it with its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from runner.config import overrides as sets
+from runner.config import schema as schemas
+from runner.config.build import build, tool_file
+from runner.config.check import check
+from runner.config.expand import Expander
+from runner.config.prompts import read_prompts
+from runner.config.semantics import Semantics
+from runner.config.source import decode, digest, read_bytes, shown
+from runner.config.tree import Path, Tree, parse
+from runner.errors import ConfigError, Problem
+from runner.model.deployment import Deployment
+
+_LARGEST_TOOL = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A deployment that passed every check, with its warnings and the places of its values."""
+
+    deployment: Deployment
+    warnings: tuple[Problem, ...]
+    tree: Tree
+
+    def locate(self, path: str | Path) -> tuple[str, int, int, str]:
+        """``(file, line, column, source line)`` of a path, or of its nearest parent; line 0
+        when the value came from ``--set``."""
+        place = self.tree.place(_steps(self.tree, path))
+        return place.source.name, place.line, place.column, place.source.line(place.line)
+
+    def problem_at(
+        self, path: str | Path, message: str, hint: str = "", *, at_key: bool = False
+    ) -> Problem:
+        """A problem at the value of ``path`` (dotted or as a tuple), or at its key."""
+        return self.tree.problem(_steps(self.tree, path), message, hint, at_key=at_key)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    env: Mapping[str, str],
+    overrides: Sequence[tuple[str, str]] = (),
+) -> Loaded:
+    """Read, expand and check the deployment at ``path``.
+
+    ``env`` is the environment for ``${NAME}`` (nothing else of the process is read), and
+    ``overrides`` are ``(dotted path, value)`` pairs of ``--set``. Raises ConfigError with all
+    problems in the order of the file (exit 1), InputError when the file or the schema cannot
+    be read (exit 2), UsageError for a ``--set`` without a path.
+    """
+    schema = schemas.load()
+    name = shown(os.fspath(path), 4096)
+    source_path = FilePath(os.path.abspath(path))
+    data = read_bytes(FilePath(path), name)
+    tree = parse(decode(data, name))
+    if overrides:
+        tree = sets.apply(tree, overrides, schema)
+
+    expander = Expander(tree, env, schema)
+    document = expander.document()
+    problems = check(tree, document, schema, expander.broken)
+    semantics = Semantics(tree, document, source_path.parent)
+    problems += semantics.problems()
+    prompts = read_prompts(tree, document, source_path.parent, _folder(name), expander)
+    problems += expander.problems
+    if problems:
+        raise ConfigError(in_order(problems, name))
+
+    files = {source_path: digest(data)}
+    files |= {FilePath(os.path.abspath(file)): value for file, value in prompts.items()}
+    for tool in (document.get("tools") or {}).values():
+        module = tool_file(source_path.parent, tool["python"])
+        if module is not None:
+            files[module] = _digest_of(module)
+    files |= {FilePath(file): value for file, value in expander.files.items()}
+    deployment = build(document, source_path, files, env)
+    return Loaded(deployment, tuple(in_order(semantics.warnings, name)), tree)
+
+
+def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
+    """Problems of the file ``first`` as they stand in it, then those of other files."""
+    return sorted(
+        dict.fromkeys(problems), key=lambda p: (p.file != first, p.file, p.line, p.column)
+    )
+
+
+def files_of(path: str | os.PathLike[str], *, env: Mapping[str, str]) -> tuple[FilePath, ...]:
+    """The files that a watcher has to see even while the deployment is invalid: the YAML, and
+    every prompt and tool file that it names, as far as it can be read."""
+    source_path = FilePath(os.path.abspath(path))
+    files = {source_path: ""}
+    try:
+        tree = parse(decode(read_bytes(source_path, str(source_path)), str(source_path)))
+        expander = Expander(tree, env, schemas.load())
+        document = expander.document()
+        files |= {
+            FilePath(os.path.abspath(file)): ""
+            for file in read_prompts(tree, document, source_path.parent, "", expander)
+        }
+        tools = document.get("tools")
+        for tool in tools.values() if isinstance(tools, dict) else ():
+            ref = tool.get("python") if isinstance(tool, dict) else None
+            module = tool_file(source_path.parent, ref) if isinstance(ref, str) else None
+            if module is not None and "\0" not in str(module):
+                files[module] = ""
+    except (ConfigError, OSError, ValueError):
+        return tuple(files)
+    return tuple(files)
+
+
+def _folder(name: str) -> str:
+    """The folder of a file as messages show it: ``agents.d/`` or nothing."""
+    folder = os.path.dirname(name)
+    return os.path.join(folder, "") if folder else ""
+
+
+def _digest_of(path: FilePath) -> str:
+    try:
+        with path.open("rb") as stream:
+            return digest(stream.read(_LARGEST_TOOL))
+    except OSError:
+        return ""
+
+
+def _steps(tree: Tree, path: str | Path) -> Path:
+    """A dotted path as steps. Names may hold dots no more than the schema lets them."""
+    if not isinstance(path, str):
+        return path
+    if not path:
+        return ()
+    try:
+        return sets.parse_path(path)
+    except ValueError:
+        return ()

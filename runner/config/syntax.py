@@ -1,0 +1,107 @@
+"""What a YAML syntax error means, in the words of somebody writing a deployment."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from runner.config.source import Source
+from runner.errors import Problem
+
+INDENT = "indent with spaces, two for each level"
+QUOTE_PROSE = "put the text in quotes; inside { } and [ ] a comma, colon or question mark ends it"
+_KEY = re.compile(r"\s*(?:- +)*([^\s:#'\"{\[][^:]*?)\s*:(?:\s|$)")
+
+
+def explain(error: yaml.YAMLError, source: Source) -> Problem:
+    """One positioned problem for an error of PyYAML's parser, C or pure."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    context = str(getattr(error, "context", None) or "")
+    if mark is None:
+        return source.problem(1, 1, f"this is not YAML: {problem}")
+    line, column = mark.line + 1, mark.column + 1
+    raw = source.lines[line - 1] if line <= len(source.lines) else ""
+
+    lead = re.match(r"[ \t]*", raw)
+    if lead and "\t" in lead.group() and column <= lead.end() + 1:
+        return source.problem(line, raw.index("\t") + 1, "a tab indents this line", INDENT)
+    if "quoted scalar" in context and "end of stream" in problem:
+        return _at(source, error.context_mark, "this quote is never closed")  # type: ignore[attr-defined]
+    if "escape" in problem and re.search(r"\\u[dD][89a-fA-F]", raw):
+        message = "half of a surrogate pair (\\ud800 to \\udfff) is not a character"
+        return source.problem(line, column, message, "write the character itself")
+    if "escape" in problem:
+        hint = "inside single quotes a backslash is only a backslash"
+        return source.problem(line, column, "this backslash begins no known escape", hint)
+    if context.startswith("while parsing a flow"):
+        return _flow(error, source, line, column)
+    if problem.startswith("mapping values are not allowed"):
+        return _second_colon(source, line, column, raw)
+    if "cannot start any token" in problem:
+        char = raw[column - 1 : column]
+        hint = "put the text in quotes"
+        return source.problem(line, column, f"a text cannot begin with {char!r}", hint)
+    if "comment or line break" in problem or "comment or a line break" in problem:
+        hint = "the text begins on the next line, indented"
+        return source.problem(line, column, "nothing may follow | or > on its line", hint)
+    if context.startswith("while parsing a block"):
+        return _block(source, line, column, raw)
+    if problem.startswith("could not find expected ':'") or "simple key" in context:
+        hint = "a key ends with a colon and a space"
+        return _at(source, getattr(error, "context_mark", mark), "a colon is missing here", hint)
+    if "incompatible YAML document" in problem:
+        return source.problem(line, column, "only YAML 1.1 and 1.2 are read")
+    where = f" {context}" if context else ""
+    return source.problem(line, column, f"{problem}{where}")
+
+
+def _at(source: Source, mark: yaml.Mark, message: str, hint: str = "") -> Problem:
+    return source.problem(mark.line + 1, mark.column + 1, message, hint)
+
+
+def _flow(error: yaml.YAMLError, source: Source, line: int, column: int) -> Problem:
+    """Inside braces or brackets: never closed, a bare ``${...}``, or bare prose."""
+    opened = error.context_mark  # type: ignore[attr-defined]
+    raw = source.lines[line - 1] if line <= len(source.lines) else ""
+    if raw[:column].rstrip().endswith("${"):
+        found = re.match(r"\$\{[^}]*\}?", raw[column - 2 :])
+        text = found.group() if found else "${...}"
+        hint = f'put it in quotes: "{text}"'
+        message = "a bare ${...} cannot stand inside { } or [ ]"
+        return source.problem(line, column - 1, message, hint)
+    if raw[column - 1 : column] in ("?", ":"):
+        message = f"a bare '{raw[column - 1]}' cannot stand in a text inside {{ }} or [ ]"
+        return source.problem(line, column, message, QUOTE_PROSE)
+    rest = raw[column - 1 :].strip()
+    if not rest or line > opened.line + 1:
+        bracket = source.lines[opened.line][opened.column : opened.column + 1]
+        closer = {"{": "}", "[": "]"}.get(bracket, "bracket")
+        message = f"this '{bracket}' is never closed"
+        return _at(source, opened, message, f"add '{closer}', or put the text in quotes")
+    return source.problem(line, column, "',' or a closing bracket belongs here", QUOTE_PROSE)
+
+
+def _second_colon(source: Source, line: int, column: int, raw: str) -> Problem:
+    key = _KEY.match(raw)
+    if key and key.end() < column:
+        name = key.group(1)
+        hint = f"put the text in quotes, or write '{name}: |' and the text on the next lines"
+        message = "a second ': ' in one line would be a key of its own"
+        return source.problem(line, column, message, hint)
+    hint = "is this line indented too far, or does the line above lack its colon?"
+    return source.problem(line, column, "a key cannot stand here", hint)
+
+
+def _block(source: Source, line: int, column: int, raw: str) -> Problem:
+    before = raw[: column - 1].rstrip()
+    if before.endswith(("'", '"')):
+        hint = "put the whole text in quotes; a quote inside doubles: ''"
+        return source.problem(line, column, "text follows the closing quote", hint)
+    if before.endswith(("}", "]")):
+        return source.problem(line, column, "text follows the closing bracket")
+    if before:
+        return source.problem(line, column, "a key belongs here")
+    hint = "keys of one map, and items of one list, begin in the same column"
+    return source.problem(line, column, "the indentation fits nothing above", hint)
