@@ -1,0 +1,171 @@
+"""`rtrun engine`: the embedded engine alone, an OpenAI-Realtime-compatible server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import click
+
+from runner.codec import dumps, loads
+from runner.errors import UsageError
+from runner.tasks import in_thread
+
+STARTED = time.monotonic()
+LogFormat = Literal["text", "json"]
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
+              help="Port to listen on; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to listen on; beyond loopback a key is required.")
+@click.option("--key", envvar="RTRUN_ENGINE_KEY", default="",
+              help="The API key that clients must send (env RTRUN_ENGINE_KEY); none: any will do.")
+@click.option("--brain", envvar="RTRUN_ENGINE_BRAIN", default="rehearsal", show_default=True,
+              help="rehearsal, or JSON such as "
+                   '\'{"type": "chat", "url": "http://localhost:11434/v1", "model": "llama3.2"}\' '
+                   "(env RTRUN_ENGINE_BRAIN).")
+@click.option("--max-sessions", type=click.IntRange(1), default=64, show_default=True,
+              help="Sessions at once; a further one is refused.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text",
+              show_default=True, help="How the ready line is written.")
+@click.option("--parent", is_flag=True, help="End when standard input closes.")
+def engine(
+    port: int,
+    host: str,
+    key: str,
+    brain: str,
+    max_sessions: int,
+    log_format: LogFormat,
+    parent: bool,
+) -> None:
+    """Serve the OpenAI Realtime protocol with local speech, no key and no download.
+
+    Prints one `ready` line when the models are warm and the port accepts.
+    """
+    from runner.engine.server.options import EngineOptions
+
+    if not key and not _loopback(host):
+        raise UsageError(
+            f"listening on {host} without a key would open the engine to everybody",
+            "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
+        )
+    options = EngineOptions(
+        host=host, port=port, key=key, brain=_brain(brain), max_sessions=max_sessions
+    )
+    # The engine's own log: warnings and errors, on standard error.
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(levelname)s: %(message)s"
+    )
+    asyncio.run(_serve(options, log_format, parent))
+
+
+async def _serve(options: Any, log_format: LogFormat, parent: bool) -> None:
+    from runner.engine.app import Engine, listen
+    from runner.engine.brain import make_brain
+    from runner.engine.speaking.models import VOICE_NOTE, LocalModels, missing
+
+    thinker = make_brain(options.brain)
+    listener = listen(options.host, options.port)  # before the models: a port in use is told now
+    stopped = asyncio.Event()
+    _on_signals(stopped.set)
+    if parent:
+        _on_stdin_closed(stopped.set)
+
+    models: LocalModels | None = None
+    reason = missing() or ""
+    if reason:
+        print(f"rtrun: {reason}", file=sys.stderr)
+    else:
+        models = LocalModels()
+        await in_thread(models.load)
+        print(f"rtrun: {VOICE_NOTE}", file=sys.stderr)
+
+    server = Engine(options, thinker, models, reason)
+
+    def ready(port: int) -> None:
+        told: dict[str, Any] = {"brain": thinker.name, "voice": models is not None}
+        told |= {"reason": reason} if reason else {"note": VOICE_NOTE}
+        _say_ready(options.host, port, told, log_format)
+
+    try:
+        await server.serve(listener, ready, stopped)
+    finally:
+        await thinker.close()
+        if models is not None:
+            await in_thread(models.close)
+
+
+def _say_ready(host: str, port: int, told: dict[str, Any], log_format: LogFormat) -> None:
+    where = f"[{host}]" if ":" in host else host
+    ws = f"ws://{where}:{port}/v1/realtime"
+    if log_format == "text":
+        print(f"ready {ws}", flush=True)
+        return
+    line = {
+        "t": round(time.monotonic() - STARTED, 3),
+        "event": "ready",
+        "urls": {"ws": ws, "http": f"http://{where}:{port}/v1"},
+        "engine": told,
+    }
+    print(dumps(line), flush=True)
+
+
+def _brain(text: str) -> Any:
+    """A name as it is, JSON as what it means."""
+    text = text.strip()
+    if not text.startswith(("{", '"')):
+        return text or "rehearsal"
+    try:
+        return loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--brain is not valid JSON: {error}", "a name, or a map such as {\"type\": \"chat\"}"
+        ) from None
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+def _on_stdin_closed(stop: Callable[[], None]) -> None:
+    """However the parent ends, the system closes its end of our standard input."""
+    loop = asyncio.get_running_loop()
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(0, 4096):
+                pass
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(stop)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    from runner.cli.main import main
+
+    main(["engine", *sys.argv[1:]])

@@ -1,0 +1,212 @@
+"""The embedded engine: one starlette application, WebSocket and REST on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from runner.engine.ports import Brain, Models
+from runner.engine.server.auth import allowed, presented_key, refusal
+from runner.engine.server.connection import Connection
+from runner.engine.server.options import EngineOptions
+from runner.engine.server.outbox import DeadPeer
+from runner.engine.server.rest import Rest, json, on_crash, on_http_error, problem
+from runner.errors import InputError
+from runner.tasks import Supervisor
+
+log = logging.getLogger("runner.engine")
+
+MAX_MESSAGE = 16 * 1024 * 1024  # an append may hold 15 MiB (OpenAI's reference)
+DEFAULT_MODEL = "gpt-realtime"
+
+
+class Engine:
+    """``models`` None: text sessions only, and ``no_speech`` says why in one sentence."""
+
+    def __init__(
+        self, options: EngineOptions, brain: Brain, models: Models | None, no_speech: str = ""
+    ) -> None:
+        self.options = options
+        self.brain = brain
+        self.models = models
+        self.no_speech = no_speech
+        self.sessions = 0
+        rest = Rest(options.key, models, no_speech)
+        self.app = Starlette(
+            routes=[
+                Route("/healthz", self._health),
+                Route("/v1/models", rest.guarded(rest.list_models)),
+                Route("/v1/models/{model}", rest.guarded(rest.get_model)),
+                Route("/v1/audio/speech", rest.guarded(rest.speech), methods=["POST"]),
+                WebSocketRoute("/v1/realtime", self._realtime),
+                WebSocketRoute("/{path:path}", self._no_such_socket),
+            ],
+            exception_handlers={HTTPException: on_http_error, Exception: on_crash},
+        )
+
+    async def _health(self, request: Request) -> Response:
+        return json(
+            {
+                "status": "ok",
+                "brain": self.brain.name,
+                "voice": self.models is not None,
+                "sessions": self.sessions,
+                "max_sessions": self.options.max_sessions,
+            }
+        )
+
+    async def _no_such_socket(self, socket: WebSocket) -> None:
+        refused = problem(404, f"Invalid URL ({socket.url.path})", code="unknown_url")
+        await socket.send_denial_response(refused)
+
+    async def _realtime(self, socket: WebSocket) -> None:
+        refused = self._refusal(socket)
+        if refused is not None:
+            await socket.send_denial_response(refused)
+            return
+        protocols = socket.scope.get("subprotocols") or []
+        self.sessions += 1
+        try:
+            # Browsers offer `realtime` beside their key, and fail unless it is chosen.
+            await socket.accept("realtime" if "realtime" in protocols else None)
+            await self._serve(socket)
+        finally:
+            self.sessions -= 1
+
+    def _refusal(self, socket: WebSocket) -> Response | None:
+        presented = presented_key(socket.headers, socket.scope.get("subprotocols") or [])
+        if not allowed(self.options.key, presented):
+            code, message = refusal(presented)
+            return problem(401, message, code=code)
+        call_id = socket.query_params.get("call_id")
+        if call_id is not None:
+            return problem(
+                404, f"No call found with id '{call_id}'", code="call_id_not_found", param="call_id"
+            )
+        if self.sessions >= self.options.max_sessions:
+            return problem(
+                503,
+                f"All {self.options.max_sessions} sessions of this engine are in use.",
+                code="session_limit_reached",
+            )
+        return None
+
+    async def _serve(self, socket: WebSocket) -> None:
+        transcription = socket.query_params.get("intent") == "transcription"
+        connection = Connection(
+            self.options,
+            self.brain,
+            self.models,
+            self.no_speech,
+            model=socket.query_params.get("model") or DEFAULT_MODEL,
+            kind="transcription" if transcription else "realtime",
+            send=socket.send_text,
+        )
+        code, reason = 1000, ""
+        try:
+            await connection.run(_receiver(socket))
+        except WebSocketDisconnect:
+            return
+        except DeadPeer as dead:
+            log.warning("a client was let go: %s", dead)
+            code, reason = 1008, "the client does not read"
+        except Exception:
+            log.exception("a session ended by an error of the engine")
+            code, reason = 1011, "internal error"
+        try:
+            async with asyncio.timeout(1):
+                await socket.close(code, reason)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+            pass  # it went first
+
+    # -- serving ----------------------------------------------------------------------------
+
+    async def serve(
+        self,
+        listener: socket.socket,
+        on_ready: Callable[[int], None],
+        stopped: asyncio.Event,
+    ) -> None:
+        """Serve on a bound socket until ``stopped``; ``on_ready(port)`` when it accepts."""
+        config = uvicorn.Config(
+            self.app,
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE,
+            ws_per_message_deflate=False,  # audio does not shrink, and the CPU is for the models
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
+        server = _Server(config, lambda: on_ready(listener.getsockname()[1]))
+        tasks = Supervisor(lambda name, error: log.error("%s: %r", name, error))
+        watch = tasks.spawn(_then(stopped, server.leave), "stop")
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            watch.cancel()
+            await tasks.close()
+
+
+class _Server(uvicorn.Server):
+    """Tells when it accepts, and leaves the process's signals to the command."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_ready()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._serve(sockets)
+
+    def leave(self) -> None:
+        self.should_exit = True
+
+
+async def _then(event: asyncio.Event, act: Callable[[], None]) -> None:
+    await event.wait()
+    act()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. InputError, in one sentence, when there is none to be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if hasattr(socket, "SO_REUSEADDR") and socket.SO_REUSEADDR:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(
+            f"cannot listen on {host}:{port}: {why}", "Choose another --port; 0 takes a free one."
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _receiver(socket: WebSocket) -> Callable[[], asyncio.Future[str | bytes | None]]:
+    async def receive() -> str | bytes | None:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text = message.get("text")
+        return text if text is not None else message.get("bytes") or b""
+
+    return receive  # type: ignore[return-value]

@@ -1,0 +1,100 @@
+"""What the parts of one connection share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.engine.ports import Brain, Models, Prompt
+from runner.engine.server.answer import Answer, Speaker
+from runner.engine.server.options import EngineOptions
+from runner.engine.server.outbox import Outbox
+from runner.engine.wire import Items, ResponseParams, Settings, WireError, events, new_id
+from runner.engine.wire.usage import Meter, Usage, Weight, prefix_weight
+from runner.tasks import Supervisor
+
+TOKENS_A_MINUTE = 1_000_000
+
+log = logging.getLogger("runner.engine")
+
+
+@dataclass(slots=True)
+class Context:
+    """``models`` None: there is no local speech here, sessions are text (``no_speech`` says why).
+
+    ``words`` holds the recognition under way, by item: whoever needs an item's text waits there.
+    """
+
+    options: EngineOptions
+    brain: Brain
+    models: Models | None
+    no_speech: str
+    settings: Settings
+    items: Items
+    outbox: Outbox
+    tasks: Supervisor
+    meter: Meter = field(default_factory=Meter)
+    conversation_id: str = field(default_factory=lambda: new_id("conv"))
+    session_id: str = ""
+    responds: bool = True  # sessions of type transcription make no responses
+    audio_produced: bool = False
+    words: dict[str, asyncio.Future[str]] = field(default_factory=dict)
+
+    def send(self, event: dict[str, Any]) -> None:
+        self.outbox.put(event)
+
+    def error(self, error: WireError) -> None:
+        self.outbox.put(error.event())
+
+    def params(self, response: Any = None, event_id: str | None = None) -> ResponseParams:
+        """What a response would be made with now. WireError for a bad response.create."""
+        return ResponseParams.parse(
+            response,
+            self.settings,
+            self.items,
+            audio_produced=self.audio_produced,
+            event_id=event_id,
+        )
+
+    def prompt(self, params: ResponseParams, *more: dict[str, Any]) -> Prompt:
+        """What the brain sees; ``more`` are items that are not in the conversation yet."""
+        items = self.items.prompt() if params.input is None else list(params.input)
+        return Prompt(
+            instructions=params.instructions,
+            items=[*items, *more],
+            tools=[tool for tool in params.tools if tool.get("type") == "function"],
+            tool_choice=params.tool_choice,
+            metadata=params.metadata or {},
+        )
+
+    def weights(self, params: ResponseParams) -> list[Weight]:
+        """What the response reads, for its usage."""
+        prefix = prefix_weight(params.instructions, params.tools)
+        return [prefix, *self.items.weights(params.input)]
+
+    def rate_limits(self, usage: Usage) -> dict[str, Any]:
+        """The engine has no limit but the machine: what a minute's allowance would look like."""
+        remaining = max(0, TOKENS_A_MINUTE - usage.input_tokens - usage.output_tokens)
+        return events.rate_limits_updated(remaining, TOKENS_A_MINUTE, reset_seconds=60.0)
+
+    def speaker(self, params: ResponseParams) -> Speaker:
+        if not params.audio or self.models is None:
+            return Speaker(None)
+        return Speaker(self.models.voice, params.voice, params.speed)
+
+    def think(self, prompt: Prompt, speaker: Speaker, *, held: bool = False) -> Answer:
+        """An answer in the making, in a task of its own."""
+        answer = Answer(self.brain, prompt, speaker, held)
+        answer.attach(self.tasks.spawn(answer.make(), "answer"))
+        return answer
+
+    async def all_heard(self, params: ResponseParams) -> None:
+        """Until every committed item that a response reads has its words, or has failed."""
+        while pending := [w for w in self.words.values() if not w.done()]:
+            await asyncio.wait(pending)
+
+    def unheard(self) -> bool:
+        """Whether some committed item has no words yet."""
+        return any(not words.done() for words in self.words.values())

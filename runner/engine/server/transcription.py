@@ -1,0 +1,73 @@
+"""Recognition of what the caller said, and the events that tell the client of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from runner.engine.ports import Ears
+from runner.engine.server.context import Context, log
+from runner.engine.wire import events, usage
+
+_SENTENCE = re.compile(r"\S.*?(?:[.?!]+(?=\s)|$)\s*", re.DOTALL)
+
+
+class Transcription:
+    def __init__(self, context: Context, ears: Ears) -> None:
+        self._context = context
+        self._ears = ears
+
+    def begin(self, pcm16k: bytes, settled: str = "") -> asyncio.Future[str]:
+        """Recognise; the future gets the words or the error."""
+        words: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._context.tasks.spawn(self.recognise(pcm16k, settled, words), "recognise")
+        return words
+
+    async def recognise(
+        self, pcm16k: bytes, settled: str, words: asyncio.Future[str]
+    ) -> str | None:
+        """The words into ``words``, behind those that are settled; None when it failed."""
+        try:
+            text = (await self._ears.transcribe(pcm16k)).strip()
+        except Exception as error:
+            log.exception("speech recognition failed")
+            if not words.done():
+                words.set_exception(error)
+                words.exception()  # taken notice of: it is logged above
+            return None
+        text = " ".join(part for part in (settled, text) if part)
+        if not words.done():
+            words.set_result(text)
+        return text
+
+    def publish(self, item_id: str, words: asyncio.Future[str], ms: float) -> None:
+        """Give the words to the conversation, and to the client when it asked for them."""
+        asked = self._context.settings.transcription
+        public = asked is not None
+        model = str((asked or {}).get("model", ""))
+        self._context.words[item_id] = words
+
+        def heard(done: asyncio.Future[str]) -> None:
+            # A callback, not a task: whoever waits for the words wakes behind it and finds them.
+            self._context.words.pop(item_id, None)
+            if done.cancelled() or item_id not in self._context.items:
+                return
+            if (error := done.exception()) is not None:
+                if public:
+                    message = f"Input transcription failed: {error}"
+                    self._context.send(events.transcription_failed(item_id, message))
+                return
+            self._context.items.set_transcript(item_id, done.result(), public=public)
+            if public:
+                self._completed(item_id, done.result(), ms, model)
+
+        if words.done():
+            heard(words)
+        else:
+            words.add_done_callback(heard)
+
+    def _completed(self, item_id: str, text: str, ms: float, model: str) -> None:
+        for sentence in _SENTENCE.findall(text):
+            self._context.send(events.transcription_delta(item_id, sentence))
+        used = usage.transcription(model, ms, text)
+        self._context.send(events.transcription_completed(item_id, text, used))
