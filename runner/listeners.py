@@ -27,8 +27,12 @@ class Listeners:
     def off(self, name: str, handler: Handler) -> None:
         """Take a handler back; one that is not there is no error."""
         handlers = self._handlers.get(name, [])
-        if handler in handlers:
-            handlers.remove(handler)
+        for one in handlers:
+            if handler in (one, getattr(one, "once_for", None)):
+                handlers.remove(one)
+                break
+        if not handlers:
+            self._handlers.pop(name, None)
 
     def once(self, name: str, handler: Handler) -> None:
         """Like :meth:`on`, for the next such event alone."""
@@ -37,6 +41,7 @@ class Listeners:
             self.off(name, run_once)
             return handler(*args)
 
+        run_once.once_for = handler  # type: ignore[attr-defined]  # so that off(handler) finds it
         self.on(name, run_once)
 
     def listens(self, name: str) -> bool:
