@@ -12,6 +12,7 @@ from runner.engine.wire.errors import WireError
 from runner.engine.wire.ids import new_id
 from runner.engine.wire.items import Items
 from runner.engine.wire.params import ResponseParams
+from runner.engine.wire.response import failure, response_object
 from runner.engine.wire.settings import Settings, TurnDetection
 
 __all__ = [
@@ -22,5 +23,7 @@ __all__ = [
     "WireError",
     "check",
     "decode_audio",
+    "failure",
     "new_id",
+    "response_object",
 ]

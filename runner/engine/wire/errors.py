@@ -77,9 +77,7 @@ def commit_empty(ms: float) -> WireError:
 
 def session_expired() -> WireError:
     """The session reached its 60 minutes; the socket closes after this event."""
-    return WireError(
-        "Your session hit the maximum duration of 60 minutes.", code="session_expired"
-    )
+    return WireError("Your session hit the maximum duration of 60 minutes.", code="session_expired")
 
 
 def server_error(message: str, *, code: str | None = None) -> WireError:
