@@ -25,7 +25,7 @@ _SEARCH = 4 * RATE  # where before the limit the quietest place is looked for
 _PAD = RATE // 4
 _QUIET = 0.002  # peak of full scale under which there is nothing but line noise
 
-_Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
+_Samples = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
 class MoonshineEars:
@@ -39,6 +39,11 @@ class MoonshineEars:
     def load(self) -> None:
         """Load the model. MissingModels when moonshine-voice is not installed or cannot run."""
         self._thread.submit(self._load).result()
+
+    def warm(self) -> None:
+        """Use the model once, so that the first caller does not wait. Blocking."""
+        noise = np.random.default_rng(0).normal(0, 600, RATE).astype("<i2")
+        self._thread.submit(self.transcribe_now, noise.tobytes()).result()
 
     async def transcribe(self, pcm16k: bytes) -> str:
         """The words, '' when there are none. Cancelling drops it while it waits for its turn."""
@@ -78,7 +83,8 @@ class MoonshineEars:
 
     def transcribe_now(self, pcm16k: bytes) -> str:
         """Blocking, on the STT thread only."""
-        samples = np.frombuffer(pcm16k, "<i2", count=len(pcm16k) // 2).astype(np.float32) / 32768
+        samples = np.frombuffer(pcm16k, "<i2", count=len(pcm16k) // 2).astype(np.float32)
+        samples *= np.float32(1 / 32768)
         if len(samples) < _SHORTEST or float(np.abs(samples).max()) < _QUIET:
             return ""
         words = [self._recognise(piece) for piece in cut(samples)]
@@ -123,4 +129,20 @@ def cut(samples: _Samples) -> list[_Samples]:
 
 
 def clean(text: str, seconds: float) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    """The words without what the model makes up.
+
+    Measured: noise, hum, clicks and coughs all come out as "You". A model that has lost its
+    place repeats itself, or writes more words than anybody can say in the time.
+    """
+    # Control characters would be the trace of a second thread; they are no words either way.
+    text = re.sub(r"[\s\x00-\x1f\x7f]+", " ", text).strip()
+    if not any(c.isalnum() for c in text) or re.sub(r"\W", "", text).lower() == "you":
+        return ""
+    # One to four words, five times or more in a row: said once at most.
+    text = re.sub(r"\b((?:[\w']+\W+){1,4})(?:\1){4,}", r"\1", text, flags=re.IGNORECASE)
+    if len(text.split()) > 4 + 8 * seconds:
+        return ""
+    return text
+
+
+__all__ = ["RATE", "MoonshineEars", "clean", "cut"]

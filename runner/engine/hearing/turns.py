@@ -119,6 +119,16 @@ class TurnDetector:
         self.configure(config)
         self._forget_speech()
 
+    def _forget_speech(self) -> None:
+        self._speaking = False
+        self._paused = False
+        self._quiet = False
+        self._loud_frames = 0
+        self._first_loud_ms = 0
+        self._speech_end_ms = 0
+        self._text: str | None = None
+        self._voted: float | None = None
+
     @property
     def speaking(self) -> bool:
         """Between SpeechStarted and SpeechStopped."""
@@ -243,13 +253,3 @@ class TurnDetector:
         self._earliest_start = audio_end
         self._earliest_keep = end
         return [stopped]
-
-    def _forget_speech(self) -> None:
-        self._speaking = False
-        self._paused = False
-        self._quiet = False
-        self._loud_frames = 0
-        self._first_loud_ms = 0
-        self._speech_end_ms = 0
-        self._text: str | None = None
-        self._voted: float | None = None

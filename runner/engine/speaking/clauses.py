@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _FIRST = 20  # characters of the first piece from which a clause's end is good enough
 
 # The end of a clause, and whether it is that of a sentence (group "end"). Marks of East Asian
@@ -12,13 +17,14 @@ _MARK = re.compile(
     r"""(?P<end>[.!?…]+)["'”’)\]]*(?=\s)|(?P<wide>[。！？])|\n|(?:[,;:]["'”’)\]]*|\s[–—-])(?=\s)|[—；，]""",
     re.VERBOSE,
 )
-_NEVER = frozenset(
-    ["mr", "mrs", "ms", "mx", "dr", "prof", "rev", "hon", "gen", "col", "lt", "sgt", "capt", "st", "mt", "ft", "vs", "e.g", "i.e", "cf", "approx", "dept", "est"]
+_NEVER = _set(
+    "mr mrs ms mx dr prof rev hon gen col lt sgt capt st mt ft vs e.g i.e cf approx dept est"
 )
-_MAYBE = frozenset(
-    ["a.m", "p.m", "etc", "inc", "ltd", "co", "corp", "jr", "sr", "ave", "blvd", "rd", "u.s", "u.k", "u.s.a", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "ext", "tel"]
+_MAYBE = _set(
+    "a.m p.m etc inc ltd co corp jr sr ave blvd rd u.s u.k u.s.a jan feb mar apr jun jul "
+    "aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun ext tel"
 )
-_BEFORE_NUMBERS = frozenset(["no", "nos", "fig", "p", "pp", "vol", "ch", "art", "sec"])
+_BEFORE_NUMBERS = _set("no nos fig p pp vol ch art sec")
 _DATE_WORD = re.compile(
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|today|tomorrow|tonight|"
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december)\b|"
@@ -75,12 +81,24 @@ class ClauseSplitter:
                 continue
             if end > self._hard_limit:
                 break
+            if not final and self._open(mark, end):
+                break
             if self._ends_piece(mark, end):
                 return end
         if len(text) <= self._hard_limit:
             return None
         space = text.rfind(" ", 1, self._hard_limit)
         return space + 1 if space > 0 else self._hard_limit
+
+    def _open(self, mark: re.Match[str], end: int) -> bool:
+        """Whether the word behind an abbreviation has to be read whole first."""
+        following = self._text[end : end + 12]
+        return (
+            mark["end"] == "."
+            and _word_before(self._text, mark.start()) in _MAYBE
+            and following.isalnum()
+            and len(following) < 12
+        )
 
     def _ends_piece(self, mark: re.Match[str], end: int) -> bool:
         text = self._text
@@ -97,13 +115,17 @@ def _over_spaces(text: str, at: int) -> int:
     return at
 
 
+def _word_before(text: str, at: int) -> str:
+    return text[text.rfind(" ", 0, at) + 1 : at].lstrip("(\"'“‘").lower()
+
+
 def _ends_sentence(text: str, at: int, marks: str, following: str) -> bool:
     """Whether ``marks`` at ``at`` end a sentence, before the text ``following`` (may be empty)."""
     if following[:1].islower():
         return False  # "9 a.m. sharp", "well... maybe"
     if marks != ".":
         return True
-    word = text[text.rfind(" ", 0, at) + 1 : at].lstrip("(\"'“‘").lower()
+    word = _word_before(text, at)
     if word in _NEVER or (len(word) == 1 and word.isalpha() and word != "i"):
         return False  # a title or an initial
     if word in _BEFORE_NUMBERS:
