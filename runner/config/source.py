@@ -20,7 +20,9 @@ _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 # The complement of YAML 1.2's c-printable, without surrogates, which UTF-8 cannot carry.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # What may not reach a terminal when a line is quoted in a message.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _WIDEST = 240
 
 
