@@ -14,7 +14,6 @@ from runner import codec
 from runner.audio.formats import PCM16
 from runner.engine.ports import Models
 from runner.engine.server.auth import allowed, presented_key, refusal
-from runner.engine.speaking.clauses import ClauseSplitter
 
 MODELS = (
     "gpt-realtime",
@@ -125,12 +124,8 @@ class Rest:
 
     async def _speak(self, text: str, voice: str, speed: float) -> bytes:
         assert self._models is not None
-        splitter = ClauseSplitter()
-        parts: list[bytes] = []
-        for clause in [*splitter.feed(text), *splitter.end()]:
-            async for spoken in self._models.voice.say(clause, voice, min(speed, 1.5)):
-                parts.append(spoken.pcm24k)  # noqa: PERF401 (an async iterator)
-        return b"".join(parts)
+        said = self._models.voice.say(text, voice, speed)
+        return b"".join([spoken.pcm24k async for spoken in said])
 
 
 async def _body(request: Request) -> dict[str, Any] | Response:
