@@ -1,0 +1,23 @@
+"""What every test may use. Keep it small: helpers live in tests/support."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support import matrix
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(matrix.plugin, "conformance-matrix")
+
+
+@pytest.fixture
+def checker() -> Iterator[object]:
+    """A judge of one Realtime session; at the end of the test nothing may be left open."""
+    from support.conformance import Checker
+
+    judge = Checker()
+    yield judge
+    if judge.session is not None:
+        judge.end()

@@ -1,0 +1,119 @@
+"""docs/conformance.md: which event was reached by which test. Also a small pytest plugin.
+
+``RTRUN_WRITE_MATRIX=1 pytest tests/engine`` writes the page from what its Checkers saw; without
+the variable, tests/engine/test_matrix.py, which runs last, holds the page against the run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+LAST = "test_matrix.py"
+SHOWN = 3
+
+Seen = dict[tuple[str, str], set[str]]
+
+SEEN: Seen = defaultdict(set)
+"""(``client`` or ``server``, event type) to the tests of this run that reached it."""
+
+OPEN = {
+    ("client", "output_audio_buffer.clear"): "WebRTC and SIP",
+    ("server", "output_audio_buffer.started"): "WebRTC and SIP",
+    ("server", "output_audio_buffer.stopped"): "WebRTC and SIP",
+    ("server", "output_audio_buffer.cleared"): "WebRTC and SIP",
+    ("server", "input_audio_buffer.dtmf_event_received"): "SIP",
+    ("server", "mcp_list_tools.in_progress"): "MCP",
+    ("server", "mcp_list_tools.completed"): "MCP",
+    ("server", "mcp_list_tools.failed"): "MCP",
+    ("server", "response.mcp_call_arguments.delta"): "MCP",
+    ("server", "response.mcp_call_arguments.done"): "MCP",
+    ("server", "response.mcp_call.in_progress"): "MCP",
+    ("server", "response.mcp_call.completed"): "MCP",
+    ("server", "response.mcp_call.failed"): "MCP",
+    ("server", "conversation.item.input_audio_transcription.segment"): "speaker labels",
+    ("server", "conversation.item.created"): "never sent: the beta's name for item.added",
+    ("server", "conversation.created"): "never sent: the service is seen without it",
+}
+"""What no test reaches yet, and what it waits for."""
+
+_HEAD = """# Conformance of the embedded engine
+
+Written by the test run (`RTRUN_WRITE_MATRIX=1 pytest tests/engine`); do not edit. Each event below
+went over a real session of the engine in the tests named, and was held against the types of the
+`openai` package (missing and undeclared keys, wrong types and unknown values are faults) and
+against the order in which the service sends its events (tests/support/conformance.py).
+"""
+
+_ROW = re.compile(r"^\| `([^`]+)` \| (.*) \|$")
+
+
+def reached(side: str, kind: str) -> None:
+    """The running test saw an event of this type."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    if test:
+        SEEN[side, kind].add(test)
+
+
+def render(seen: Seen) -> str:
+    from support.openai_types import client_types, server_types
+
+    out = [_HEAD]
+    for side, types in (("server", server_types()), ("client", client_types())):
+        rows = {kind: _cell(seen, side, kind) for kind in sorted(types)}
+        count = sum(cell.startswith("`") for cell in rows.values())
+        out.append(f"## {side.title()} events: {count} of {len(types)}\n")
+        out.append("| event | reached by |\n|---|---|")
+        out += [f"| `{kind}` | {cell} |" for kind, cell in rows.items()]
+        out.append("")
+    return "\n".join(out)
+
+
+def _cell(seen: Seen, side: str, kind: str) -> str:
+    tests = sorted(seen.get((side, kind), ()))
+    if tests:
+        shown = ", ".join(f"`{t.removeprefix('tests/engine/')}`" for t in tests[:SHOWN])
+        return shown if len(tests) <= SHOWN else f"{shown} and {len(tests) - SHOWN} more"
+    return f"open: {OPEN.get((side, kind), 'not reached')}"
+
+
+def parse(page: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """(side, event type) to the tests named on the page; () for an open row."""
+    out: dict[tuple[str, str], tuple[str, ...]] = {}
+    side = ""
+    for line in page.splitlines():
+        if line.startswith("## "):
+            side = line.split()[1].lower()
+        elif (row := _ROW.match(line)) and row[1] != "event":
+            tests = re.findall(r"`([^`]+)`", row[2])
+            out[side, row[1]] = tuple(f"tests/engine/{t}" for t in tests)
+    return out
+
+
+class Plugin:
+    """Runs the matrix test last and writes the page when asked to."""
+
+    def __init__(self) -> None:
+        self.ran: set[str] = set()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        items.sort(key=lambda item: item.path.name == LAST)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call" and report.passed:
+            self.ran.add(report.nodeid)
+
+    def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
+        if os.environ.get("RTRUN_WRITE_MATRIX") == "1" and SEEN and exitstatus in (0, 1):
+            PAGE.parent.mkdir(exist_ok=True)
+            PAGE.write_text(render(SEEN), encoding="utf-8")
+
+
+plugin = Plugin()
