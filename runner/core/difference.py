@@ -1,0 +1,102 @@
+"""What must be sent so that a session has the settings that are wanted, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from runner.model.settings import Json, SessionSettings
+
+MISSING: Final = object()
+
+#: Fields that a client never sends in an update: the model is chosen by the address.
+NEVER_SENT = frozenset({"type", "id", "object", "model", "expires_at"})
+
+#: What turns a field off that was sent before and is wanted no more: an update merges, so a
+#: field that is merely left out stays as it was.
+OFF: Mapping[str, Json] = {
+    "instructions": "",
+    "tools": [],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "output_modalities": ["audio"],
+    "max_output_tokens": "inf",
+    "truncation": "auto",
+    "prompt": None,
+    "include": None,
+    "audio.input.noise_reduction": None,
+    "audio.input.transcription": None,
+    "audio.output.speed": 1.0,
+}
+
+
+def difference(
+    wanted: SessionSettings, effective: Mapping[str, Json], accepted: Mapping[str, Json]
+) -> dict[str, Json]:
+    """The leaves to send, by dotted path.
+
+    ``effective`` is the server's last echo, ``accepted`` what we sent before and the server did
+    not contradict. Both count: an echo full of defaults contains ``{"type": "server_vad"}``
+    although the session still has the silence that an earlier update gave it.
+    """
+    leaves = dict(wanted.leaves())
+    changes = {
+        path: value
+        for path, value in leaves.items()
+        if path not in NEVER_SENT and not _has(path, value, effective, accepted)
+    }
+    for path, value in accepted.items():
+        if path not in leaves and path in OFF and value != OFF[path]:
+            changes[path] = OFF[path]
+    return changes
+
+
+def _has(
+    path: str, value: Json, effective: Mapping[str, Json], accepted: Mapping[str, Json]
+) -> bool:
+    before = accepted.get(path, MISSING)
+    if before is not MISSING and not same(before, value):
+        return False
+    echo = lookup(effective, path)
+    if echo is MISSING:
+        return before is not MISSING
+    return contained(value, echo, strict=before is MISSING)
+
+
+def lookup(session: Mapping[str, Json], path: str) -> Any:
+    """The value at a dotted path of a session object, MISSING when there is none."""
+    node: Json = session
+    for key in path.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return MISSING
+        node = node[key]
+    return node
+
+
+def contained(sent: Json, echo: Json, *, strict: bool = True) -> bool:
+    """Does everything that was sent stand in the echo? Maps may have more keys there; lists
+    have the same length; an empty value and null are one. Not ``strict``, a key that the echo
+    of a map leaves out contradicts nothing."""
+    if sent in ("", [], (), {}) and echo is None:
+        return True
+    if isinstance(sent, Mapping):
+        return isinstance(echo, Mapping) and all(
+            contained(value, echo[key], strict=strict)
+            if key in echo
+            else value is None or not strict
+            for key, value in sent.items()
+        )
+    if isinstance(sent, (list, tuple)):
+        return (
+            isinstance(echo, (list, tuple))
+            and len(sent) == len(echo)
+            and all(contained(s, e, strict=strict) for s, e in zip(sent, echo, strict=True))
+        )
+    return same(sent, echo)
+
+
+def same(one: Json, other: Json) -> bool:
+    """Equality that keeps True and 1 apart and 1 and 1.0 together."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)

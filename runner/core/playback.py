@@ -1,0 +1,124 @@
+"""Playback: how much of each answer reached us and how much of it was really heard.
+
+Positions are samples counted by the sink, never a wall clock: the server refuses a truncation
+beyond the audio it sent, and the model must not believe that something was heard which was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+#: How many responses that were cut are remembered to refuse what still comes of them.
+_REMEMBERED = 256
+
+_RATES = {"audio/pcmu": 8000, "audio/pcma": 8000, "g711_ulaw": 8000, "g711_alaw": 8000}
+
+
+def rate_of(audio_format: object, default: int = 24000) -> int:
+    """Samples per second of a wire format object, ``{"type": "audio/pcm", "rate": 24000}``."""
+    if isinstance(audio_format, Mapping):
+        rate = audio_format.get("rate")
+        if isinstance(rate, int) and rate > 0:
+            return rate
+        audio_format = audio_format.get("type")
+    return _RATES.get(audio_format, default) if isinstance(audio_format, str) else default
+
+
+class Track:
+    """The audio of one content part. Plain and slotted: it is touched for every chunk."""
+
+    __slots__ = ("complete", "content_index", "cut", "heard", "item_id", "rate", "received",
+                 "response_id")  # fmt: skip
+
+    def __init__(self, response_id: str, item_id: str, content_index: int, rate: int) -> None:
+        self.response_id = response_id
+        self.item_id = item_id
+        self.content_index = content_index
+        self.rate = rate
+        self.received = 0
+        self.heard = 0
+        self.complete = False
+        self.cut = False
+
+    @property
+    def heard_ms(self) -> float:
+        return min(self.heard, self.received) * 1000 / self.rate
+
+    @property
+    def sounding(self) -> bool:
+        """Something of it is still to be played."""
+        return not self.cut and self.heard < self.received
+
+
+class Playback:
+    """Tracks by ``(item_id, content_index)``. A cut track, and every later one of its response,
+    takes no more audio."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[tuple[str, int], Track] = {}
+        self._refused: dict[str, None] = {}
+
+    def open(self, response_id: str, item_id: str, content_index: int, rate: int) -> Track:
+        """A new track; cut from the start when its response was."""
+        track = Track(response_id, item_id, content_index, rate)
+        track.cut = response_id in self._refused
+        self.tracks[item_id, content_index] = track
+        return track
+
+    def heard(self, item_id: str, content_index: int, samples: int) -> None:
+        """The sink has played ``samples`` of this part so far; positions never go back."""
+        track = self.tracks.get((item_id, content_index))
+        if track is not None and not track.cut:
+            track.heard = max(track.heard, min(samples, track.received))
+
+    def drained(self, known: Container[str]) -> None:
+        """Everything handed over was played. Tracks of responses that nobody announced end
+        here; the others with their turn."""
+        for key, track in tuple(self.tracks.items()):
+            if not track.cut:
+                track.heard = track.received
+            if track.response_id not in known:
+                del self.tracks[key]
+
+    def complete(self, item_id: str, content_index: int) -> None:
+        """No more audio of this part will come."""
+        track = self.tracks.get((item_id, content_index))
+        if track is not None:
+            track.complete = True
+
+    def cut(self, running: Mapping[str, Any]) -> list[Track]:
+        """Cut what is still to be heard: tracks with audio left, and those of a running
+        response that may still grow. They come back in the order in which they were opened."""
+        cut = [
+            t
+            for t in self.tracks.values()
+            if not t.cut and (t.heard < t.received or (t.response_id in running and not t.complete))
+        ]
+        for track in cut:
+            track.cut = True
+            self.refuse(track.response_id)
+        for response_id in running:
+            self.refuse(response_id)
+        return cut
+
+    def refuse(self, response_id: str) -> None:
+        """Nothing more of this response may sound."""
+        self._refused[response_id] = None
+        if len(self._refused) > _REMEMBERED:
+            del self._refused[next(iter(self._refused))]
+
+    def refuses(self, response_id: str) -> bool:
+        return response_id in self._refused
+
+    @property
+    def sounding(self) -> bool:
+        return any(t.sounding for t in self.tracks.values())
+
+    def of(self, response_id: str) -> list[Track]:
+        return [t for t in self.tracks.values() if t.response_id == response_id]
+
+    def forget(self, response_id: str) -> None:
+        """The turn is over: its positions are needed no more."""
+        for track in self.of(response_id):
+            del self.tracks[track.item_id, track.content_index]

@@ -1,0 +1,145 @@
+"""Record and replay: every call on a conversation as a row, and the same effects from the rows.
+
+A row is ``{"call": name, "args": [...], "kwargs": {...}, "now": seconds}``, ``kwargs`` and
+``now`` where there are any; everything in it is plain JSON, so a log of a call on the line can be
+kept as text and replayed in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from runner.core.conversation import Conversation
+from runner.core.effects import Effects
+from runner.core.events import Item
+from runner.core.view import AgentView
+from runner.model.settings import SessionSettings
+
+Row = dict[str, Any]
+
+#: How many positional arguments stand before ``now``; None: the call takes no time.
+_BEFORE_NOW: Mapping[str, int | None] = {
+    "connected": 0,
+    "disconnected": 0,
+    "receive": 1,
+    "audio_in": 1,
+    "audio_out": 4,
+    "take": None,
+    "heard": 3,
+    "drained": 0,
+    "tick": 0,
+    "send_message": 1,
+    "say": 1,
+    "create_response": 1,
+    "interrupt": 0,
+    "tool_finished": 2,
+    "agent_ready": 2,
+    "agent_failed": 2,
+    "update_agent": 1,
+    "apply": 2,
+    "update_history": 1,
+    "delete_item": 1,
+}
+
+
+class Recorder:
+    """Stands before a conversation and looks like it; ``rows`` grow with every call."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.rows: list[Row] = []
+
+    def __getattr__(self, name: str) -> Any:
+        target = getattr(self.conversation, name)
+        if name not in _BEFORE_NOW:
+            return target
+        before = _BEFORE_NOW[name]
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            args = tuple(_thawed(a) for a in args)
+            row: Row = {"call": name}
+            rest = dict(kwargs)
+            if before is None:
+                row["args"] = []
+            else:
+                placed = _placed(name, args, before)
+                row["args"] = [_plain(a) for a in placed[:before]]
+                if len(placed) > before:
+                    row["now"] = placed[before]
+                elif "now" in rest:
+                    row["now"] = rest.pop("now")
+                extra = placed[before + 1 :]
+                if extra:
+                    rest.update(zip(_AFTER_NOW[name], extra, strict=False))
+            if rest:
+                row["kwargs"] = {k: _plain(v) for k, v in rest.items()}
+            self.rows.append(row)
+            return target(*args, **kwargs)
+
+        return call
+
+
+#: Parameters after ``now`` that may be given by position.
+_AFTER_NOW: Mapping[str, tuple[str, ...]] = {
+    "disconnected": ("reason",),
+    "say": ("purpose",),
+}
+
+
+def _placed(name: str, args: tuple[Any, ...], before: int) -> tuple[Any, ...]:
+    if len(args) < before:
+        raise TypeError(f"{name}() is recorded with its arguments given by position")
+    return args
+
+
+def replay(rows: Iterable[Row], conversation: Conversation) -> list[Effects]:
+    """Play rows into a fresh conversation; the effects of each row, empty for calls that return
+    none (``audio_in``, ``audio_out``, ``heard``)."""
+    played: list[Effects] = []
+    for row in rows:
+        name = row["call"]
+        if name not in _BEFORE_NOW:
+            raise ValueError(f"{name!r} is no call of a conversation")
+        kwargs = {k: _revived(v) for k, v in row.get("kwargs", {}).items()}
+        if "now" in row:
+            kwargs["now"] = row["now"]
+        result = getattr(conversation, name)(*(_revived(a) for a in row["args"]), **kwargs)
+        played.append(result if isinstance(result, list) else [])
+    return played
+
+
+def _thawed(value: Any) -> Any:
+    """An iterator can be read once only: by the row and by the conversation, it is twice."""
+    if isinstance(value, (str, bytes, Mapping, list, tuple)) or not isinstance(value, Iterable):
+        return value
+    return list(value)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as plain JSON, a copy of its own."""
+    if isinstance(value, AgentView):
+        view = {"name": value.name, "settings": _plain(value.settings.wire)}
+        return {"$view": {**view, "handoffs": dict(value.handoffs)}}
+    if isinstance(value, Item):
+        return {"$item": _plain(asdict(value))}
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _revived(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if set(value) == {"$view"}:
+            view = value["$view"]
+            return AgentView(view["name"], SessionSettings(view["settings"]), view["handoffs"])
+        if set(value) == {"$item"}:
+            item = value["$item"]
+            return Item(**{**item, "content": tuple(item["content"])})
+        return {k: _revived(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_revived(v) for v in value]
+    return value
