@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from runner.codec import dumps, loads
 from runner.errors import ToolError
+from runner.tools.convert import convert
 
 DEFAULT_TIMEOUT = 10.0
 
@@ -56,6 +58,8 @@ class FunctionTool:
     timeout: float = DEFAULT_TIMEOUT
     #: The parameter that takes the ToolContext, None when the function wants none.
     context_parameter: str | None = None
+    #: The types that the function's parameters want: a date is handed over as a date.
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
     def wire(self) -> dict[str, Any]:
         tool: dict[str, Any] = {"type": "function", "name": self.name}
@@ -71,19 +75,22 @@ class FunctionTool:
         if self.context_parameter:
             given[self.context_parameter] = context
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self.timeout) as limit:
                 if inspect.iscoroutinefunction(self.function):
                     result = await self.function(**given)
                 else:
                     result = await in_own_thread(self.function, given, self.name)
                     if inspect.isawaitable(result):
                         result = await result
-        except TimeoutError:
-            raise ToolError(
-                f"Tool '{self.name}' timed out after {self.timeout * 1000:.0f}ms."
-            ) from None
+        except SystemExit as left:
+            raise ToolError(f"the tool called exit({left.code})") from left
         except Exception as error:
-            raise ToolError(f"{type(error).__name__}: {error}") from error
+            # A tool may raise a TimeoutError of its own; only ours is ours to name.
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise ToolError(
+                    f"Tool '{self.name}' timed out after {self.timeout * 1000:.0f}ms."
+                ) from None
+            raise ToolError(_told(error)) from error
         return as_output(result)
 
     def _arguments(self, text: str) -> dict[str, Any]:
@@ -101,6 +108,12 @@ class FunctionTool:
         missing = [key for key in self.parameters.get("required", ()) if key not in given]
         if missing:
             raise ToolError(f"missing argument: {', '.join(missing)}")
+        for key, hint in self.hints.items():
+            if key in given:
+                try:
+                    given[key] = convert(given[key], hint)
+                except ValueError as error:
+                    raise ToolError(f"argument {key}: {error}") from None
         return given
 
 
@@ -122,17 +135,19 @@ async def in_own_thread(function: Callable[..., Any], given: dict[str, Any], nam
         error: BaseException | None = None
         try:
             result = function(**given)
-        except StopIteration as stopped:  # a future cannot carry it
-            error = RuntimeError(f"the tool raised StopIteration: {stopped}")
-        except SystemExit as left:
-            error = RuntimeError(f"the tool called exit({left.code})")
+        except (StopIteration, KeyboardInterrupt) as raised:  # neither may travel in a future
+            error = RuntimeError(_told(raised))
         except BaseException as raised:
             error = raised
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=work, name=f"tool {name}", daemon=True).start()
     return await done
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def as_output(result: Any) -> str:

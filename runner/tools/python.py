@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +27,31 @@ def load(spec: ToolSpec) -> FunctionTool:
     file = spec.module_file()
     module = _from_file(file) if file is not None else _from_package(target)
     function = getattr(module, name, None)
-    if not callable(function):
-        have = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+    if not (isinstance(function, FunctionTool) or callable(function)):
+        have = [found for found, value in vars(module).items() if _is_own(value, module)]
         raise ToolError(
             f"{target} has no function '{name}'", f"it has {', '.join(have)}" if have else ""
         )
-    if isinstance(function, FunctionTool):
+    description = spec.description
+    if isinstance(function, FunctionTool):  # made by @tool: the file names and times it anew
+        description = function.description if description is None else description
         function = function.function
     return function_tool(
-        _as_function(function),
+        function,
         name=spec.name,
-        description=spec.description,
+        description=description,
         parameters=spec.parameters,
         timeout=spec.timeout,
     )
 
 
-def _as_function(value: Any) -> Callable[..., Any]:
-    return value  # type: ignore[no-any-return]  # callable() was asked above
+def _is_own(value: Any, module: Any) -> bool:
+    """Is it a function that this module offers, not one that it imported?"""
+    return isinstance(value, FunctionTool) or (
+        inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and not value.__name__.startswith("_")
+    )
 
 
 def _from_file(file: Path) -> Any:
@@ -69,7 +76,7 @@ def _from_file(file: Path) -> Any:
     sys.modules[name] = module  # dataclasses and pickling look their module up
     try:
         # The code just hashed, not what the file or a stale .pyc may hold by now.
-        exec(compile(code, str(file), "exec"), module.__dict__)
+        exec(compile(code, str(file), "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
@@ -86,7 +93,7 @@ def _from_package(name: str) -> Any:
             f"module {name} does not import: {error}",
             "install its package, or name a file: tools/calendar.py:function",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ToolError(
             f"module {name} does not import: {type(error).__name__}: {error}"
         ) from error
@@ -95,6 +102,8 @@ def _from_package(name: str) -> Any:
 def _told(error: BaseException, file: Path) -> str:
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError):
-        return f"{error.msg} at line {error.lineno}"
+        # It may stand in a neighbour that the file imports.
+        where = "" if error.filename in (None, str(file)) else f" of {Path(error.filename).name}"
+        return f"{error.msg} at line {error.lineno}{where}"
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
     return f"{words} at line {lines[-1]}" if lines else words
