@@ -78,7 +78,7 @@ class Conversation(Dispatch):
     ) -> bool:
         """Audio of an answer arrived: True to play it, False to drop it (the answer was cut).
 
-        The first chunk of a response leaves an AudioStart behind: look at ``waiting`` and run
+        The first chunk of a response leaves an AudioStart behind: look at ``fresh`` and run
         what ``take()`` gives; otherwise it comes with the next effects.
         """
         self._touched = now
@@ -91,7 +91,7 @@ class Conversation(Dispatch):
         return True
 
     @property
-    def waiting(self) -> bool:
+    def fresh(self) -> bool:
         """Effects wait for ``take()``."""
         return bool(self._out.effects)
 
@@ -188,8 +188,8 @@ class Conversation(Dispatch):
         """The output of a RunTool, whatever became of the tool. Told twice, the first counts.
         ``respond`` False: no answer because of this call alone."""
         call = self._ledger.open(call_id)
-        if call is not None:
-            self._answer(call, output, respond=respond)
+        if call is not None and self._answer(call, output, respond=respond):
+            self._tool_ended(call, output)
         return self._finish(now)
 
     # -- agents ----------------------------------------------------------------------------
@@ -210,6 +210,7 @@ class Conversation(Dispatch):
         """The agent of a handoff could not be resolved: the old one goes on and is told so."""
         call = self._ledger.open(call_id)
         if call is not None and call.target is not None and call.state == "preparing":
+            self._out.tell(SessionError("handoff_failed", message))
             for sibling in self._ledger.of_target(call.target):
                 self._answer(sibling, message)
         return self._finish(now)

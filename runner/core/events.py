@@ -194,9 +194,8 @@ class SettingsPending:
 
 @dataclass(frozen=True, slots=True)
 class SettingsApplied:
-    """The server echoed revision ``revision``; 0 is the first session object. ``deferred`` are
-    dotted paths that this session cannot take any more (model; voice after the first audio) and
-    new calls will have."""
+    """The server echoed revision ``revision``. ``deferred`` are dotted paths that this session
+    cannot take any more (model; voice after the first audio) and new calls will have."""
 
     type: ClassVar[str] = "settings_applied"
     revision: int

@@ -19,6 +19,8 @@ from runner.core.events import (
     HistoryUpdated,
     Interrupted,
     SessionError,
+    ToolEnd,
+    ToolStart,
     Transcript,
     TurnEnd,
 )
@@ -199,6 +201,7 @@ class Machinery:
             elif preparing.target != target:
                 self._answer(call, f"Already transferring to {preparing.target}")
         elif name in self._functions(response):
+            self._out.tell(ToolStart(view.name, name, call_id, args))
             self._out.add(RunTool(call_id, name, args, response.response_id, view.name))
         else:
             self._out.tell(SessionError("tool_not_found", f"Tool {name} not found"))
@@ -228,6 +231,9 @@ class Machinery:
         if due:
             self._responses.add("auto")
         return first
+
+    def _tool_ended(self, call: Call, output: str) -> None:
+        self._out.tell(ToolEnd(call.agent, call.name, call.call_id, output))
 
     # -- audio and turns -------------------------------------------------------------------
     def _first_audio(self, response_id: str, item_id: str, content_index: int, now: float) -> Track:

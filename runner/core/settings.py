@@ -39,9 +39,9 @@ VOICE = "audio.output.voice"
 
 @dataclass(slots=True)
 class Target:
-    """Settings that somebody wants. ``revisions`` wait for them by number: 0 is the first
-    session object, none stands for a handoff or a switch by the program. A newer target takes
-    over the revisions of the one it replaces, so each gets its answer."""
+    """Settings that somebody wants. ``revisions`` wait for them by number; none for the first
+    session object, a handoff or a switch by the program. A newer target takes over the
+    revisions of the one it replaces, so each gets its answer."""
 
     view: AgentView
     revisions: tuple[int, ...] = ()
@@ -108,7 +108,7 @@ class Settings:
         self.state = SETTLED
         self._wanted = None
         if not sent:
-            self.want(Target(view, (0,), first=True))
+            self.want(Target(view, first=True))
 
     def want(self, target: Target) -> None:
         """The newest target wins over one that is held. The wish of a handoff to go at once is
@@ -185,7 +185,7 @@ class Settings:
         self.effective = session
         if self._travelled:
             self.ready = True
-            self.want(Target(self.target, (0,)))
+            self.want(Target(self.target))
 
     def updated(self, session: Mapping[str, Json]) -> Outcome | None:
         """``session.updated``: the effective session. None when nobody waits for it."""
@@ -283,8 +283,9 @@ class Settings:
         target = update.target
         for revision in target.revisions:
             self._out.tell(SettingsRefused(revision, code, message))
-        if not target.revisions:
-            self._out.tell(SessionError(code, message, event_id=update.event_id))
+        if target.first or not target.revisions:
+            # Without its instructions the agent is a stranger: the first refusal ends the call.
+            self._out.tell(SessionError(code, message, target.first, update.event_id))
         return Outcome(target, code)
 
     # -- reading ---------------------------------------------------------------------------
