@@ -16,15 +16,12 @@ from runner.audio.sink import RealTimeSink
 from runner.core.conversation import Conversation
 from runner.core.effects import Effects, FlushAudio, Notify, PrepareAgent, RunTool, Send, Wake
 from runner.core.events import (
-    AgentStart,
     Audio,
     SessionError,
     SessionEvent,
     SettingsApplied,
     SettingsPending,
     SettingsRefused,
-    ToolEnd,
-    ToolStart,
 )
 from runner.errors import ConnectError, NotConnectedError, RtrunError, ToolError, UserError
 from runner.listeners import report
@@ -72,6 +69,10 @@ class Line:
         self._next: dict[int, ResolvedAgent] = {}
         self._playing: dict[tuple[str, int], None] = {}
         self._ready: asyncio.Future[None] = self._loop.create_future()
+        #: The connection ended by itself, and the application was told.
+        self.lost = False
+        self._taken = False
+        self._why_not = ""
         self._input = audio_format(resolved.view.settings, "input")
         self._output = audio_format(resolved.view.settings, "output")
         self._own_sink = sink is None
@@ -80,13 +81,15 @@ class Line:
         self._transport.receiver = self
 
     async def open(self) -> None:
-        self.run(self.conversation.connected(self.now()))
+        sent = self._transport.sends_session
+        self.run(self.conversation.connected(self.now(), session_sent=sent))
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._ready
         except TimeoutError:
             raise ConnectError(
-                f"the server did not take the session's settings within {READY_SECONDS:.0f} s"
+                f"the server did not take the session's settings within {READY_SECONDS:.0f} s",
+                self._why_not,
             ) from None
 
     async def close(self) -> None:
@@ -107,6 +110,14 @@ class Line:
         if event.get("type") == "input_audio_buffer.speech_started":
             self.note_heard()
         self.run(self.conversation.receive(event, self.now()))
+        if not self._taken:
+            self._look_whether_taken()
+
+    def _look_whether_taken(self) -> None:
+        if self.conversation.ready:
+            self._taken = True
+            if not self._ready.done():
+                self._ready.set_result(None)
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         samples = len(data) // self._output.bytes_per_sample
@@ -125,6 +136,7 @@ class Line:
         if not self._ready.done():
             self._ready.set_exception(ConnectError(f"the line closed: {closed.reason}"))
             return
+        self.lost = True
         self.run(self.conversation.disconnected(self.now(), closed.reason))
         self.tasks.spawn(self._session.close(closed.reason), "close after loss")
 
@@ -193,20 +205,15 @@ class Line:
         match event:
             case SettingsApplied() | SettingsPending() | SettingsRefused():
                 self._settled(event)
-            case AgentStart() if not self._ready.done():
-                self._ready.set_result(None)
+            case SessionError() if not self._ready.done():
+                self._why_not = event.message
         self._session.emit(event)
 
     def _settled(self, event: Outcome) -> None:
-        if not self._ready.done():
-            if isinstance(event, SettingsRefused):
-                self._ready.set_exception(
-                    ConnectError(f"the server refused the session: {event.message}")
-                )
-            elif isinstance(event, SettingsApplied):
-                self._ready.set_result(None)
         if isinstance(event, SettingsApplied):
             resolved = self._next.pop(event.revision, None)
+            # Revisions that a newer one has overtaken are never answered.
+            self._next = {r: later for r, later in self._next.items() if r > event.revision}
             if resolved is not None and resolved.view.name == self.resolved.view.name:
                 self.take(resolved)
         elif isinstance(event, SettingsRefused):
@@ -236,34 +243,34 @@ class Line:
     async def _run_tool(self, effect: RunTool) -> None:
         owner = self._by_name.get(effect.agent, self.resolved)
         tool: Tool | None = owner.tools.get(effect.name)
-        conversation = self.conversation
-        if tool is None:
-            output = f"Tool {effect.name} not found"
-            self._session.emit(SessionError("tool_not_found", output))
-            self.run(conversation.tool_finished(effect.call_id, output, self.now()))
-            return
         context = ToolContext(effect.agent, effect.name, effect.call_id, self._session.context)
-        self._session.emit(
-            ToolStart(effect.agent, effect.name, effect.call_id, effect.arguments or "{}")
-        )
         try:
+            if tool is None:
+                # A program may send tools of its own; what it does not run gets an answer too.
+                raise ToolError(f"Tool {effect.name} not found")
             output = await tool.run(effect.arguments, context)
         except ToolError as error:
             output = f"An error occurred while running the tool. {error.message}"
             self._session.emit(SessionError("tool_failed", f"{effect.name}: {error.message}"))
-        self.run(conversation.tool_finished(effect.call_id, output, self.now()))
-        self._session.emit(ToolEnd(effect.agent, effect.name, effect.call_id, output))
+        except BaseException:
+            # Cancelled with the line, or a fault of ours: the model still gets its one output.
+            output = "An error occurred while running the tool."
+            self.run(self.conversation.tool_finished(effect.call_id, output, self.now()))
+            raise
+        self.run(self.conversation.tool_finished(effect.call_id, output, self.now()))
 
     async def _hand_over(self, effect: PrepareAgent) -> None:
-        target = next((a for a in self.resolved.ways.values() if a.name == effect.name), None)
         conversation = self.conversation
+        # The newest revision counts, also while it waits for this turn to end.
+        newest = self._next[max(self._next)] if self._next else self.resolved
+        ways = {**self.resolved.ways, **newest.ways}
+        target = next((a for a in ways.values() if a.name == effect.name), None)
         try:
             if target is None:
                 raise UserError(f"agent {self.resolved.agent.name} has no way to {effect.name}")
             resolved = await self._session.resolve(target)
         except Exception as error:
             words = error.message if isinstance(error, RtrunError) else str(error)
-            self._session.emit(SessionError("handoff_failed", words))
             self.run(conversation.agent_failed(effect.call_id, words, self.now()))
             return
         self.take(resolved)

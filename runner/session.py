@@ -94,7 +94,6 @@ class RealtimeSession(Listeners):
         except BaseException:
             await self.close()
             raise
-        self.emit(Connection("connected"))
         return self
 
     async def close(self, reason: str = "closed") -> None:
@@ -104,7 +103,8 @@ class RealtimeSession(Listeners):
             self._history = line.conversation.history
             await line.close()
             await self.transport.close()
-            self.emit(Connection("disconnected", reason))
+            if not line.lost:
+                self.emit(Connection("disconnected", reason))
             await self.stop_listeners()
         if self._wakeup is not None:
             self._wakeup.set()
@@ -158,6 +158,17 @@ class RealtimeSession(Listeners):
     def agent(self) -> RealtimeAgent:
         """The agent that has the line now."""
         return self._line.resolved.agent if self._line else self._agent
+
+    @property
+    def settings(self) -> SessionSettings:
+        """The session object that the agent on the line wants; the server's echo is
+        ``effective``."""
+        return self._line.resolved.view.settings if self._line else self._settings
+
+    @property
+    def effective(self) -> Mapping[str, Any]:
+        """The session object as the server last echoed it; empty before it has."""
+        return self._line.conversation.effective if self._line else {}
 
     @property
     def busy(self) -> bool:

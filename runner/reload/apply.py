@@ -7,6 +7,7 @@ old deployment stays in force. A newer save overtakes one that still waits for t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -62,8 +63,7 @@ class Applier:
         self._undo: tuple[Deployment, Toolbox, Loaded, frozenset[str]] | None = None
 
     async def saved(self, first_event: float) -> Outcome:
-        """Take what the file says now. ``first_event`` is the loop's time of the save."""
-        loop = asyncio.get_running_loop()
+        """Take what the file says now. ``first_event``: time.monotonic() of the save."""
         try:
             loaded = self._load()
             tools = load_tools(loaded)
@@ -92,7 +92,7 @@ class Applier:
             applied=live.count("applied"),
             pending=live.count("pending"),
             total=len(live),
-            ms=(loop.time() - first_event) * 1000,
+            ms=(time.monotonic() - first_event) * 1000,
         )
 
     async def refused_later(self, call: Call, event: SettingsRefused) -> Rejected | None:

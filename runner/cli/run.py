@@ -1,0 +1,102 @@
+"""`rtrun FILE`: put a deployment on the line and keep it there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from runner.cli.runs import Options, Run
+from runner.errors import InputError, UsageError
+
+
+@click.command("run")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--engine", metavar="ENGINE", help="auto, openai, local or a URL; above the file.")
+@click.option("--wav", type=click.Path(path_type=Path), help="The caller is this recording.")
+@click.option("--say", multiple=True, metavar="TEXT", help="The caller says this; repeatable.")
+@click.option("--text", is_flag=True, help="Each line of standard input is a typed turn.")
+@click.option("--out", type=click.Path(path_type=Path), help="Record both sides: caller left.")
+@click.option("--input", "input_", metavar="DEVICE", help="Microphone, by name or number.")
+@click.option("--output", metavar="DEVICE", help="Speaker, by name or number.")
+@click.option("--headphones", is_flag=True, help="No echo to fear: keep the microphone open.")
+@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override one field.")
+@click.option("--env-file", type=click.Path(path_type=Path), help="Read NAME=VALUE lines first.")
+@click.option("--no-watch", is_flag=True, help="Do not follow edits of the file.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
+@click.option("--log-content", is_flag=True, help="Texts in the log of public transports too.")
+def run(
+    file: Path,
+    engine: str | None,
+    wav: Path | None,
+    say: tuple[str, ...],
+    text: bool,
+    out: Path | None,
+    input_: str | None,
+    output: str | None,
+    headphones: bool,
+    sets: tuple[str, ...],
+    env_file: Path | None,
+    no_watch: bool,
+    log_format: str,
+    log_content: bool,
+) -> None:
+    """Put FILE on the line. Saving it changes the agent while the caller is talking.
+
+    The caller is the microphone when there is one, else what is typed; --wav, --say and --text
+    name another, and the run then ends when its input has ended.
+    """
+    if sum((wav is not None, bool(say), text)) > 1:
+        raise UsageError("--wav, --say and --text exclude each other", "one caller is on the line")
+    env = dict(os.environ)
+    if env_file is not None:
+        env |= _env_file(env_file)
+    options = Options(
+        file=file,
+        engine=engine,
+        wav=wav,
+        say=say,
+        text=text,
+        out=out,
+        microphone=input_,
+        speaker=output,
+        headphones=headphones,
+        overrides=tuple(_override(entry) for entry in sets),
+        env=env,
+        watch=not no_watch,
+        json=log_format == "json",
+        log_content=log_content,
+    )
+    code = asyncio.run(Run(options).main())
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _override(entry: str) -> tuple[str, str]:
+    path, sign, value = entry.partition("=")
+    if not sign or not path:
+        raise UsageError(f"--set {entry}: not PATH=VALUE", "such as --set model=gpt-realtime-2")
+    return path, value
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    """NAME=VALUE a line; ``#`` comments, an optional ``export`` and quotes around the value."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--env-file {path}: {getattr(error, 'strerror', error)}") from None
+    out: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip().removeprefix("export ").strip()
+        if not line or line.startswith("#"):
+            continue
+        name, sign, value = line.partition("=")
+        if not sign or not name.strip().isidentifier():
+            raise InputError(f"{path}:{number}: not NAME=VALUE: {line}")
+        value = value.strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        out[name.strip()] = value
+    return out

@@ -1,0 +1,36 @@
+"""Which screen a run has: the JSON log, the live view of a terminal, or plain lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol
+
+from runner.cli.reports import Report
+from runner.core.events import SessionEvent
+
+
+class Screen(Protocol):
+    """Where a run tells what happens, in the order in which it was seen."""
+
+    def handle(self, session_id: str, event: SessionEvent) -> None: ...
+
+    def report(self, report: Report) -> None: ...
+
+    def prompt(self) -> None:
+        """A typed turn is awaited."""
+        ...
+
+    def close(self) -> None:
+        """The run is over: the summary."""
+        ...
+
+
+def make_screen(*, json: bool, began: float, content: bool = True) -> Screen:
+    """``began``: time.monotonic() of the start, from which times count. ``content``: texts too."""
+    if json:
+        from runner.cli.jsonlog import JsonLog
+
+        return JsonLog(sys.stdout, began, content=content)
+    from runner.cli.view import LiveView, PlainView
+
+    return LiveView() if sys.stdout.isatty() else PlainView()

@@ -1,0 +1,156 @@
+"""What a run hears and plays with: devices when there are some, else a virtual speaker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from runner.audio.formats import AudioFormat
+from runner.cli.callers import RATE, encoder
+from runner.errors import DeviceError, MissingModels
+from runner.media.tape import TapeRecorder
+from runner.media.virtual import VirtualSpeaker
+from runner.session import RealtimeSession
+from runner.tasks import in_thread
+from runner.transports.base import AudioSink
+
+#: After the agent fell silent the room still rings for so long.
+ECHO_TAIL_SECONDS = 0.25
+
+Warn = Callable[[str], None]
+
+
+class Sound:
+    """One call's speaker, tape and, when it talks by microphone, its microphone."""
+
+    def __init__(
+        self,
+        sink: AudioSink,
+        tape: TapeRecorder | None,
+        microphone: str | int | None,
+        talks: bool,
+        headphones: bool,
+        warn: Warn,
+    ) -> None:
+        self.sink = sink
+        self.tape = tape
+        self.talks = talks
+        self._microphone = microphone
+        self._headphones = headphones
+        self._warn = warn
+        self._voice: LocalVoice | None = None
+
+    async def talk(self, session: RealtimeSession, fmt: AudioFormat) -> None:
+        """The microphone is the caller until the call ends. Without headphones it is closed
+        while the agent sounds: a laptop would hear itself and cut its own answer."""
+        from runner.media.devices import Microphone
+
+        loop = asyncio.get_running_loop()
+        encode = encoder(fmt)
+        closed_until = 0.0
+
+        def hear(pcm: bytes) -> None:
+            nonlocal closed_until
+            if self.tape is not None:
+                self.tape.caller(pcm)
+            if not self._headphones:
+                if not self.sink.idle:
+                    closed_until = loop.time() + ECHO_TAIL_SECONDS
+                if loop.time() < closed_until:
+                    pcm = bytes(len(pcm))
+            if session.connected:
+                session.send_audio(encode(pcm))
+
+        gone = asyncio.Event()
+
+        def failed(error: DeviceError) -> None:
+            self._warn(f"{error.message}; the call goes on without it")
+
+        microphone = Microphone(hear, RATE, device=self._microphone, on_failure=failed)
+        session.once("connection_change", lambda event: gone.set())
+        try:
+            await gone.wait()
+        finally:
+            microphone.close()
+
+    def local_voice(self) -> Callable[[str], AsyncIterator[bytes]]:
+        """A caller's voice for ``--say``: the engine's own, at another pitch."""
+        self._voice = self._voice or LocalVoice()
+        return self._voice.say
+
+    def close(self) -> None:
+        self.sink.close()
+        if self.tape is not None:
+            self.tape.close()
+        if self._voice is not None:
+            self._voice.close()
+
+
+class LocalVoice:
+    """Text to PCM16 at 24 kHz in this process, loaded when the first sentence is said."""
+
+    def __init__(self) -> None:
+        from runner.engine.speaking.models import missing
+        from runner.engine.speaking.tts import HibariVoice
+
+        why = missing()
+        if why is not None:
+            raise MissingModels(
+                f"--say needs the local voice: {why}",
+                "pip install 'rtrun[local]' (in a checkout: pip install -e '.[local]')",
+            )
+        self._voice = HibariVoice()
+        self._loaded = False
+
+    async def say(self, text: str) -> AsyncIterator[bytes]:
+        if not self._loaded:
+            await in_thread(self._voice.load)
+            self._loaded = True
+        async for spoken in self._voice.say(text, "caller", 1.0):
+            yield spoken.pcm24k
+
+    def close(self) -> None:
+        self._voice.close()
+
+
+def open_sound(
+    fmt: AudioFormat,
+    *,
+    microphone: bool,
+    input_device: str | None,
+    output_device: str | None,
+    headphones: bool,
+    out: Path | None,
+    warn: Warn,
+) -> Sound:
+    """Speaker and tape in ``fmt``. ``microphone``: talk by the machine's own when it has one,
+    and say in one line why not when it has none. AudioFileError when ``out`` cannot be made."""
+    loop = asyncio.get_running_loop()
+    tape: TapeRecorder | None = None
+    if out is not None:
+        tape = TapeRecorder(
+            out, clock=loop.time, fmt=fmt, on_failure=lambda error: warn(error.message)
+        )
+    if microphone:
+        from runner.media.devices import Speaker
+        from runner.media.portaudio import available
+
+        why = available("input", "output")
+        if why is None:
+            speaker = Speaker(
+                fmt,
+                device=_device(output_device),
+                recorder=tape,
+                on_failure=lambda error: warn(f"{error.message}; the call goes on without it"),
+            )
+            if not headphones:
+                warn("half duplex: the microphone is closed while the agent speaks; "
+                     "with headphones on, --headphones keeps it open")  # fmt: skip
+            return Sound(speaker, tape, _device(input_device), True, headphones, warn)
+        warn(f"no microphone: {why}; type your turns")
+    return Sound(VirtualSpeaker(fmt, tape), tape, None, False, headphones, warn)
+
+
+def _device(name: str | None) -> str | int | None:
+    return int(name) if name is not None and name.isdigit() else name
