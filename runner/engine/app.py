@@ -119,7 +119,8 @@ class Engine:
             return
         except DeadPeer as dead:
             log.warning("a client was let go: %s", dead)
-            code, reason = 1008, "the client does not read"
+            _abort(socket)
+            return
         except Exception:
             log.exception("a session ended by an error of the engine")
             code, reason = 1011, "internal error"
@@ -199,6 +200,18 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
     listener.setblocking(False)
     return listener
+
+
+def _abort(socket: WebSocket) -> None:
+    """End the connection of a peer that does not read.
+
+    A close would wait until what is in the transport's buffer was read, which is never, and hold
+    the descriptor for as long. ASGI has no word for this; uvicorn's protocol has the transport.
+    """
+    protocol = getattr(socket._receive, "__self__", None)
+    transport = getattr(protocol, "transport", None)
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()
 
 
 def _receiver(socket: WebSocket) -> Callable[[], asyncio.Future[str | bytes | None]]:

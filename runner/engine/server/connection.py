@@ -57,7 +57,7 @@ class Connection:
         self._turns: Turns | None = None
         if models is not None:
             self._turns = Turns(self._context, models, self._responses, self._idle)
-        else:
+        elif kind == "realtime":
             self._context.settings.update({"type": kind, "output_modalities": ["text"]})
         self._no_audio_said = False
         self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None] | None]] = {
@@ -176,8 +176,10 @@ class Connection:
             event_id=event.get("event_id"),
         )
         previous = context.items.previous_id(item["id"])
-        context.send(events.conversation_item_added(item=item, previous_item_id=previous))
-        context.send(events.conversation_item_done(item=item, previous_item_id=previous))
+        context.send(events.conversation_item_added(item, previous))
+        context.send(events.conversation_item_done(item, previous))
+        if self._turns is not None:
+            self._turns.hear(item["id"])
 
     def _item_retrieve(self, event: dict[str, Any]) -> None:
         item = self._context.items.retrieve(event["item_id"])

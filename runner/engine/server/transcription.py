@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 
+from runner.engine.hearing.input import InputBuffer
 from runner.engine.ports import Ears
 from runner.engine.server.context import Context, log
 from runner.engine.wire import events, usage
@@ -39,6 +41,27 @@ class Transcription:
         if not words.done():
             words.set_result(text)
         return text
+
+    def hear(self, item_id: str) -> None:
+        """Recognise a client's own audio item; no events, as in the service."""
+        items = self._context.items
+        for found, index in items.unheard():
+            if found != item_id:
+                continue
+            audio, form = items.audio(item_id, index)
+            buffer = InputBuffer(form, push_to_talk=True)
+            buffer.append(audio)
+            words = self.begin(buffer.commit().pcm16k)
+            key = f"{item_id}/{index}"
+            self._context.words[key] = words
+            words.add_done_callback(partial(self._heard, key, item_id, index))
+
+    def _heard(self, key: str, item_id: str, index: int, words: asyncio.Future[str]) -> None:
+        self._context.words.pop(key, None)
+        if not words.cancelled() and words.exception() is None:
+            self._context.items.set_transcript(
+                item_id, words.result(), content_index=index, public=False
+            )
 
     def publish(self, item_id: str, words: asyncio.Future[str], ms: float) -> None:
         """Give the words to the conversation, and to the client when it asked for them."""

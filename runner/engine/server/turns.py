@@ -120,6 +120,10 @@ class Turns:
         self._start_over()
         self._context.send(events.input_audio_buffer_cleared())
 
+    def hear(self, item_id: str) -> None:
+        """Recognise the audio of an item that the client made, for the brain alone."""
+        self._transcription.hear(item_id)
+
     def time_out(self) -> None:
         """Nobody said anything for idle_timeout_ms: the silence becomes the caller's turn."""
         if self._detector is None or self._detector.speaking:
