@@ -45,6 +45,7 @@ class Checker:
         self._speaking: str | None = None
         self._stopped: str | None = None
         self._started_ms = 0
+        self._commits = 0
         self._deltas: dict[str, str] = {}
         self._transcribed: set[str] = set()
         self._truncates: list[dict[str, Any]] = []
@@ -75,6 +76,8 @@ class Checker:
                 item = event.get("item")
                 if isinstance(item, Mapping) and isinstance(item.get("id"), str):
                     self._creates.append(item["id"])
+            case "input_audio_buffer.commit":
+                self._commits += 1
             case "response.create":
                 self.responses.asked(event)
             case "response.cancel":
@@ -170,6 +173,7 @@ class Checker:
         require(isinstance(item_id, str), "an added item without an id")
         require(item_id not in self.items, f"{item_id} was added twice")
         require(before is None or before in self.order, f"previous_item_id {before} is not there")
+        require(item_id != self._stopped, f"{item_id} was spoken and added, not committed")
         _shape(item)
         _no_audio(item)
         self.items[item_id] = item
@@ -231,6 +235,7 @@ class Checker:
     # The caller's audio --------------------------------------------------------------------
     def _speech_started(self, event: dict[str, Any]) -> None:
         require(self._speaking is None, f"speech started while {self._speaking} is being spoken")
+        require(self._stopped is None, f"{self._stopped} was spoken and not committed")
         self._speaking = event["item_id"]
         self._started_ms = event["audio_start_ms"]
         require(event["item_id"] not in self.items, "speech started on an item that exists")
@@ -247,10 +252,12 @@ class Checker:
         require(before is None or before in self.order, f"previous_item_id {before} is not there")
         require(item_id not in self._committed, f"{item_id} was committed twice")
         require(item_id not in self.items, f"{item_id} was committed after it was added")
+        if self._speaking is not None:
+            require(self._commits > 0, "committed in the middle of speech, nobody asked")
+        self._commits = max(0, self._commits - 1)
         if self._stopped is not None:
             require(item_id == self._stopped, f"{self._stopped} was spoken, {item_id} committed")
         self._committed[item_id] = before
-        # A manual commit may end speech that goes on.
         self._stopped = self._speaking = None
 
     def _buffer_cleared(self, event: dict[str, Any]) -> None:
@@ -280,9 +287,7 @@ class Checker:
 
     def _transcription_failed(self, event: dict[str, Any]) -> None:
         self._transcribable(event)
-        require(
-            all(v is not None for v in event["error"].values()), "null inside a failed's error"
-        )
+        require(all(v is not None for v in event["error"].values()), "null inside a failed's error")
         self._transcribed.add(event["item_id"])
 
     def _transcribable(self, event: dict[str, Any]) -> None:

@@ -120,18 +120,14 @@ class ResponseRules:
         if kind == "response.output_item.added":
             self._output_added(response, event)
             return
-        require(
-            event["output_index"] < len(response.outputs), f"{kind} before output_item.added"
-        )
+        require(event["output_index"] < len(response.outputs), f"{kind} before output_item.added")
         out = response.outputs[event["output_index"]]
         if kind == "response.output_item.done":
             self._output_done(response, out, event["item"])
             return
         require(event["item_id"] == out.item["id"], f"{kind} with another item_id")
         require(out.done is None, f"{kind} after output_item.done")
-        require(
-            out.mirrored or response.out_of_band, f"{kind} before conversation.item.added"
-        )
+        require(out.mirrored or response.out_of_band, f"{kind} before conversation.item.added")
         if "arguments" in kind:
             self._arguments(kind, out, event)
         else:
@@ -158,9 +154,7 @@ class ResponseRules:
             response["output_modalities"] in (["audio"], ["text"]),
             f"modalities {response['output_modalities']}",
         )
-        self.running[response_id] = Running(
-            response_id, out_of_band, response["output_modalities"]
-        )
+        self.running[response_id] = Running(response_id, out_of_band, response["output_modalities"])
 
     def _output_added(self, response: Running, event: dict[str, Any]) -> None:
         item = event["item"]
@@ -173,9 +167,7 @@ class ResponseRules:
             require(bool(item.get("call_id")), "a function call without a call_id")
         response.outputs.append(Out(item))
 
-    def _content(
-        self, kind: str, response: Running, out: Out, event: dict[str, Any]
-    ) -> None:
+    def _content(self, kind: str, response: Running, out: Out, event: dict[str, Any]) -> None:
         index = event["content_index"]
         if kind == "response.content_part.added":
             require(index == len(out.parts), "content_index has a gap")
@@ -253,7 +245,9 @@ class ResponseRules:
         content = item["content"]
         require(len(content) == len(out.parts), f"{len(content)} parts, {len(out.parts)} streamed")
         for part, made in zip(out.parts, content, strict=True):
-            require(made["type"] == f"output_{part.kind}", f"a {part.kind} part ends {made['type']}")
+            require(
+                made["type"] == f"output_{part.kind}", f"a {part.kind} part ends {made['type']}"
+            )
             said = made.get("transcript" if part.kind == "audio" else "text")
             require(said == part.text, f"the item says {said!r}, its deltas {part.text!r}")
 

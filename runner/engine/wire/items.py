@@ -84,7 +84,7 @@ class Items:
                 "content_index",
                 f"Invalid 'content_index': item '{item_id}' has no content part {content_index}.",
             )
-        if part is None or part.kind != "output_audio" or not part.nbytes:
+        if part is None or part.kind != "output_audio" or not (part.nbytes or part.cut):
             raise WireError(
                 "Only model output audio messages can be truncated",
                 code="unsupported_content_type",

@@ -70,7 +70,12 @@ class Part:
         keep = self.format.nbytes(ms)
         del self.audio[keep:]
         self.nbytes = min(self.nbytes, keep)
-        self.marks = [m for m in self.marks if m.text_to <= len(self.text)]
+        end = len(self.text)
+        self.marks = [
+            Mark(m.text_from, min(m.text_to, end), m.start, min(m.end, ms))
+            for m in self.marks
+            if m.text_from < end and m.start < ms
+        ]
         self.cut = True
 
     def heard(self, ms: float) -> str:

@@ -141,7 +141,9 @@ def test_what_is_no_base64_is_refused(text):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 keys = st.sampled_from(
@@ -153,8 +155,7 @@ keys = st.sampled_from(
 def test_any_json_is_taken_or_refused_and_what_is_taken_is_openais(event):
     try:
         check(event)
-    except WireError as error:
-        assert error.code
+    except WireError:
         return
     # The inside of item, session and response is looked at where it is used.
     shallow = {k: v for k, v in event.items() if k not in ("item", "session", "response")}
