@@ -1,0 +1,68 @@
+"""From a saved file to the last session.updated, with N idle calls.
+
+    python tests/bench/save_to_applied.py 1 200
+
+Everything is real but the server's mind: watcher, validation, diff, one WebSocket a call. The
+server (tests/support/refusing.py) shares this process and core, so its work is in the figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from runner.config.load import load
+from runner.desk import Address, Desk, load_tools
+from runner.reload.apply import Applied, Applier
+from runner.reload.watch import Watcher
+from support.refusing import refusing_server
+
+SHOP = """\
+transport: websocket
+agents:
+  desk:
+    instructions: We are open from 9 to 5.
+"""
+SAVES = 20
+
+
+async def measure(calls: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "shop.yaml"
+        file.write_text(SHOP)
+        loaded = load(file, env={})
+        async with refusing_server() as server:
+            address = Address(server.url, "key")
+            desk = Desk(loaded.deployment, load_tools(loaded), address, lambda call, event: None)
+            applier = Applier(desk, loaded, lambda: load(file, env={}))
+            for _ in range(calls):
+                await desk.open()
+            watcher = Watcher(loaded.deployment.files, digests=loaded.deployment.digests)
+            await watcher.start()
+            changes = watcher.changes()
+            took: list[float] = []
+            for number in range(SAVES):
+                began = time.monotonic()
+                file.write_text(SHOP.replace("9", str(number + 10)))
+                saved = await anext(changes)
+                outcome = await applier.saved(saved.first_event)
+                assert isinstance(outcome, Applied)
+                assert outcome.applied == calls
+                took.append((time.monotonic() - began) * 1000)
+                await asyncio.sleep(0.1)
+            await watcher.close()
+            await desk.close()
+    took.sort()
+    p95 = took[int(len(took) * 0.95) - 1]
+    print(f"{calls:4d} calls: p50 {statistics.median(took):5.1f} ms   p95 {p95:5.1f} ms")
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:] or ["1", "200"]:
+        asyncio.run(measure(int(argument)))

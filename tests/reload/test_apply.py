@@ -1,0 +1,215 @@
+"""An edit reaches every live call, or none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from runner.config.load import load
+from runner.core.events import SessionEvent, SettingsRefused
+from runner.desk import Address, Call, Desk, load_tools
+from runner.reload.apply import Applied, Applier, Rejected, Unchanged
+from support.refusing import RefusingServer, refusing_server
+from support.until import until
+
+SHOP = """\
+transport: websocket
+timezone: none
+agents:
+  desk:
+    instructions: Say one.
+    tools: [price]
+tools:
+  price: { python: "price.py:price" }
+"""
+PRICE = "def price(item: str) -> str:\n    return 'one dollar'\n"
+
+
+class Shop:
+    """A deployment on the desk, with calls on a server that may refuse."""
+
+    def __init__(self, folder: Path, server: RefusingServer) -> None:
+        self.file = folder / "shop.yaml"
+        self.file.write_text(SHOP)
+        (folder / "price.py").write_text(PRICE)
+        self.server = server
+        self.events: list[tuple[Call, SessionEvent]] = []
+        loaded = load(self.file, env={})
+        self.desk = Desk(
+            loaded.deployment,
+            load_tools(loaded),
+            Address(server.url, "key"),
+            lambda call, event: self.events.append((call, event)),
+        )
+        self.applier = Applier(self.desk, loaded, lambda: load(self.file, env={}))
+
+    async def save(self, text: str) -> Applied | Rejected | Unchanged:
+        self.file.write_text(text)
+        return await self.applier.saved(time.monotonic())
+
+    def instructions(self) -> list[str]:
+        return [session["instructions"] for session in self.server.sessions]
+
+
+@asynccontextmanager
+async def shop(
+    folder: Path, calls: int, refusing: frozenset[int] = frozenset()
+) -> AsyncIterator[Shop]:
+    async with refusing_server(refusing) as server:
+        it = Shop(folder, server)
+        for _ in range(calls):
+            await it.desk.open()
+        try:
+            yield it
+        finally:
+            await it.desk.close()
+
+
+def in_shop(
+    folder: Path, test: Callable[[Shop], object], calls: int, refusing: frozenset[int] = frozenset()
+) -> None:
+    async def main() -> None:
+        async with shop(folder, calls, refusing) as it:
+            await test(it)  # type: ignore[misc]
+
+    asyncio.run(main())
+
+
+def test_every_call_gets_the_edit_and_only_the_edit(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        outcome = await it.save(SHOP.replace("Say one.", "Say two."))
+        assert isinstance(outcome, Applied)
+        assert (outcome.applied, outcome.pending, outcome.total) == (40, 0, 40)
+        assert [(c.path, c.reload) for c in outcome.changes] == [
+            ("agents.desk.instructions", "next")
+        ]
+        assert it.instructions() == ["Say two."] * 40
+        # The minimum: tools that did not change would cost the cached prompt again.
+        assert it.server.updates[7][1:] == [{"type": "realtime", "instructions": "Say two."}]
+
+    in_shop(tmp_path, edit, calls=40)
+
+
+def test_one_refusal_takes_it_back_everywhere(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        outcome = await it.save(SHOP.replace("Say one.", "Say poison."))
+        assert isinstance(outcome, Rejected)
+        [problem] = outcome.problems
+        assert (problem.line, problem.path) == (5, "agents.desk.instructions")
+        assert "no poison here" in problem.message
+        assert it.instructions() == ["Say one."] * 6
+        # What is in force is what new calls get, too.
+        await it.desk.open()
+        assert it.instructions()[-1] == "Say one."
+        # And the next good save works.
+        again = await it.save(SHOP.replace("Say one.", "Say three."))
+        assert isinstance(again, Applied)
+        assert it.instructions() == ["Say three."] * 7
+
+    in_shop(tmp_path, edit, calls=6, refusing=frozenset({4}))
+
+
+def test_the_first_call_is_the_canary(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        await it.save(SHOP.replace("Say one.", "Say poison."))
+        assert [len(updates) for updates in it.server.updates] == [2, 1, 1]
+
+    in_shop(tmp_path, edit, calls=3, refusing=frozenset({0}))
+
+
+def test_an_invalid_file_changes_nothing(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        outcome = await it.save(SHOP.replace("Say one.", "Say two.").replace("[price]", "[prise]"))
+        assert isinstance(outcome, Rejected)
+        assert outcome.problems[0].line == 6
+        assert it.instructions() == ["Say one.", "Say one."]
+
+    in_shop(tmp_path, edit, calls=2)
+
+
+def test_a_tool_that_does_not_import_changes_nothing(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        (tmp_path / "price.py").write_text("def price(:\n")
+        outcome = await it.applier.saved(time.monotonic())
+        assert isinstance(outcome, Rejected)
+        assert outcome.problems[0].path == "tools.price.python"
+        assert "line 1" in outcome.problems[0].message
+
+    in_shop(tmp_path, edit, calls=1)
+
+
+def test_edited_tool_code_is_live_without_a_word_to_the_server(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        (tmp_path / "price.py").write_text(PRICE.replace("one dollar", "two dollars"))
+        outcome = await it.applier.saved(time.monotonic())
+        assert isinstance(outcome, Applied)
+        assert [change.reload for change in outcome.changes] == ["live"]
+        assert [len(updates) for updates in it.server.updates] == [1]
+        item = {"id": "item_1", "type": "function_call", "call_id": "call_1", "name": "price"}
+        whole = {**item, "arguments": '{"item": "pen"}', "status": "completed"}
+        response = {"id": "resp_1", "object": "realtime.response", "status": "in_progress"}
+        await it.server.send(0, {"type": "response.created", "response": response})
+        await it.server.send(
+            0,
+            {
+                "type": "response.output_item.done",
+                "response_id": "resp_1",
+                "output_index": 0,
+                "item": whole,
+            },
+        )
+        await until(lambda: any(e.type == "agent_tool_end" for _, e in it.events))
+        [end] = [e for _, e in it.events if e.type == "agent_tool_end"]
+        assert end.output == "two dollars"
+
+    in_shop(tmp_path, edit, calls=1)
+
+
+def test_a_save_that_says_the_same_is_no_revision(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        assert isinstance(await it.save("# a comment\n" + SHOP), Unchanged)
+        assert it.desk.revision == 0
+
+    in_shop(tmp_path, edit, calls=1)
+
+
+def test_a_call_in_a_turn_waits_and_a_late_refusal_undoes_all(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        busy = list(it.desk.calls.values())[1]
+        response = {"id": "resp_1", "object": "realtime.response", "status": "in_progress"}
+        await it.server.send(1, {"type": "response.created", "response": response})
+        await until(lambda: busy.session.busy)
+        outcome = await it.save(SHOP.replace("Say one.", "Say poison."))
+        assert isinstance(outcome, Applied)
+        assert (outcome.applied, outcome.pending, outcome.total) == (1, 1, 2)
+        assert it.instructions() == ["Say poison.", "Say one."]
+        done = {**response, "status": "completed", "output": []}
+        await it.server.send(1, {"type": "response.done", "response": done})
+        await until(lambda: any(isinstance(e, SettingsRefused) for _, e in it.events))
+        [refused] = [(c, e) for c, e in it.events if isinstance(e, SettingsRefused)]
+        undone = await it.applier.refused_later(*refused)
+        assert isinstance(undone, Rejected)
+        assert it.instructions() == ["Say one.", "Say one."]
+
+    in_shop(tmp_path, edit, calls=2, refusing=frozenset({1}))
+
+
+def test_a_newer_save_overtakes_one_that_waits(tmp_path: Path) -> None:
+    async def edit(it: Shop) -> None:
+        [call] = it.desk.calls.values()
+        response = {"id": "resp_1", "object": "realtime.response", "status": "in_progress"}
+        await it.server.send(0, {"type": "response.created", "response": response})
+        await until(lambda: call.session.busy)
+        await it.save(SHOP.replace("Say one.", "Say two."))
+        second = await it.save(SHOP.replace("Say one.", "Say three."))
+        assert isinstance(second, Applied)
+        assert second.pending == 1
+        done = {**response, "status": "completed", "output": []}
+        await it.server.send(0, {"type": "response.done", "response": done})
+        await until(lambda: call.revision == 2)
+        assert [u.get("instructions") for u in it.server.updates[0]] == ["Say one.", "Say three."]
+
+    in_shop(tmp_path, edit, calls=1)

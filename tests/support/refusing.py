@@ -1,0 +1,61 @@
+"""A Realtime server that takes settings by its own rules: a real WebSocket, a scripted mind.
+
+It echoes each session.update merged into its session, as the service does, and refuses one whose
+instructions hold ``poison`` on connections numbered in ``refusing`` (from 0), or keeps silent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from runner.model.settings import merge
+from websockets.asyncio.server import ServerConnection, serve
+
+
+class RefusingServer:
+    def __init__(self, refusing: frozenset[int] = frozenset()) -> None:
+        self.refusing = refusing
+        self.updates: list[list[dict[str, Any]]] = []
+        self.sessions: list[dict[str, Any]] = []
+        self.connections: list[ServerConnection] = []
+        self.url = ""
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        number = len(self.sessions)
+        self.sessions.append({"id": f"sess_{number}", "type": "realtime"})
+        self.updates.append([])
+        self.connections.append(connection)
+        await self.send(number, {"type": "session.created", "session": self.sessions[number]})
+        async for text in connection:
+            event = json.loads(text)
+            if event["type"] == "session.update":
+                await self._update(number, event)
+
+    async def _update(self, number: int, event: dict[str, Any]) -> None:
+        self.updates[number].append(event["session"])
+        if number in self.refusing and "poison" in event["session"].get("instructions", ""):
+            error = {
+                "type": "invalid_request_error",
+                "code": "invalid_value",
+                "message": "no poison here",
+                "event_id": event.get("event_id"),
+            }
+            await self.send(number, {"type": "error", "error": error})
+            return
+        self.sessions[number] = merge(self.sessions[number], event["session"])
+        await self.send(number, {"type": "session.updated", "session": self.sessions[number]})
+
+    async def send(self, number: int, event: dict[str, Any]) -> None:
+        await self.connections[number].send(json.dumps(event))
+
+
+@asynccontextmanager
+async def refusing_server(refusing: frozenset[int] = frozenset()) -> AsyncIterator[RefusingServer]:
+    server = RefusingServer(refusing)
+    async with serve(server._serve, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        server.url = f"ws://127.0.0.1:{port}/v1/realtime"
+        yield server
