@@ -127,6 +127,7 @@ def test_no_event_of_the_order_can_be_lost(cut):
     """Each event taken out of a good session is missed, but for those that stand alone."""
     script = session(cut)
     free = {
+        "response.output_audio.delta",
         "rate_limits.updated",
         "conversation.item.input_audio_transcription.completed",
         "conversation.item.truncated",
