@@ -24,9 +24,11 @@ from runner.engine.hearing.words import unfinished
 FRAME_MS = 32
 """One frame of the voice activity model: 512 samples at 16 kHz."""
 
-PREROLL_MS = 300
-"""Sound kept from before the first voiced frame, so that no first word is cut."""
+PREROLL_MS = 400
+"""Sound kept from before the first voiced frame, so that no first word is cut. Measured: a weak
+"wh" is up to 210 ms old before the model calls it voice."""
 
+_PREFIX_MS = 300  # the service's default, for semantic_vad which has no such field
 _CONFIRM_FRAMES = 2  # a click or a lip smack fills one frame, a syllable two
 _PAUSE_MS = 128  # the shortest quiet worth recognising; a stop consonant closes for under 100 ms
 _NO_WORDS_MS = 800  # voice without words (a cough, "mm"): nothing to judge, wait a moderate time
@@ -57,7 +59,7 @@ class TurnConfig:
 class SpeechStarted:
     """The caller began. ``audio_start_ms`` is what the wire says: the first voiced frame
     (``speech_start_ms``) less the prefix padding, never inside the turn before.
-    ``keep_from_ms`` is where the audio for recognition begins: at least 300 ms of pre-roll."""
+    ``keep_from_ms`` is where the audio for recognition begins: at least 400 ms of pre-roll."""
 
     audio_start_ms: int
     speech_start_ms: int
@@ -141,7 +143,7 @@ class TurnDetector:
         self._threshold = 0.5 if semantic else config.threshold
         # Once speaking, a softer syllable still counts (Silero's own hysteresis).
         self._quiet_below = max(self._threshold - 0.15, 0.01)
-        self._prefix_ms = PREROLL_MS if semantic else config.prefix_padding_ms
+        self._prefix_ms = _PREFIX_MS if semantic else config.prefix_padding_ms
 
     def reset(self, position_ms: int | None = None) -> None:
         """Forget a speech under way without an event (the buffer was cleared or committed by

@@ -16,9 +16,10 @@ def _set(words: str) -> frozenset[str]:
 _WORD = re.compile(r"[^\W_]+(?:['.:][^\W_]+)*")
 
 # Nothing ends in one of these, whatever the punctuation says.
+# "Any" alone is rare: "do you have any?" is caught by its question mark.
 _NEVER_LAST = _set(
     "a an the and or nor but because if unless until although though whereas while since "
-    "my your our their its every i he she we they than very i'm i've i'd i'll we're we'd "
+    "my your our their its every any i he she we they than very i'm i've i'd i'll we're we'd "
     "we'll you're they're he's she's there's um uh uhm umm er erm hm hmm mm gonna wanna"
 )
 # Prepositions: last in "can I come in", "who is it for", open in "an appointment for".
@@ -28,9 +29,9 @@ _PREPOSITIONS = _set(
 )
 # Verbs that take one of them as a part: "I cannot log in."
 _WITH_PARTICLE = {
-    "in": "log logged logging sign signed come coming came check checked checking call drop fill "
-    "filled move let get got be am squeeze fit pencil go stop bring walk hand turn",
-    "on": "hold hang go going carry come move turned turn later based",
+    "in": "me him her them us log logged logging sign signed come coming came check checked "
+    "checking call drop fill filled move let get got be am squeeze fit pencil go stop bring walk hand turn",
+    "on": "hold hang go going carry move turned turn later based",
     "up": "sign signed pick picked hang set look looking speak back call follow show give make "
     "wake speed hurry pay 's what's",
     "out": "check checked find found figure sign try help work working run ran sold opt log logged",
@@ -44,7 +45,7 @@ _WITH_PARTICLE = {
     "by": "stop drop come",
     "for": "look looking asked waiting hoping asking wait ask care pay",
     "with": "deal okay fine done happy start",
-    "of": "course",
+    "of": "course know heard think thought",
 }
 _PARTICLE_PAIRS = {w: _set(v) for w, v in _WITH_PARTICLE.items()}
 _AUXILIARIES = _set(
@@ -79,7 +80,7 @@ def unfinished(text: str) -> bool:
     last = words[-1]
     before = words[-2] if len(words) > 1 else ""
     if last in _NEVER_LAST:
-        return not (last == "than" and asked) and not _is_fixed(words)
+        return not (last in {"than", "any"} and asked) and not _is_fixed(words)
     if last in _PREPOSITIONS:
         return not _preposition_may_end(words, before, last, asked)
     if last in _AUXILIARIES:

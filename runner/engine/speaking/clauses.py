@@ -9,8 +9,6 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_FIRST = 20  # characters of the first piece from which a clause's end is good enough
-
 # The end of a clause, and whether it is that of a sentence (group "end"). Marks of East Asian
 # scripts need no space behind them.
 _MARK = re.compile(
@@ -37,13 +35,14 @@ class ClauseSplitter:
     """Feed text as it comes, speak what comes out.
 
     A piece is a sentence, or of a long one a clause once the piece has ``limit`` characters; the
-    first piece may end at any clause, so that the caller hears something soon. Nothing is longer
-    than ``hard_limit``. Joined, the pieces are the text, spaces included, and how the text was
-    cut when it was fed makes no difference.
+    first piece may end at a clause from ``first`` characters on, so that the caller hears
+    something soon. Nothing is longer than ``hard_limit``. Joined, the pieces are the text, spaces
+    included, and how the text was cut when it was fed makes no difference.
     """
 
-    def __init__(self, limit: int = 60, hard_limit: int = 240) -> None:
+    def __init__(self, limit: int = 60, hard_limit: int = 240, first: int = 20) -> None:
         self._limit = limit
+        self._first_limit = first
         self._hard_limit = hard_limit
         self._text = ""
         self._first = True
@@ -106,7 +105,7 @@ class ClauseSplitter:
             return True
         if mark["end"]:
             return _ends_sentence(text, mark.start(), mark["end"], text[end : end + 12])
-        return end >= (_FIRST if self._first else self._limit)
+        return end >= (self._first_limit if self._first else self._limit)
 
 
 def _over_spaces(text: str, at: int) -> int:

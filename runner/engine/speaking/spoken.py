@@ -29,7 +29,8 @@ _DAY_RANGE = re.compile(
     re.IGNORECASE,
 )
 _RANGE = re.compile(
-    r"(?<![\w.+-])(\d{1,4}(?::\d\d)?(?:\s?[ap]\.?m\.?)?)\s*[-–]\s*(\d{1,4}(?::\d\d)?)(?![\w-])",
+    r"(?<![\w.+-])(\d{1,4}(?::\d\d)?(?:\s?[ap]\.?m\.?)?)\s*[-–]\s*"
+    r"(\d{1,4}(?::\d\d)?)(?=\s?[ap]\.?m\b|(?![\w-]))",
     re.IGNORECASE,
 )
 _FULL_HOUR = re.compile(r"\b(1[3-9]|2[0-3]):00\b")

@@ -67,7 +67,8 @@ class HibariVoice:
         """The clauses of ``text`` with their sound, in order, each as soon as it is made.
         ``speed`` outside 0.25 to 1.5 is taken as the nearest of these."""
         loop = asyncio.get_running_loop()
-        splitter = ClauseSplitter()
+        # What comes may be one clause of an answer already: no haste with its beginning.
+        splitter = ClauseSplitter(first=60)
         for clause in [*splitter.feed(text), *splitter.end()]:
             pcm = await loop.run_in_executor(self._thread, self.speak_now, clause, voice, speed)
             yield Spoken(clause, pcm)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import pytest
+
+from runner.engine.hearing.words import unfinished
+
+pytestmark = pytest.mark.quick
+
+FINISHED = [
+    "What are your opening hours?",
+    "Are you open on Saturday?",
+    "Yes.",
+    "No,",
+    "Hello,",
+    "It is nice, is it not?",
+    "Can you do better than that?",
+    "I cannot log in.",
+    "Yes, it is.",
+    "Yes I can.",
+    "I do.",
+    "No, I'm not.",
+    "Of course not.",
+    "Can you tell me where it is?",
+    "What is it for?",
+    "Where are you from?",
+    "That's what I'm looking for.",
+    "Can I come in?",
+    "I'd love to.",
+    "I think so.",
+    "No, Wednesday.",
+    "On Saturday at nine.",
+    "My name is Anna.",
+    "I don't want to.",
+    "Call me back.",
+    "Thank you so much.",
+    "How much is it?",
+    "What can you do?",
+    "Who are you?",
+    "Are you a robot?",
+    "Repeat that.",
+    "Can you say that again?",
+    "I didn't understand that.",
+    "I want to talk to a person.",
+    "I'd like to check in.",
+    "Please hang up.",
+    "I need to sign up.",
+    "The day after.",
+    "And on Saturday?",
+    "Nine thirty.",
+    "At 9:30 a.m.",
+    "My number is 555-1234567.",
+    "Room number 12.",
+    "My phone number is 555 123 4567.",
+    "What's up?",
+    "What else can you tell me about?",
+    "Hola, buenos días.",
+    "Is anybody there?",
+    "There is nothing I can do.",
+    "I know.",
+    "Sure, go on.",
+    "Hold on.",
+    "Never mind.",
+    "What time do you close on Friday?",
+    "I've been there before.",
+    "What does it look like?",
+    "Can you help me out?",
+    "How do I get there by bus?",
+    "The weather in Paris?",
+    "I have a toothache.",
+    "It hurts a lot.",
+    "Who should I speak to?",
+    "What day is it on?",
+    "Nothing, that's all.",
+    "Could you spell that?",
+    "Yes, that one.",
+    "He did.",
+    "Do I have to?",
+    "I am not sure.",
+    "Which one is the best?",
+    "Yes, please.",
+    "I need it by Friday.",
+    "Let me in.",
+    "So am I.",
+    "Nobody I know of.",
+    "Is the doctor in?",
+    "What are you waiting for?",
+    "That's fine, I'm okay with that.",
+    "你好",
+    "Merci beaucoup.",
+    "4:30.",
+    "You can reach me at 555-123-4567.",
+    "",
+    " ",
+]
+
+OPEN = [
+    "I would like to book an",
+    "I would like to book an.",
+    "I'd like to.",
+    "I want to",
+    "My name is",
+    "My name is.",
+    "And",
+    "Um",
+    "Um,",
+    "I'd like to come in on Tuesday and",
+    "I need an appointment for.",
+    "Can you tell me the?",
+    "What are your",
+    "I was wondering if",
+    "I think that",
+    "Can you",
+    "I'm looking for a dentist in",
+    "It's about my",
+    "So",
+    "Well,",
+    "The reason I'm calling is",
+    "The reason I'm calling is that, um",
+    "My phone number is 555",
+    "My number is 5 5 5 1",
+    "I would like...",
+    "Tuesday or",
+    "Could I",
+    "I would",
+    "Yes, I'd like to",
+    "The appointment should be on",
+    "Do you have any openings for",
+    "I need to talk to",
+    "I'm calling because",
+    "We are",
+    "If I come at nine, then, um,",
+    "On Monday I can come at nine, but on Tuesday,",
+    "I have an appointment with",
+    "Is it possible to",
+    "I don't know if I",
+    "I would like",
+    "The appointment should be on",
+    "Could you",
+    "Between nine and",
+    "I'd like to change my",
+    "It's, uh",
+    "Call me at 5 5 5.",
+    "Because",
+    "I was hoping you could",
+    "On the 3rd of",
+    "More than",
+    "I mean",
+    "Is there any",
+    "My name is Anna and I'm calling about the",
+]
+
+
+@pytest.mark.parametrize("text", FINISHED)
+def test_a_whole_sentence_is_not_held(text: str) -> None:
+    assert not unfinished(text)
+
+
+@pytest.mark.parametrize("text", OPEN)
+def test_words_that_want_more_are_held(text: str) -> None:
+    assert unfinished(text)
+
+
+@pytest.mark.parametrize("mark", ["...", "…", " -", "—"])
+def test_a_trailing_mark_holds_whatever_stands_before(mark: str) -> None:
+    assert unfinished("We will come on Tuesday" + mark)
+
+
+def test_a_comma_of_the_recogniser_holds_a_clause_but_not_a_word() -> None:
+    assert unfinished("If it is raining tomorrow,")
+    assert not unfinished("Hello,")
