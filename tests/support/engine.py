@@ -116,7 +116,8 @@ class Serving:
         return len(asyncio.all_tasks(self.loop))
 
     def close(self) -> None:
-        self._stop()
+        if self._thread.is_alive():
+            self._stop()
         self._thread.join(15)
         assert not self._thread.is_alive()
 
