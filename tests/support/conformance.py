@@ -61,7 +61,8 @@ class Checker:
         if not isinstance(kind, str):
             return
         self.client_types[kind] += 1
-        if self.record:
+        # Over a WebSocket this one is only refused.
+        if self.record and (self.rtc or kind != "output_audio_buffer.clear"):
             matrix.reached("client", kind)
         if isinstance(event.get("event_id"), str):
             self._client_ids.add(event["event_id"])
