@@ -8,6 +8,7 @@ with the code and the sentence that OpenAI's service is seen to use for that fau
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -142,8 +143,8 @@ def one_of(*values: str) -> Check:
     return check
 
 
-def _range(value: float, path: str, low: float | None, high: float | None, kind: str) -> None:
-    if high is not None and value > high:
+def _range(value: float, path: str, low: float, high: float, kind: str) -> None:
+    if value > high:
         raise WireError(
             f"Invalid '{path}': {kind} above maximum value. Expected a value <= {high}, but got "
             f"{clip(value)} instead.",
@@ -151,7 +152,7 @@ def _range(value: float, path: str, low: float | None, high: float | None, kind:
             param=path,
         )
     # Written so that NaN, which compares with nothing, is refused too.
-    if low is not None and not value >= low:
+    if not value >= low:
         raise WireError(
             f"Invalid '{path}': {kind} below minimum value. Expected a value >= {low}, but got "
             f"{clip(value)} instead.",
@@ -170,7 +171,9 @@ def integer(low: int, high: int = _INT_MAX) -> Check:
     return check
 
 
-def decimal(low: float | None = None, high: float | None = None) -> Check:
+def decimal(low: float, high: float = sys.float_info.max) -> Check:
+    """A finite number: JSON texts such as 1e999 read as infinity."""
+
     def check(value: Any, path: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
             wrong_type(path, "a decimal", value)

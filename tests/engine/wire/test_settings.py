@@ -343,6 +343,11 @@ def test_tools_are_replaced_whole_and_echoed():
             "invalid_value",
             "session.audio.input.noise_reduction.type",
         ),
+        (
+            audio_input(noise_reduction={"type": "near_field", "strength": float("inf")}),
+            "decimal_above_max_value",
+            "session.audio.input.noise_reduction.strength",
+        ),
         ({"tools": [{"name": "x"}]}, "missing_required_parameter", "session.tools[0].type"),
         ({"tools": [{"type": "function"}]}, "missing_required_parameter", "session.tools[0].name"),
         (
