@@ -32,7 +32,10 @@ def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     by_case: dict[str, str] = {}
     for name in known:
         by_case.setdefault(name.lower(), name)
-    found = difflib.get_close_matches(word.lower()[:80], by_case, 1, cutoff)
+    short = word.lower()[:80]
+    # difflib does not see that 'ot' is 'to' with two letters changed about.
+    swapped = [name for name in by_case if sorted(name) == sorted(short)]
+    found = swapped or difflib.get_close_matches(short, by_case, 1, cutoff)
     return f"did you mean {shown(by_case[found[0]])}?" if found else ""
 
 
@@ -99,11 +102,12 @@ class _Words:
 
     def said(self, error: Any) -> str:
         """The value as it is written; a secret never."""
-        if self.schema.secret(self.path):
+        place = self.tree.place(self.path)
+        secret = self.schema.secret(self.path)
+        if secret is True or (secret and "${" in (place.text or "")):
             return "this value"
         if isinstance(error.instance, str):
             return f"'{shown(error.instance)}'"
-        place = self.tree.place(self.path)
         exact = self.path in self.tree.places and place.text is not None and "$" not in place.text
         return shown(place.text if exact else error.instance)
 
@@ -118,6 +122,12 @@ class _Words:
             if place and place.flow and " " in key and place.text == "":
                 message = f"a comma ends a text inside braces, so '{shown(key)}' became a key"
                 yield self.tree.problem(path, message, QUOTE_PROSE, at_key=True)
+                continue
+            kind = error.instance.get("type")
+            if "type" in known and isinstance(kind, str) and self.schema.at(path):
+                # Known in another branch of this union.
+                message = f"'{shown(key)}' does not go with type: {shown(kind)}"
+                yield self.tree.problem(path, message, f"known here: {choices(known)}", at_key=True)
                 continue
             hint = near(key, known) or self.home(key)
             if not hint and known:
@@ -137,12 +147,17 @@ class _Words:
         for key in error.validator_value:
             if key in error.instance:
                 continue
-            similar = [k for k in error.instance if near(key, [k]) and k not in self._known(error)]
+            known = self._known()
+            similar = [k for k in error.instance if near(key, [k]) and k not in known]
             if similar:
-                continue  # the misspelt key has its own error
+                # One fault, one message; a union without its type checks no other keys.
+                hint = f"did you mean {key}?"
+                message = f"unknown key '{shown(similar[0])}'"
+                yield self.tree.problem((*self.path, similar[0]), message, hint, at_key=True)
+                continue
             yield self.tree.problem(self.path, f"'{key}' is missing", at_key=True)
 
-    def _known(self, error: Any) -> Mapping[str, Any]:
+    def _known(self) -> Mapping[str, Any]:
         out: dict[str, Any] = {}
         for node in self.schema.at(self.path):
             out.update(node.get("properties", {}))

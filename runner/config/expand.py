@@ -52,7 +52,7 @@ class Expander:
     problems: list[Problem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)
-    _vars: dict[str, list[Piece] | None] = field(default_factory=dict)
+    _vars: dict[str, list[Piece] | _Bad] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
     def document(self) -> Any:
@@ -90,7 +90,13 @@ class Expander:
         return Secret(out) if secret and isinstance(out, str) else out
 
     def _scalar(self, value: str, path: Path) -> Any:
-        pieces = self._pieces(value, 0)
+        pieces: list[Piece] | _Bad
+        if len(path) == 2 and path[0] == "vars":
+            pieces = self._var_pieces(str(path[1]))
+            if isinstance(pieces, _Bad):
+                raise pieces
+        else:
+            pieces = self._pieces(value, 0)
         per_call = [text for text, placeholder in pieces if placeholder]
         if per_call and not _per_call(path):
             hint = "it may stand in instructions and greetings, and in vars used there"
@@ -189,18 +195,21 @@ class Expander:
             raise _Bad(offset, f"vars has no '{shown(name)}'", hint)
         if name in self._open:
             raise _Bad(offset, f"vars.{shown(name)} refers to itself")
+        pieces = self._var_pieces(name)
+        if isinstance(pieces, _Bad):
+            raise _Bad(offset, "")  # told once, where the variable stands
+        return pieces
+
+    def _var_pieces(self, name: str) -> list[Piece] | _Bad:
         if name not in self._vars:
             self._open.append(name)
             try:
                 self._vars[name] = self._pieces(self._raw(("vars", name)), 0)
-            except _Bad:
-                self._vars[name] = None
+            except _Bad as bad:
+                self._vars[name] = bad
             finally:
                 self._open.pop()
-        pieces = self._vars[name]
-        if pieces is None:
-            raise _Bad(offset, "")  # told once, where the variable stands
-        return pieces
+        return self._vars[name]
 
     def _raw(self, path: Path) -> str:
         """A scalar as written: 22.50 stays 22.50."""

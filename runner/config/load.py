@@ -16,7 +16,7 @@ from runner.config.prompts import read_prompts
 from runner.config.semantics import Semantics
 from runner.config.source import decode, digest, read_bytes, shown
 from runner.config.tree import Path, Tree, parse
-from runner.errors import ConfigError, Problem
+from runner.errors import ConfigError, Problem, RtrunError
 from runner.model.deployment import Deployment
 
 _LARGEST_TOOL = 4 << 20
@@ -111,8 +111,8 @@ def files_of(path: str | os.PathLike[str], *, env: Mapping[str, str]) -> tuple[F
             module = tool_file(source_path.parent, ref) if isinstance(ref, str) else None
             if module is not None and "\0" not in str(module):
                 files[module] = ""
-    except (ConfigError, OSError, ValueError):
-        return tuple(files)
+    except (RtrunError, OSError, ValueError):
+        pass  # what was found until then
     return tuple(files)
 
 

@@ -157,12 +157,6 @@ class Semantics:
 
     def _session(self) -> Iterator[Problem]:
         session = _map(self.document.get("session"))
-        audio = _map(session.get("audio"))
-        for side in ("input", "output"):
-            form = _map(_map(audio.get(side)).get("format"))
-            if "rate" in form and form.get("type") in ("audio/pcmu", "audio/pcma"):
-                path: Path = ("session", "audio", side, "format", "rate")
-                yield self.tree.problem(path, f"{form['type']} has no rate", at_key=True)
         choice = _map(session.get("tool_choice")).get("name")
         if isinstance(choice, str) and choice not in {*self.tools, *BUILT_IN_TOOLS}:
             yield self._unknown(("session", "tool_choice", "name"), "tool", choice, self.tools)

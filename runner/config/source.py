@@ -36,10 +36,12 @@ class Source:
 
     def line(self, number: int) -> str:
         """Line ``number`` (from 1) fit to be printed; empty when there is none or it is huge."""
-        if not 1 <= number <= len(self.lines):
-            return ""
-        text = self.lines[number - 1]
+        text = self.raw(number)
         return _CONTROL.sub("\ufffd", text) if len(text) <= _WIDEST else ""
+
+    def raw(self, number: int) -> str:
+        """Line ``number`` (from 1) as it is; empty when there is none."""
+        return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
 
     def problem(
         self, line: int, column: int, message: str, hint: str = "", path: str = ""

@@ -22,7 +22,7 @@ def explain(error: yaml.YAMLError, source: Source) -> Problem:
     if mark is None:
         return source.problem(1, 1, f"this is not YAML: {problem}")
     line, column = mark.line + 1, mark.column + 1
-    raw = source.lines[line - 1] if line <= len(source.lines) else ""
+    raw = source.raw(line)
 
     lead = re.match(r"[ \t]*", raw)
     if lead and "\t" in lead.group() and column <= lead.end() + 1:
@@ -64,23 +64,31 @@ def _at(source: Source, mark: yaml.Mark, message: str, hint: str = "") -> Proble
 def _flow(error: yaml.YAMLError, source: Source, line: int, column: int) -> Problem:
     """Inside braces or brackets: never closed, a bare ``${...}``, or bare prose."""
     opened = error.context_mark  # type: ignore[attr-defined]
-    raw = source.lines[line - 1] if line <= len(source.lines) else ""
+    raw = source.raw(line)
     if raw[:column].rstrip().endswith("${"):
         found = re.match(r"\$\{[^}]*\}?", raw[column - 2 :])
         text = found.group() if found else "${...}"
         hint = f'put it in quotes: "{text}"'
         message = "a bare ${...} cannot stand inside { } or [ ]"
         return source.problem(line, column - 1, message, hint)
-    if raw[column - 1 : column] in ("?", ":"):
+    opener = source.raw(opened.line + 1)
+    outside = line > opened.line + 1 and _indent(raw) <= _indent(opener)
+    if raw[column - 1 : column] in ("?", ":") and not outside:
         message = f"a bare '{raw[column - 1]}' cannot stand in a text inside {{ }} or [ ]"
         return source.problem(line, column, message, QUOTE_PROSE)
     rest = raw[column - 1 :].strip()
     if not rest or line > opened.line + 1:
-        bracket = source.lines[opened.line][opened.column : opened.column + 1]
-        closer = {"{": "}", "[": "]"}.get(bracket, "bracket")
+        bracket = opener[opened.column : opened.column + 1]
+        closer = {"{": "}", "[": "]"}.get(bracket)
+        if closer is None:
+            return source.problem(line, column, "the file ends inside { } or [ ]", "close it")
         message = f"this '{bracket}' is never closed"
         return _at(source, opened, message, f"add '{closer}', or put the text in quotes")
     return source.problem(line, column, "',' or a closing bracket belongs here", QUOTE_PROSE)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _second_colon(source: Source, line: int, column: int, raw: str) -> Problem:

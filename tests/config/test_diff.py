@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.deployments import write
+
+from runner.config.diff import diff, summary
+from runner.config.load import load
+from runner.model.deployment import Change, Deployment
+
+pytestmark = pytest.mark.quick
+
+BASE = """\
+engine: { url: "wss://x.example/v1", api_key: "${KEY}" }
+vars: { hours: 9 to 5 }
+session: { audio: { output: { voice: marin, speed: 1.0 } } }
+agents:
+  desk:
+    instructions: { file: p.md }
+    tools: [find]
+    handoffs: [{ to: billing }]
+  billing: { instructions: "We are open ${vars.hours}." }
+tools:
+  find: { python: "t.py:f", timeout: 4s }
+limits: { duration: 30m }
+"""
+
+
+def deployment(folder: Path, text: str = BASE, key: str = "one") -> Deployment:
+    for name, content in (("p.md", "Be kind.\n"), ("t.py", "def f(): ...\n")):
+        if not (folder / name).exists():
+            write(folder, content, name)
+    return load(write(folder, text), env={"KEY": key, "TZ": "UTC"}).deployment
+
+
+def changes(folder: Path, old: str, new: str) -> list[tuple[str, str]]:
+    before = deployment(folder)
+    found = diff(before, deployment(folder, BASE.replace(old, new)))
+    return [(change.path, change.reload) for change in found]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("9 to 5", "9 to 5", []),
+        ("9 to 5", "8 to 6", [("vars.hours", "next"), ("agents.billing.instructions", "next")]),
+        ("speed: 1.0", "speed: 1.2", [("session.audio.output.speed", "between")]),
+        ("voice: marin", "voice: cedar", [("session.audio.output.voice", "pinned")]),
+        ("voice: marin, ", "", []),  # it is the default
+        ("limits: { duration: 30m }", "limits: { duration: 1800s }", []),
+        ("limits: { duration: 30m }", "", [("limits.duration", "live")]),
+        ("timeout: 4s", "timeout: 5s", [("tools.find.timeout", "live")]),
+        ("tools: [find]", "greeting: Hi", [
+            ("agents.desk.greeting", "new"), ("agents.desk.tools", "next")]),
+        ("[{ to: billing }]", "[{ to: billing, when: Now. }]", [("agents.desk.handoffs", "next")]),
+        ("  billing:", "  other: { instructions: x }\n  billing:", [("agents.other", "next")]),
+        ("engine:", "model: gpt-realtime\nengine:", [("model", "new")]),
+        ("engine:", "timezone: none\nengine:", [("timezone", "next")]),
+        ("engine:", "entry: billing\nengine:", [("entry", "new")]),
+        ("engine:", "name: x\nengine:", [("name", "new")]),
+        ("wss://x.example", "wss://y.example", [("engine.url", "restart")]),
+        ("engine:", "reload: { apply: immediately }\nengine:", [("reload.apply", "live")]),
+        ("engine:", "x-note: 1\nengine: # moved\n ", []),
+        ("session: { audio: {", "session: { audio: { input: { format: g711_ulaw }, ",
+         [("session.audio.input.format", "reconnect")]),
+        ("session: { audio: {",
+         "session: { audio: { input: { turn_detection: { type: server_vad } }, ",
+         [("session.audio.input.turn_detection", "live")]),
+        ("session: { audio: {", "session: { audio: { input: { turn_detection: null }, ",
+         [("session.audio.input.turn_detection", "live")]),
+        ("session: { audio: {", "session: { max_output_tokens: 9, audio: {",
+         [("session.max_output_tokens", "next")]),
+    ],
+)  # fmt: skip
+def test_changes(tmp_path: Path, old: str, new: str, expected: list[tuple[str, str]]) -> None:
+    assert sorted(changes(tmp_path, old, new)) == sorted(expected)
+
+
+def test_an_agent_that_went_is_one_change(tmp_path: Path) -> None:
+    new = BASE.replace('  billing: { instructions: "We are open ${vars.hours}." }\n', "")
+    new = new.replace("    handoffs: [{ to: billing }]\n", "")
+    found = diff(deployment(tmp_path), deployment(tmp_path, new))
+    assert [c.path for c in found] == ["agents.desk.handoffs", "agents.billing"]
+    assert found[1].old["instructions"] == "We are open 9 to 5."
+    assert found[1].new is None
+
+
+def test_a_prompt_is_its_text(tmp_path: Path) -> None:
+    before = deployment(tmp_path)
+    write(tmp_path, "Be brief.\n", "p.md")
+    (change,) = diff(before, deployment(tmp_path))
+    assert change == Change("agents.desk.instructions", "next", "Be kind.\n", "Be brief.\n")
+    inline = BASE.replace("{ file: p.md }", '"Be brief.\\n"')
+    assert diff(deployment(tmp_path), deployment(tmp_path, inline)) == ()
+
+
+def test_a_tool_is_its_code(tmp_path: Path) -> None:
+    before = deployment(tmp_path)
+    write(tmp_path, "def f(): return 1\n", "t.py")
+    (change,) = diff(before, deployment(tmp_path))
+    assert (change.path, change.reload) == ("tools.find.python", "live")
+
+
+def test_secrets_are_masked(tmp_path: Path) -> None:
+    (change,) = diff(deployment(tmp_path, key="one"), deployment(tmp_path, key="two"))
+    assert change == Change("engine.api_key", "restart", "***", "***")
+    url = BASE.replace("x.example/v1", "x.example/${KEY}")
+    found = diff(deployment(tmp_path, url, "s1"), deployment(tmp_path, url, "s2"))
+    assert [c.path for c in found] == ["engine.url", "engine.api_key"]
+    assert "s1" not in repr(found)
+
+
+def test_in_words() -> None:
+    assert summary(()) == ""
+    found = [
+        Change("model", "new"),
+        Change("agents.desk.instructions", "next"),
+        Change("tools.find.timeout", "live"),
+        Change("agents.desk.tools", "next"),
+    ]
+    assert summary(found) == (
+        "tools.find.timeout now; agents.desk.instructions, agents.desk.tools from the next "
+        "answer; model for new calls"
+    )
+    many = [Change(f"vars.v{i}", "next") for i in range(9)]
+    assert summary(many) == "vars.v0, vars.v1, vars.v2, vars.v3 and 5 more from the next answer"

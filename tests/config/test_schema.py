@@ -1,0 +1,167 @@
+"""The schema file itself, and what is asked of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from jsonschema import Draft202012Validator
+from support.deployments import EXAMPLES, ROOT
+
+from runner.config import schema as schemas
+from runner.config.tree import parse
+from runner.config.source import decode
+from runner.errors import InputError
+from runner.model.deployment import ReloadClass
+
+pytestmark = pytest.mark.quick
+
+FILE = ROOT / "schemas" / "rtrun.v1.schema.json"
+SCHEMA = json.loads(FILE.read_text())
+
+
+def fields(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every property, and every value of a map whose keys the user chooses."""
+    if isinstance(node, list):
+        for item in node:
+            yield from fields(item, path)
+    if not isinstance(node, dict):
+        return
+    for name, child in node.get("properties", {}).items():
+        if path.endswith(".if") or child.keys() == {"const"}:
+            continue  # the condition of a branch, not a field
+        yield f"{path}.{name}", child
+    more = node.get("additionalProperties")
+    if isinstance(more, dict):
+        yield f"{path}.*", more
+    for key, child in node.items():
+        yield from fields(child, f"{path}.{key}")
+
+
+def test_is_a_valid_schema_with_an_id() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert SCHEMA["$id"]
+
+
+def test_every_field_has_a_class_and_a_description() -> None:
+    found = dict(fields(SCHEMA))
+    assert len(found) > 90
+    for path, field in found.items():
+        assert field.get("x-reload") in get_args(ReloadClass), path
+        assert len(field.get("description", "")) > 8, path
+        assert field["description"].endswith("."), path
+
+
+def test_no_construct_that_spoils_messages() -> None:
+    text = FILE.read_text()
+    for word in ("oneOf", "anyOf", "unevaluatedProperties"):
+        assert f'"{word}"' not in text
+
+
+def test_every_map_is_closed_or_open_on_purpose() -> None:
+    def maps(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        if isinstance(node, list):
+            for i, item in enumerate(node):
+                yield from maps(item, f"{path}[{i}]")
+        elif isinstance(node, dict):
+            if "properties" in node and ".if" not in path:
+                yield path, node
+            for key, child in node.items():
+                yield from maps(child, f"{path}.{key}")
+
+    # A union's head lists only `type`; its branches are closed.
+    heads = [
+        path for path, node in maps(SCHEMA, "")
+        if "additionalProperties" not in node and set(node["properties"]) != {"type"}
+    ]  # fmt: skip
+    assert heads == []
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda f: f.name)
+def test_the_examples_as_an_editor_sees_them(file: Path) -> None:
+    """Unexpanded: ``${...}`` stands where it may."""
+    document = parse(decode(file.read_bytes(), file.name)).value
+    assert list(Draft202012Validator(SCHEMA).iter_errors(document)) == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"engine": "${E:-auto}"},
+        {"limits": {"duration": "${D}"}},
+        {"session": {"max_output_tokens": "${N}"}},
+        {"session": {"parallel_tool_calls": "${B}"}},
+        {"session": {"audio": {"output": {"speed": "${S}", "voice": "${V}"}}}},
+        {"session": {"audio": {"input": {"format": "${F}"}}}},
+        {"session": {"audio": {"input": {"turn_detection": {
+            "type": "server_vad", "threshold": "${T}", "idle_timeout_ms": "${I}"}}}}},
+        {"reload": {"apply": "${R}"}},
+        {"transport": "${T}"},
+    ],
+)  # fmt: skip
+def test_a_placeholder_may_stand_for_any_scalar(document: dict[str, Any]) -> None:
+    whole = {"agents": {"a": {"instructions": "x"}}, **document}
+    assert list(Draft202012Validator(SCHEMA).iter_errors(whole)) == []
+    # Once expanded it may not.
+    assert schemas.load().errors(whole)
+
+
+@pytest.mark.parametrize(
+    ("path", "reload"),
+    [
+        ("agents.desk.instructions", "next"),
+        ("agents.desk.voice", "pinned"),
+        ("agents.desk.greeting", "new"),
+        ("agents.desk.tools", "next"),
+        ("agents.desk.handoffs", "next"),
+        ("agents.desk", "next"),
+        ("tools.find.python", "live"),
+        ("tools.find.timeout", "live"),
+        ("tools.find.parameters", "next"),
+        ("session.audio.input.turn_detection", "live"),
+        ("session.audio.input.transcription", "live"),
+        ("session.audio.input.format", "reconnect"),
+        ("session.audio.output.format", "reconnect"),
+        ("session.audio.output.voice", "pinned"),
+        ("session.audio.output.speed", "between"),
+        ("session.max_output_tokens", "next"),
+        ("session.tracing", "new"),
+        ("model", "new"),
+        ("entry", "new"),
+        ("engine", "restart"),
+        ("engine.url", "restart"),
+        ("transport", "reconnect"),
+        ("timezone", "next"),
+        ("vars.hours", "next"),
+        ("limits.duration", "live"),
+        ("reload.apply", "live"),
+    ],
+)
+def test_reload_classes(path: str, reload: str) -> None:
+    assert schemas.load().reload_class(tuple(path.split("."))) == reload
+
+
+def test_secrets_are_marked() -> None:
+    schema = schemas.load()
+    assert schema.secret(("engine", "api_key")) is True
+    assert schema.secret(("engine", "headers", "Authorization")) is True
+    assert schema.secret(("engine", "brain", "api_key")) is True
+    assert schema.secret(("engine", "url")) == "expanded"
+    assert schema.secret(("agents", "a", "instructions")) is False
+
+
+def test_a_missing_schema_is_an_input_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(schemas, "__file__", str(tmp_path / "runner" / "config" / "schema.py"))
+    with pytest.raises(InputError) as caught:
+        schemas.find()
+    assert caught.value.exit_code == 2
+    beside = tmp_path / "runner" / "config" / schemas.FILE_NAME
+    beside.parent.mkdir(parents=True)
+    beside.write_text("{}")
+    assert schemas.find() == beside

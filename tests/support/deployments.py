@@ -1,0 +1,53 @@
+"""Deployment files for tests: written to a folder, loaded with an environment of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from runner.config.load import Loaded, load
+from runner.errors import ConfigError, Problem
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((ROOT / "agents.d").glob("*.yaml"))
+
+SMALL = """\
+agents:
+  desk:
+    instructions: You are the front desk.
+"""
+
+
+def write(folder: Path, text: str | bytes, name: str = "d.yaml") -> Path:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def loaded(
+    folder: Path,
+    text: str | bytes,
+    env: Mapping[str, str] | None = None,
+    overrides: Sequence[tuple[str, str]] = (),
+) -> Loaded:
+    return load(write(folder, text), env=env or {}, overrides=overrides)
+
+
+def problems(
+    folder: Path,
+    text: str | bytes,
+    env: Mapping[str, str] | None = None,
+    overrides: Sequence[tuple[str, str]] = (),
+) -> tuple[Problem, ...]:
+    """What is wrong with a file; none when it is valid."""
+    try:
+        loaded(folder, text, env, overrides)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def only(found: Sequence[Problem]) -> Problem:
+    assert len(found) == 1, "\n".join(p.render() for p in found)
+    return found[0]
