@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from runner.errors import UserError
@@ -16,21 +19,39 @@ _OWN = {"websocket": "runner.transports.websocket:OpenAIRealtimeWebSocket"}
 
 
 def create(name: str, **options: Any) -> RealtimeTransportLayer:
-    """A new transport. ``name`` is ours (``websocket``), ``module:Class``, or an entry point of
-    group ``rtrun.transports``. UserError when there is none, or it is no transport."""
+    """A new transport. ``name`` is ours (``websocket``), ``module:Class``, ``path.py:Class``, or
+    an entry point of group ``rtrun.transports``. UserError when there is none, when it cannot be
+    loaded, is no transport or does not take ``options``."""
     reference = _OWN.get(name) or (name if ":" in name else _entry_point(name))
     if reference is None:
-        raise UserError(
-            f"there is no transport '{name}'", f"known: {', '.join(sorted(_OWN))}, or module:Class"
-        )
-    module, _, attribute = reference.partition(":")
+        raise UserError(f"there is no transport '{name}'", f"known: {', '.join(_known())}")
+    module, _, attribute = reference.rpartition(":")
     try:
-        kind = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"transport '{name}' cannot be loaded: {error}") from error
+        home = _from_file(Path(module)) if module.endswith(".py") else import_module(module)
+        kind = getattr(home, attribute)
+    except (Exception, SystemExit) as error:
+        words = str(error) or type(error).__name__
+        raise UserError(f"transport '{name}' cannot be loaded: {words}") from error
     if not (isinstance(kind, type) and issubclass(kind, RealtimeTransportLayer)):
         raise UserError(f"transport '{name}' is no RealtimeTransportLayer")
-    return kind(**options)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise UserError(f"transport '{name}' cannot be made: {error}") from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"rtrun_transport_{path.stem}", path.resolve())
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _known() -> list[str]:
+    names = {*_OWN, *(point.name for point in entry_points(group=GROUP))}
+    return [*sorted(names), "module:Class", "path.py:Class"]
 
 
 def _entry_point(name: str) -> str | None:

@@ -11,22 +11,32 @@ URL and header rules: OpenAI Realtime GA, `wss://api.openai.com/v1/realtime?mode
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, State
 
-from runner.codec import b64decode, b64encode, dumps, loads
+from runner.codec import b64encode, dumps, loads
 from runner.errors import ConnectError, NotConnectedError
 from runner.model.legacy import wire_settings
-from runner.model.settings import DEFAULT_MODEL
 from runner.transports.base import Closed, ConnectOptions, RealtimeTransportLayer
+from runner.transports.wire import (
+    AUDIO,
+    AUDIO_TYPE,
+    audio_lane,
+    audio_of,
+    is_loopback,
+    realtime_url,
+    refusal,
+    request_headers,
+    shown_address,
+    words_of,
+)
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
 
@@ -39,10 +49,18 @@ MAX_MESSAGE = 16 * 1024 * 1024
 SEND_QUEUE_MS = 400.0
 #: Bytes that asyncio may hold before our own queue fills: about 300 ms of PCM16 as base64.
 WRITE_BUFFER = 24_000
+#: What asyncio holds before it makes writers wait. Never reached: our own queue fills first. The
+#: library's ping would wait too, and a dead link with a full buffer would never be found.
+NEVER_PAUSE = 1 << 30
 
-_AUDIO_TYPE = b'"response.output_audio.delta"'
-_DELTA = b'"delta":"'
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+
+class _Connect(connect):
+    """Follows no redirect: the key is for the address that was given, and for no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class _Connection(ClientConnection):
@@ -88,6 +106,8 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         self._url = url
         self._connection: _Connection | None = None
         self._early: list[bytes] | None = None
+        #: How the connection ended while connect() was still on its way.
+        self._ended: Closed | None = None
         self._waiting: deque[tuple[str, float]] = deque()
         self._waiting_ms = 0.0
         self._input_bytes_per_ms = 48.0
@@ -116,19 +136,22 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         if options is None:
             options = ConnectOptions(api_key, url, model, call_id)
         address = realtime_url(options.url or self._url or OPENAI_URL, options)
-        headers = dict(options.headers)
-        if options.api_key:
-            headers.setdefault("Authorization", f"Bearer {options.api_key}")
+        headers = request_headers(options)
         self.status = "connecting"
-        self._early = []
+        self._early, self._ended = [], None
         try:
-            self._connection = await self._open(address, headers)
+            connection = await self._open(address, headers)
+            if self.status != "connecting":
+                connection.transport.abort()
+                raise ConnectError("closed while it was connecting")
         except BaseException:
             self.status = "disconnected"
+            self._early = None
             raise
+        self._connection = connection
         self.status = "connected"
-        early, self._early = self._early, None
-        if initial_session_config is not None:
+        early, self._early = self._early or [], None
+        if initial_session_config is not None and connection.protocol.state is State.OPEN:
             self.send_event(
                 {
                     "type": "session.update",
@@ -138,13 +161,19 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         # What the server said before connect() could return (session.created) comes now, in order.
         for message in early:
             self.message(message)
+        if self._ended is not None:
+            await self.close()
+            raise ConnectError(
+                f"{shown_address(address)} took the line and closed it: {self._ended.reason} "
+                f"({self._ended.code})"
+            )
 
     async def _open(self, address: str, headers: dict[str, str]) -> _Connection:
         host = urlsplit(address).hostname or ""
         extra: dict[str, Any] = {"proxy": None} if is_loopback(host) else {}
-        shown = address.partition("?")[0]
+        shown = shown_address(address)
         try:
-            connection = await connect(
+            connection = await _Connect(
                 address,
                 create_connection=self._connection_made,  # type: ignore[arg-type]  # a factory will do
                 additional_headers=headers,
@@ -155,11 +184,12 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
                 ping_timeout=PING_SECONDS,
                 max_size=MAX_MESSAGE,
                 compression=None,  # base64 audio does not shrink, and deflate costs 10 us a frame
-                write_limit=WRITE_BUFFER,
+                write_limit=NEVER_PAUSE,
                 **extra,
             )
         except InvalidStatus as refused:
-            raise _refused(shown, refused) from None
+            answer = refused.response
+            raise refusal(shown, answer.status_code, bytes(answer.body or b"")) from None
         except InvalidURI as bad:
             raise ConnectError(f"{shown} is not a WebSocket address", str(bad)) from None
         except TimeoutError:
@@ -169,7 +199,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
             ) from None
         except (OSError, InvalidHandshake, WebSocketException) as error:
             raise ConnectError(
-                f"cannot reach {shown}: {_words(error)}",
+                f"cannot reach {shown}: {words_of(error)}",
                 "is the engine running there?" if is_loopback(host) else "check the network",
             ) from None
         assert isinstance(connection, _Connection)
@@ -198,11 +228,15 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         """Write one client event now, behind audio that still waits."""
         if self._waiting:
             self._pump(everything=True)
-        self._write(dumps(event).encode())
+        # A lone surrogate, typed in another encoding, is no reason to lose the line.
+        self._write(dumps(event).encode("utf-8", "replace"))
 
     def send_audio(self, data: bytes, *, commit: bool = False) -> None:
-        """The caller's audio. Before connect() it raises; on a slow link the oldest goes."""
+        """The caller's audio. NotConnectedError before connect() and after the end; on a slow
+        link the oldest is dropped, and all of it while the other side closes the line."""
         connection = self._require()
+        if connection.protocol.state is not State.OPEN:
+            return
         if not self._muted and data:
             text = f'{{"type":"input_audio_buffer.append","audio":"{b64encode(data)}"}}'
             if not self._waiting and connection.transport.get_write_buffer_size() < WRITE_BUFFER:
@@ -227,7 +261,8 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
             self._drain.cancel()
             self._drain = None
         connection = self._connection
-        if connection is None:
+        if connection is None or connection.protocol.state is not State.OPEN:
+            self._forget_queue()
             return
         while self._waiting and (
             everything or connection.transport.get_write_buffer_size() < WRITE_BUFFER
@@ -265,8 +300,10 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         if self._early is not None:
             self._early.append(data)
             return
-        if _AUDIO_TYPE in data[:400]:
-            lane = None if "*" in self._handlers else audio_lane(data)
+        if data.find(AUDIO_TYPE, 0, 400) >= 0 and not (
+            "*" in self._handlers or AUDIO in self._handlers
+        ):
+            lane = audio_lane(data)
             if lane is not None:
                 self.deliver_audio(*lane)
                 return
@@ -287,19 +324,16 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         if not isinstance(event, dict):
             return
         kind = event.get("type")
-        if kind == "response.output_audio.delta":
+        if kind == AUDIO:
             self.call("*", event)
             self.call(kind, event)
-            try:
-                audio = b64decode(event["delta"])
-                ids = event["response_id"], event["item_id"], event["content_index"]
-            except (KeyError, TypeError, ValueError):
-                return
-            self.deliver_audio(*ids, audio)
-            return
-        if kind == "session.updated":
-            self._note_format(event)
-        self.deliver(event)
+            lane = audio_of(event, event.get("delta"))
+            if lane is not None:
+                self.deliver_audio(*lane)
+        elif isinstance(kind, str):  # what has no type is no event
+            if kind == "session.updated":
+                self._note_format(event)
+            self.deliver(event)
 
     def _note_format(self, event: dict[str, Any]) -> None:
         try:
@@ -310,68 +344,14 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
 
     def gone(self, code: int | None, reason: str | None) -> None:
         """The connection ended without our close(); called by the connection."""
-        if self.status != "connected":
-            return  # connect() itself reports it
-        self._connection = None
-        self._forget_queue()
         number = code or 1006
         clean = number in (1000, 1001)
         words = reason or ("the server closed the line" if clean else "the connection broke")
-        self.lost(Closed(words, number, clean))
-
-
-def audio_lane(data: bytes) -> tuple[str, str, int, bytes] | None:
-    """``(response_id, item_id, content_index, audio)`` of an audio delta's JSON text, without
-    building its megabytes of base64 as a string. None when it is written in a way that only a
-    JSON parser should judge."""
-    start = data.find(_DELTA)
-    if start < 0:
-        return None
-    start += len(_DELTA)
-    end = data.find(b'"', start)
-    text = data[start:end]
-    if end < 0 or b"\\" in text:
-        return None
-    try:
-        rest = loads(data[:start] + data[end:])
-        if rest["type"] != "response.output_audio.delta":
-            return None
-        return rest["response_id"], rest["item_id"], rest["content_index"], b64decode(text)
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def realtime_url(base: str, options: ConnectOptions) -> str:
-    """``base`` with ``model`` or ``call_id`` in its query; what stands there already stays."""
-    parts = urlsplit(base)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if options.call_id:
-        query["call_id"] = options.call_id
-    elif "call_id" not in query:
-        query.setdefault("model", options.model or DEFAULT_MODEL)
-    return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _refused(shown: str, refused: InvalidStatus) -> ConnectError:
-    status = refused.response.status_code
-    said = ""
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        said = loads(bytes(refused.response.body or b""))["error"]["message"]
-    hint = {
-        401: "check the API key (OPENAI_API_KEY, or the engine's api_key)",
-        403: "this key may not use the Realtime API",
-        404: "check the address, the model or the call id",
-        429: "rate limit or quota: wait, or check the account",
-        503: "the server takes no more sessions just now",
-    }.get(status, "")
-    return ConnectError(
-        f"{shown} refused with HTTP {status}" + (f": {said}" if said else ""), hint, status=status
-    )
-
-
-def _words(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        closed = Closed(words, number, clean)
+        if self.status == "connecting":
+            self._ended = closed  # for connect() to raise
+        if self.status != "connected" or self._connection is None:
+            return
+        self._connection = None
+        self._forget_queue()
+        self.lost(closed)
