@@ -42,10 +42,36 @@ def test_half_a_sample_waits_for_the_other() -> None:
     assert resampler.process(b"\x04") == b"\x03\x04"
 
 
-def test_live_quality_holds_back_less_than_15_ms() -> None:
-    resampler = Resampler(24000, 16000)
-    out = b"".join(resampler.process(bytes(960)) for _ in range(25))
-    assert 500 - len(out) / 32 < 15
+@pytest.mark.parametrize(
+    ("rate_in", "rate_out"),
+    [(24000, 16000), (8000, 16000), (24000, 8000), (48000, 24000), (16000, 24000), (8000, 24000)],
+)
+def test_live_sound_is_never_held_back_more_than_3_ms(rate_in: int, rate_out: int) -> None:
+    resampler = Resampler(rate_in, rate_out)
+    out = 0
+    for n in range(1, 50):
+        out += len(resampler.process(bytes(rate_in // 50 * 2))) // 2
+        assert n * 20 - out * 1000 / rate_out <= 3
+
+
+@pytest.mark.parametrize(("rate_in", "rate_out"), [(24000, 16000), (48000, 16000), (24000, 8000)])
+def test_what_the_new_rate_cannot_carry_is_gone(rate_in: int, rate_out: int) -> None:
+    out = stream(Resampler(rate_in, rate_out), tone(rate_in, 0.5, rate_out * 0.6), 960)
+    middle = np.frombuffer(out, "<i2")[rate_out // 20 : -rate_out // 20]
+    assert np.abs(middle).max() <= 4
+
+
+def test_full_scale_does_not_wrap_around() -> None:
+    square = np.repeat(np.tile([32767, -32768], 50), 24).astype("<i2").tobytes()
+    out = np.frombuffer(stream(Resampler(24000, 16000), square, 960), "<i2").astype(int)
+    assert out.max() == 32767
+    assert out.min() == -32768
+    assert np.count_nonzero(np.diff(np.sign(out[10:-10]))) == 99
+
+
+def test_rates_without_a_small_ratio_are_soxrs() -> None:
+    out = stream(Resampler(44100, 24000), tone(44100, 1.0), 882)
+    assert abs(len(out) - 48000) <= 4
 
 
 def test_a_flush_begins_anew() -> None:

@@ -30,7 +30,8 @@ _PREPOSITIONS = _set(
 # Verbs that take one of them as a part: "I cannot log in."
 _WITH_PARTICLE = {
     "in": "me him her them us log logged logging sign signed come coming came check checked "
-    "checking call drop fill filled move let get got be am squeeze fit pencil go stop bring walk hand turn",
+    "checking call drop fill filled move let get got be am squeeze fit pencil go stop bring walk "
+    "hand turn",
     "on": "hold hang go going carry move turned turn later based",
     "up": "sign signed pick picked hang set look looking speak back call follow show give make "
     "wake speed hurry pay 's what's",
