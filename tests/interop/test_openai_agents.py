@@ -9,9 +9,10 @@ from typing import Any
 
 from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession
-from runner.engine.ports import Call, Prompt
 from support.engine import Puppet, Serving, last_words, spoken
 from support.speech import silence
+
+from runner.engine.ports import Call, Prompt
 
 MONOLOGUE = "This goes on and on, and it will not stop for a good long while. " * 8
 
@@ -69,9 +70,8 @@ def raw(events: list[Any], kind: str) -> list[dict]:
     found = []
     for event in events:
         data = getattr(event, "data", None)
-        if event.type == "raw_model_event" and data.type == "raw_server_event":
-            if data.data.get("type") == kind:
-                found.append(data.data)
+        if getattr(data, "type", "") == "raw_server_event" and data.data.get("type") == kind:
+            found.append(data.data)
     return found
 
 

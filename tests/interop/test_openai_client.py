@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from openai import AsyncOpenAI
-from runner.engine.ports import Call, Prompt
 from support.engine import Puppet, Serving, last_words, spoken
 from support.speech import silence
+
+from runner.engine.ports import Call, Prompt
 
 LONG = "Say exactly:\n\n" + "This goes on and on, and it will not stop for a good long while. " * 6
 TOOL = {

@@ -16,12 +16,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import websockets
+from support.conformance import Checker
+from support.speech import flite, silence
+
 from runner.engine.app import Engine, listen
 from runner.engine.ports import Brain, Call, Models, Prompt, Say
 from runner.engine.server.options import EngineOptions
 from runner.engine.speaking.models import LocalModels
-from support.conformance import Checker
-from support.speech import flite, silence
 
 Event = dict[str, Any]
 

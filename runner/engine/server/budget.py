@@ -6,6 +6,7 @@ from runner.engine.ports import Call, Say, Spoken
 from runner.engine.wire.usage import output_audio_tokens, output_ms, text_tokens
 
 BYTES_A_MS = 48  # pcm24k
+CHARACTERS_A_TOKEN = 4  # as usage.text_tokens counts them
 
 
 class Budget:
@@ -25,8 +26,10 @@ class Budget:
         self.written += piece.text
         if self._fits():
             return piece
-        short = piece.text[: self._characters_back(piece.text)]
-        self.written = self.written[: len(self.written) - len(piece.text)] + short
+        assert self._limit is not None
+        before = self.written.removesuffix(piece.text)
+        short = _words_of(piece.text, self._limit * CHARACTERS_A_TOKEN - len(before))
+        self.written = before + short
         return Say(short)
 
     def speech(self, piece: Spoken) -> Spoken:
@@ -59,14 +62,9 @@ class Budget:
     def _fits(self) -> bool:
         return self._limit is None or self.spent <= self._limit
 
-    def _characters_back(self, text: str) -> int:
-        assert self._limit is not None
-        over = self.spent - self._limit
-        return max(0, len(text) - over * 4)
-
 
 def _words_of(text: str, characters: int) -> str:
     """At most so many characters, ending between two words."""
     if characters >= len(text):
         return text
-    return text[: text.rfind(" ", 0, characters + 1) + 1]
+    return text[: text.rfind(" ", 0, max(0, characters)) + 1]

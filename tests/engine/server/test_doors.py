@@ -12,11 +12,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import websockets
-from runner.engine.app import listen
-from runner.errors import InputError
 from support.engine import Puppet, Serving, connected, serving, speech_models, spoken
 from support.speech import silence
 from support.until import until
+
+from runner.engine.app import listen
+from runner.errors import InputError
 
 LONG = "Say exactly:\n\n" + "This goes on and on, and it will not stop for a good long while. " * 6
 

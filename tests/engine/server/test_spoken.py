@@ -7,12 +7,13 @@ import base64
 import re
 
 import pytest
-from runner.audio.formats import PCMA, PCMU
-from runner.audio.g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
-from runner.media.resample import resample
 from support.engine import Client, Puppet, Serving, connected, last_words, speech_models, spoken
 from support.speech import silence
 from support.until import until
+
+from runner.audio.formats import PCMA, PCMU
+from runner.audio.g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
+from runner.media.resample import resample
 
 QUESTION = "What time do you open on Saturday?"
 LONG = "Say exactly:\n\n" + "This goes on and on, and it will not stop for a good long while. " * 6

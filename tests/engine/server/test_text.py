@@ -6,8 +6,9 @@ import asyncio
 import json
 
 import pytest
-from runner.engine.ports import BrainError, Call, Prompt
 from support.engine import Puppet, Serving, connected, last_words
+
+from runner.engine.ports import BrainError, Call, Prompt
 
 WEATHER = {
     "type": "function",
