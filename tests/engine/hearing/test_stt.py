@@ -9,6 +9,7 @@ from support.speech import RATE, flite
 
 from runner.engine.hearing.stt import clean, cut
 from runner.media.resample import resample
+from runner.tasks import Supervisor
 
 
 def heard(pcm16k: bytes) -> str:
@@ -81,11 +82,12 @@ def test_what_is_no_speech_has_no_words(pcm: bytes) -> None:
 def test_cancelling_what_waits_leaves_the_rest_alone() -> None:
     async def run() -> str:
         ears = local_models().ears
-        first = asyncio.ensure_future(ears.transcribe(said(SENTENCES[2])))
-        dropped = [asyncio.ensure_future(ears.transcribe(said("No."))) for _ in range(5)]
-        await asyncio.sleep(0)
-        for d in dropped:
-            d.cancel()
+        jobs = Supervisor(lambda name, error: None)
+        first = jobs.spawn(ears.transcribe(said(SENTENCES[2])), "first")
+        for n in range(5):
+            dropped = jobs.spawn(ears.transcribe(said("No.")), f"dropped {n}")
+            await asyncio.sleep(0)
+            dropped.cancel()
         assert await first
         return await ears.transcribe(said(SENTENCES[0]))
 
