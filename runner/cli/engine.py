@@ -12,33 +12,64 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from runner.codec import dumps, loads
-from runner.errors import UsageError
+from runner.errors import MissingModels, UsageError
 from runner.tasks import in_thread
+
+if TYPE_CHECKING:
+    from runner.engine.speaking.models import LocalModels
 
 STARTED = time.monotonic()
 LogFormat = Literal["text", "json"]
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
-              help="Port to listen on; 0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True,
-              help="Address to listen on; beyond loopback a key is required.")
-@click.option("--key", envvar="RTRUN_ENGINE_KEY", default="",
-              help="The API key that clients must send (env RTRUN_ENGINE_KEY); none: any will do.")
-@click.option("--brain", envvar="RTRUN_ENGINE_BRAIN", default="rehearsal", show_default=True,
-              help="rehearsal, or JSON such as "
-                   '\'{"type": "chat", "url": "http://localhost:11434/v1", "model": "llama3.2"}\' '
-                   "(env RTRUN_ENGINE_BRAIN).")
-@click.option("--max-sessions", type=click.IntRange(1), default=64, show_default=True,
-              help="Sessions at once; a further one is refused.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text",
-              show_default=True, help="How the ready line is written.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; beyond loopback a key is required.",
+)
+@click.option(
+    "--key",
+    envvar="RTRUN_ENGINE_KEY",
+    default="",
+    help="The API key that clients must send (env RTRUN_ENGINE_KEY); none: any will do.",
+)
+@click.option(
+    "--brain",
+    envvar="RTRUN_ENGINE_BRAIN",
+    default="rehearsal",
+    show_default=True,
+    help="rehearsal, or JSON such as "
+    '\'{"type": "chat", "url": "http://localhost:11434/v1", "model": "llama3.2"}\' '
+    "(env RTRUN_ENGINE_BRAIN).",
+)
+@click.option(
+    "--max-sessions",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Sessions at once; a further one is refused.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the ready line is written.",
+)
 @click.option("--parent", is_flag=True, help="End when standard input closes.")
 def engine(
     port: int,
@@ -73,7 +104,7 @@ def engine(
 async def _serve(options: Any, log_format: LogFormat, parent: bool) -> None:
     from runner.engine.app import Engine, listen
     from runner.engine.brain import make_brain
-    from runner.engine.speaking.models import VOICE_NOTE, LocalModels, missing
+    from runner.engine.speaking.models import VOICE_NOTE
 
     thinker = make_brain(options.brain)
     listener = listen(options.host, options.port)  # before the models: a port in use is told now
@@ -82,15 +113,8 @@ async def _serve(options: Any, log_format: LogFormat, parent: bool) -> None:
     if parent:
         _on_stdin_closed(stopped.set)
 
-    models: LocalModels | None = None
-    reason = missing() or ""
-    if reason:
-        print(f"rtrun: {reason}", file=sys.stderr)
-    else:
-        models = LocalModels()
-        await in_thread(models.load)
-        print(f"rtrun: {VOICE_NOTE}", file=sys.stderr)
-
+    models, reason = await _load_models()
+    print(f"rtrun: {reason or VOICE_NOTE}", file=sys.stderr, flush=True)
     server = Engine(options, thinker, models, reason)
 
     def ready(port: int) -> None:
@@ -104,6 +128,21 @@ async def _serve(options: Any, log_format: LogFormat, parent: bool) -> None:
         await thinker.close()
         if models is not None:
             await in_thread(models.close)
+
+
+async def _load_models() -> tuple[LocalModels | None, str]:
+    """The warm models, or why there are none: then sessions are typed."""
+    from runner.engine.speaking.models import LocalModels, missing
+
+    reason = missing()
+    if reason is not None:
+        return None, f"no local speech, sessions are text: {reason}"
+    models = LocalModels()
+    try:
+        await in_thread(models.load)
+    except MissingModels as error:
+        return None, f"no local speech, sessions are text: {error.message} ({error.hint})"
+    return models, ""
 
 
 def _say_ready(host: str, port: int, told: dict[str, Any], log_format: LogFormat) -> None:
@@ -130,7 +169,7 @@ def _brain(text: str) -> Any:
         return loads(text)
     except ValueError as error:
         raise UsageError(
-            f"--brain is not valid JSON: {error}", "a name, or a map such as {\"type\": \"chat\"}"
+            f"--brain is not valid JSON: {error}", 'a name, or a map such as {"type": "chat"}'
         ) from None
 
 
