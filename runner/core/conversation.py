@@ -188,7 +188,8 @@ class Conversation(Dispatch):
         """The output of a RunTool, whatever became of the tool. Told twice, the first counts.
         ``respond`` False: no answer because of this call alone."""
         call = self._ledger.open(call_id)
-        if call is not None and self._answer(call, output, respond=respond):
+        first = call is not None and self._answer(call, output, respond=respond)
+        if call is not None and first and call.target is None:
             self._tool_ended(call, output)
         return self._finish(now)
 

@@ -128,7 +128,7 @@ class Dispatch(Machinery):
 
     # -- the caller ------------------------------------------------------------------------
     def _speech_started(self, event: Event, now: float) -> None:
-        self._out.tell(SpeechStarted(event["item_id"], event.get("audio_start_ms") or 0))
+        self._out.tell(SpeechStarted(event["item_id"], int(event.get("audio_start_ms") or 0)))
         self._caller.speaking = True
         self._owed_until = None
         if not self._server_plays and self._turn_detection("interrupt_response"):
@@ -136,8 +136,8 @@ class Dispatch(Machinery):
             self._cut(cancel=False)
 
     def _speech_stopped(self, event: Event, now: float) -> None:
+        end_ms = int(event.get("audio_end_ms") or 0)
         self._caller.speaking = False
-        end_ms = event.get("audio_end_ms") or 0
         detection = self._settings.get("audio.input.turn_detection")
         self._turns.ask(self._caller.end_of_speech(end_ms, detection, now))
         if self._turn_detection("create_response"):
@@ -282,16 +282,17 @@ class Dispatch(Machinery):
         if event["type"] != "response.output_item.done":
             return
         if entry.kind == "function_call":
-            if item.get("status") in ("completed", None) and response is not None:
+            if item.get("status") in ("completed", None):
                 call_id = item.get("call_id") or item["id"]
                 arguments = item.get("arguments") or ""
-                self._call(response, item["id"], call_id, item["name"], arguments)
+                owner = self._turns.owner(event["response_id"], self._view)
+                self._call(owner, item["id"], call_id, item["name"], arguments)
         else:
             self._tell_text(entry)
 
     def _arguments_done(self, event: Event, now: float) -> None:
-        response = self._turns.open.get(event["response_id"])
-        if response is None or response.beside:
+        response = self._turns.owner(event["response_id"], self._view)
+        if response.beside:
             return
         entry = self._history.get(event["item_id"])
         name = event.get("name") or (None if entry is None else entry.name)

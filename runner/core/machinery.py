@@ -320,7 +320,7 @@ class Machinery:
                 continue
             self._turns.end(response)
             self._beside.pop(response.response_id, None)
-            if response.sounded or response.wrote or tracks:
+            if response.sounded or response.wrote:
                 played = response.played_ms + sum(t.heard_ms for t in tracks)
                 self._out.tell(TurnEnd(response.response_id, response.first_audio_ms, played))
             self._playback.forget(response.response_id)

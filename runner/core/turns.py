@@ -108,6 +108,15 @@ class Turns:
     def is_over(self, response_id: str) -> bool:
         return response_id in self._over
 
+    def owner(self, response_id: str, view: AgentView) -> Response:
+        """The response that a call belongs to. One that is over, or was never announced, is
+        taken as over: its calls want their output all the same."""
+        found = self.open.get(response_id)
+        if found is None:
+            found = Response(response_id, view)
+            found.state = OVER
+        return found
+
     def end(self, response: Response) -> None:
         response.state = OVER
         self.open.pop(response.response_id, None)
