@@ -1,0 +1,228 @@
+"""The speaker: plays what it is given, and knows how much of it was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runner.audio.formats import PCM16, AudioFormat
+from runner.audio.playback import Part
+from runner.errors import DeviceError
+from runner.media.device import Device, OnFailure
+from runner.media.portaudio import RATE, Stream
+from runner.media.tape import TapeRecorder, to_pcm16
+from runner.media.upsample import Upsampler
+from runner.media.virtual import VirtualSpeaker
+
+#: So much of an answer waits to be played; a server that sends more ahead than this is broken.
+WAITING_MS = 600_000
+#: A block whose computed time is this close (seconds) to the end of the last one follows on it.
+_STEADY = 0.05
+#: Parts whose count can still be asked for.
+_REMEMBERED = 64
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Audio in the session's format; ``at`` counts the bytes already taken."""
+
+    part: Part
+    data: bytes
+    at: int = 0
+
+
+class Speaker(Device):
+    """Plays the agent's audio, given in ``fmt``; the shape of ``transports.base.AudioSink``.
+
+    What was heard is what the device's own callback took, counted in samples: nothing can take
+    that back, and it will have sounded after the device's latency. Drained is when it has
+    sounded. With a ``recorder`` (its clock being the loop's) it goes onto the tape at its time.
+    When the device disappears, ``on_failure`` is told and a virtual speaker plays the rest, so
+    the call goes on.
+    """
+
+    def __init__(
+        self,
+        fmt: AudioFormat = PCM16,
+        *,
+        device: str | int | None = None,
+        recorder: TapeRecorder | None = None,
+        on_failure: OnFailure | None = None,
+    ) -> None:
+        super().__init__(on_failure)
+        self.on_drained: Callable[[], None] | None = None
+        self._fmt = fmt
+        self._decode = to_pcm16(fmt)
+        self._factor = RATE // fmt.rate
+        self._upsampler = Upsampler(self._factor)
+        self._recorder = recorder
+        self._queue: deque[_Chunk] = deque()
+        self._queued = 0
+        self._played: dict[Part, int] = {}
+        #: Heard, with its time.monotonic(), and not on the tape yet: PortAudio waits for no disk.
+        self._for_tape: list[tuple[bytes, float]] = []
+        self._dry = True
+        self._steady = False
+        self._flushes = 0
+        self._ends = 0.0
+        self._drain: asyncio.TimerHandle | None = None
+        self._virtual: VirtualSpeaker | None = None
+        #: Milliseconds refused because far too much was waiting already.
+        self.dropped_ms = 0.0
+        self._start(Stream("output", device, self._fill, self._ended))
+
+    # -- the loop's side ---------------------------------------------------------------------
+    def play(self, item_id: str, content_index: int, data: bytes) -> None:
+        if self._virtual is not None:
+            self._virtual.play(item_id, content_index, data)
+            return
+        data = data[: self._fmt.samples(len(data)) * self._fmt.bytes_per_sample]
+        if not data or self._closed:
+            return
+        with self._lock:
+            if self._fmt.ms(self._queued + len(data)) > WAITING_MS:
+                self.dropped_ms += self._fmt.ms(len(data))
+                return
+            self._queue.append(_Chunk((item_id, content_index), data))
+            self._queued += len(data)
+            self._dry = False
+        self._to_tape()
+
+    def flush(self) -> None:
+        if self._virtual is not None:
+            self._virtual.flush()
+            return
+        with self._lock:
+            self._forget()
+        self._to_tape()
+
+    def heard(self, item_id: str, content_index: int) -> int:
+        part = (item_id, content_index)
+        with self._lock:
+            count = self._played.get(part, 0)
+        return count if self._virtual is None else count + self._virtual.heard(*part)
+
+    @property
+    def idle(self) -> bool:
+        if self._virtual is not None:
+            return self._virtual.idle
+        with self._lock:
+            return not self._queue and time.monotonic() >= self._ends
+
+    def close(self) -> None:
+        if self._virtual is not None:
+            self._virtual.close()
+        elif not self._closed:
+            self.flush()
+        super().close()
+
+    def _dried(self, ends: float, flushes: int) -> None:
+        """The device took the last of what was queued; it sounds until ``ends``."""
+        if flushes != self._flushes:
+            return
+        if self._drain is not None:
+            self._drain.cancel()
+        self._drain = self._loop.call_later(max(0.0, ends - time.monotonic()), self._drained)
+
+    def _drained(self) -> None:
+        self._drain = None
+        if self._virtual is not None or self._closed:
+            return
+        self._to_tape()
+        with self._lock:
+            if not self._dry:
+                return  # more came; the device will run dry again
+            ends = self._ends
+        if ends > time.monotonic():
+            self._dried(ends, self._flushes)
+        elif self.on_drained is not None:
+            self.on_drained()
+
+    def _gone(self) -> None:
+        """Go on without the device: what it did not take is played by the clock."""
+        self._virtual = virtual = VirtualSpeaker(self._fmt, self._recorder)
+        virtual.on_drained = self._virtual_drained
+        with self._lock:
+            waiting = [(c.part, c.data[c.at :]) for c in self._queue]
+            was_playing = self._drain is not None
+            self._forget()
+        self._to_tape()
+        for part, data in waiting:
+            virtual.play(*part, data)
+        if was_playing and not waiting:
+            self._loop.call_soon(self._virtual_drained)
+        self._on_failure(
+            DeviceError(f"the speaker {self.name} is gone", "the call goes on without sound")
+        )
+
+    def _virtual_drained(self) -> None:
+        if self.on_drained is not None:
+            self.on_drained()
+
+    def _to_tape(self) -> None:
+        if self._recorder is None:
+            return
+        with self._lock:
+            heard, self._for_tape = self._for_tape, []
+        offset = self._loop.time() - time.monotonic()
+        for data, at in heard:
+            self._recorder.agent(data, at + offset)
+
+    def _forget(self) -> None:
+        """Under the lock: nothing waits any more."""
+        self._queue.clear()
+        self._queued = 0
+        self._upsampler.reset()
+        self._flushes += 1
+        self._dry = True
+        self._steady = False
+        self._ends = 0.0
+        if self._drain is not None:
+            self._drain.cancel()
+            self._drain = None
+
+    # -- PortAudio's thread ----------------------------------------------------------------------
+    def _fill(self, buffer: Any, frames: int, latency: float) -> None:
+        wanted = frames // self._factor
+        with self._lock:
+            self._last_call = now = time.monotonic()
+            sound = self._decode(self._next(wanted, now + latency)).ljust(2 * wanted, b"\0")
+            samples = self._upsampler.process(np.frombuffer(sound, "<i2"))
+            ran_dry = not self._queue and not self._dry
+            self._dry = self._dry or ran_dry
+            ends, flushes = self._ends, self._flushes
+        # Channels by the size: the first callback may come before the stream is assigned.
+        buffer[:] = np.repeat(samples, len(buffer) // (2 * frames)).tobytes()
+        if ran_dry:
+            self._in_loop(self._dried, ends, flushes)
+
+    def _next(self, samples: int, at: float) -> bytes:
+        """Up to so many samples from the queue, which sound from ``at`` on."""
+        size = samples * self._fmt.bytes_per_sample
+        if self._steady and abs(at - self._ends) < _STEADY:
+            at = self._ends  # no gap: the callbacks' own jitter is not in the sound
+        taken = bytearray()
+        while self._queue and len(taken) < size:
+            chunk = self._queue[0]
+            piece = chunk.data[chunk.at : chunk.at + size - len(taken)]
+            chunk.at += len(piece)
+            if chunk.at >= len(chunk.data):
+                self._queue.popleft()
+            taken += piece
+            if self._recorder is not None:
+                self._for_tape.append((piece, at))
+            count = self._fmt.samples(len(piece))
+            # Taken out and put back, so that the oldest part is the first to be forgotten.
+            self._played[chunk.part] = self._played.pop(chunk.part, 0) + count
+            self._ends = at = at + count / self._fmt.rate
+        if len(self._played) > _REMEMBERED:
+            del self._played[next(iter(self._played))]
+        self._queued -= len(taken)
+        self._steady = len(taken) == size
+        return bytes(taken)
