@@ -75,9 +75,9 @@ class Expander:
             return {key: self._walk(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self._walk(item, (*path, i)) for i, item in enumerate(value)]
-        secret = self.schema.secret(path)
         if not isinstance(value, str):
             return value
+        secret = self.schema.secret(path)
         if "$" not in value or (path and isinstance(path[0], str) and path[0].startswith("x-")):
             return Secret(value) if secret is True else value
         try:
@@ -91,8 +91,8 @@ class Expander:
 
     def _scalar(self, value: str, path: Path) -> Any:
         pieces: list[Piece] | _Bad
-        if len(path) == 2 and path[0] == "vars":
-            pieces = self._var_pieces(str(path[1]))
+        if len(path) == 2 and path[0] == "vars" and isinstance(path[1], str):
+            pieces = self._var_pieces(path[1])
             if isinstance(pieces, _Bad):
                 raise pieces
         else:

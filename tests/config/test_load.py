@@ -50,7 +50,8 @@ session:
   output_modalities: [audio]
   tool_choice: { type: function, name: f }
   max_output_tokens: inf
-  truncation: { type: retention_ratio, retention_ratio: 0.8, token_limits: { post_instructions: 9 } }
+  truncation:
+    { type: retention_ratio, retention_ratio: 0.8, token_limits: { post_instructions: 9 } }
   parallel_tool_calls: true
   reasoning: { effort: low }
   tracing: auto
@@ -61,7 +62,8 @@ session:
       format: g711_ulaw
       noise_reduction: { type: near_field }
       transcription: { language: en }
-      turn_detection: { type: server_vad, threshold: 0.6, silence_duration_ms: 300, idle_timeout_ms: null }
+      turn_detection:
+        { type: server_vad, threshold: 0.6, silence_duration_ms: 300, idle_timeout_ms: null }
     output: { format: { type: audio/pcm }, voice: { id: v }, speed: 1.1 }
 entry: b
 agents:
@@ -193,7 +195,11 @@ def test_a_prompt_file_that_is_no_text(tmp_path: Path) -> None:
 def test_places_can_be_asked_for(tmp_path: Path) -> None:
     out = loaded(tmp_path, SMALL)
     assert out.locate("agents.desk.instructions")[1:3] == (3, 19)
-    assert out.locate("agents.desk.voice")[1:] == (3, 5, "    instructions: You are the front desk.")
+    assert out.locate("agents.desk.voice")[1:] == (
+        3,
+        5,
+        "    instructions: You are the front desk.",
+    )
     problem = out.problem_at("agents.desk.instructions", "no", "yes", at_key=True)
     assert problem.headline() == f"{tmp_path / 'd.yaml'}:3:5: agents.desk.instructions: no (yes)"
 

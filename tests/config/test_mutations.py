@@ -130,9 +130,7 @@ def test_a_key_dropped(file: Path, path: Step, tmp_path: Path) -> None:
     value: Any = tree.value
     for step in path[:-1]:
         value = value[step]
-    required = any(
-        path[-1] in node.get("required", ()) for node in schemas.load().at(path[:-1])
-    )
+    required = any(path[-1] in node.get("required", ()) for node in schemas.load().at(path[:-1]))
     place = tree.places[path]
     rest = {k: v for k, v in value.items() if k != path[-1]}
     if not required or place.flow:

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from support.deployments import EXAMPLES, ROOT
 
 from runner.config import schema as schemas
-from runner.config.tree import parse
 from runner.config.source import decode
+from runner.config.tree import parse
 from runner.errors import InputError
 from runner.model.deployment import ReloadClass
 

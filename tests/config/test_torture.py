@@ -32,16 +32,18 @@ def swallowed(data: bytes) -> bool:
         try:
             loaded = load(file, env={"HOME": "/x", "N": "1"})
         except ConfigError as error:
-            assert error.problems
-            for problem in error.problems:
-                assert problem.message
-                assert problem.line >= 1 or "1 MiB" in problem.message
-                rendered = problem.render()
-                assert "\x1b" not in rendered
-                rendered.encode()
-            return False
-        assert loaded.deployment.agents
-        return True
+            problems = error.problems
+        else:
+            assert loaded.deployment.agents
+            return True
+    assert problems
+    for problem in problems:
+        assert problem.message
+        assert problem.line >= 1 or "1 MiB" in problem.message
+        rendered = problem.render()
+        assert "\x1b" not in rendered
+        rendered.encode()
+    return False
 
 
 @QUICK
@@ -147,6 +149,23 @@ def test_examples_without_libyaml(file: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_device_that_never_ends() -> None:
     with pytest.raises((ConfigError, InputError)):
         load("/dev/zero", env={})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vars: ['$']\n",
+        "agents: ['${x}']\n",
+        "tools: 3\nlimits: []\nsession: x\n",
+        "agents: { a: { instructions: { file: ['x'] } } }\n",
+        "agents: { a: { instructions: x, handoffs: [1, [], { to: {} }] } }\nentry: [a]\n",
+        "tools: { t: { python: ':', parameters: { $ref: '#' } } }\n",
+        "engine: { type: [], brain: 1, headers: [a] }\n",
+        "vars: { '': a, a: { b: $ } }\n",
+    ],
+)
+def test_wrong_in_odd_ways(text: str) -> None:
+    assert not swallowed(text.encode())
 
 
 def test_the_small_one_is_valid() -> None:
