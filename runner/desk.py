@@ -15,7 +15,7 @@ from typing import Any
 
 from runner.agent import Handoff, RealtimeAgent
 from runner.config.load import Loaded
-from runner.config.percall import fill, today_line
+from runner.config.percall import fill, now_text, today_line
 from runner.core.events import SessionEvent
 from runner.errors import ConfigError, Problem, ToolError
 from runner.model.deployment import Deployment
@@ -74,7 +74,7 @@ def build_agents(
     """The deployment's agents for one call: ``${call.*}`` and ``${now}`` filled in, and the day
     and time told, as of ``now``, so that a reload compares like with like."""
     today = today_line(deployment.timezone, now)
-    stamp = now.isoformat(timespec="minutes")
+    stamp = now_text(deployment.timezone, now)
     agents: dict[str, RealtimeAgent] = {}
     for name, spec in deployment.agents.items():
         told = fill(spec.instructions, about, stamp)
@@ -154,7 +154,7 @@ class Desk:
                 headers=self._address.headers,
             )
         except BaseException:
-            del self.calls[call_id]
+            self.calls.pop(call_id, None)
             raise
         if agent.greeting:
             session.say(agent.greeting, purpose="greeting")

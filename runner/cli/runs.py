@@ -16,7 +16,7 @@ from runner.cli.callers import Ear, Mouth, on_terminal, play_wav, say_all, type_
 from runner.cli.engines import Engine, choose, start
 from runner.cli.screens import Screen, make_screen
 from runner.cli.sound import Sound, open_sound
-from runner.config.load import Loaded, load
+from runner.config.load import Loaded, files_of, load
 from runner.core.events import (
     SessionError,
     SessionEvent,
@@ -197,7 +197,9 @@ class Run:
             await self._saved(saved.first_event)
             assert self._applier is not None
             now = self._applier.loaded.deployment
-            watcher.set_files(now.files, digests=now.digests)
+            # A rejected file may name new prompts and tools: to mend one of them counts as a save.
+            named = files_of(self._options.file, env=self._env)
+            watcher.set_files((*now.files, *named), digests=now.digests)
 
     async def _saved(self, first_event: float) -> None:
         assert self._applier is not None

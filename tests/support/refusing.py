@@ -18,6 +18,8 @@ from websockets.asyncio.server import ServerConnection, serve
 class RefusingServer:
     def __init__(self, refusing: frozenset[int] = frozenset()) -> None:
         self.refusing = refusing
+        #: Everything that each connection was sent, and its session.update alone.
+        self.heard: list[list[dict[str, Any]]] = []
         self.updates: list[list[dict[str, Any]]] = []
         self.sessions: list[dict[str, Any]] = []
         self.connections: list[ServerConnection] = []
@@ -27,10 +29,12 @@ class RefusingServer:
         number = len(self.sessions)
         self.sessions.append({"id": f"sess_{number}", "type": "realtime"})
         self.updates.append([])
+        self.heard.append([])
         self.connections.append(connection)
         await self.send(number, {"type": "session.created", "session": self.sessions[number]})
         async for text in connection:
             event = json.loads(text)
+            self.heard[number].append(event)
             if event["type"] == "session.update":
                 await self._update(number, event)
 
