@@ -25,6 +25,7 @@ from runner.core.events import (
     SettingsRefused,
 )
 from runner.desk import Call, Desk, load_tools
+from runner.engine.hearing.vad import INSTALL_HINT
 from runner.errors import AudioFileError, RtrunError, UsageError
 from runner.line import audio_format
 from runner.media.wav import read_wav

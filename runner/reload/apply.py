@@ -49,6 +49,8 @@ class Unchanged:
 
 
 Outcome = Applied | Rejected | Unchanged
+#: One version of the deployment, with its tools imported and the places of its values.
+Version = tuple[Deployment, Toolbox, Loaded]
 State = Literal["applied", "pending", "refused", "gone"]
 
 
@@ -59,8 +61,8 @@ class Applier:
         self._desk = desk
         self._load = load
         self.loaded = loaded
-        #: The version that calls go back to when one of them refuses later, with its revision.
-        self._undo: tuple[Deployment, Toolbox, Loaded, frozenset[str]] | None = None
+        #: What to go back to when a call that waits for its turn's end refuses, and those calls.
+        self._undo: tuple[Version, frozenset[str]] | None = None
 
     async def saved(self, first_event: float) -> Outcome:
         """Take what the file says now. ``first_event``: time.monotonic() of the save."""
@@ -74,7 +76,7 @@ class Applier:
         if not changes:
             self.loaded = loaded
             return Unchanged()
-        old = (desk.deployment, desk.tools, self.loaded)
+        old: Version = (desk.deployment, desk.tools, self.loaded)
         desk.deployment, desk.tools, self.loaded = loaded.deployment, tools, loaded
         desk.revision += 1
         revision = desk.revision
@@ -84,7 +86,7 @@ class Applier:
             await self._back(old, calls)
             return Rejected((self._refused_at(loaded, changes, refusal),))
         waiting = frozenset(id for id, state in states.items() if state == "pending")
-        self._undo = (*old, waiting) if waiting else None
+        self._undo = (old, waiting) if waiting else None
         live = [state for state in states.values() if state != "gone"]
         return Applied(
             revision=revision,
@@ -99,12 +101,12 @@ class Applier:
         """A call that had waited was refused at last: undo the revision everywhere."""
         if self._undo is None or event.revision != self._desk.revision:
             return None
-        *old, waiting = self._undo
+        old, waiting = self._undo
         if call.id not in waiting:
             return None
         self._undo = None
         new, changes = self.loaded, diff(old[0], self._desk.deployment)
-        await self._back((old[0], old[1], old[2]), tuple(self._desk.calls.values()))
+        await self._back(old, tuple(self._desk.calls.values()))
         return Rejected((self._refused_at(new, changes, event),))
 
     async def _spread(
@@ -153,7 +155,7 @@ class Applier:
                 return None
             raise
 
-    async def _back(self, old: tuple[Deployment, Toolbox, Loaded], calls: Sequence[Call]) -> None:
+    async def _back(self, old: Version, calls: Sequence[Call]) -> None:
         desk = self._desk
         desk.deployment, desk.tools, self.loaded = old
         desk.revision += 1  # a revision is never used twice, also for the way back
