@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support import matrix
+from support import matrix, noskips
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(matrix.plugin, "conformance-matrix")
+    if (strict := noskips.plugin()) is not None:
+        config.pluginmanager.register(strict, "no-skips")
 
 
 @pytest.fixture
