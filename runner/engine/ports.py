@@ -97,8 +97,11 @@ class Vad(Protocol):
 class Models(Protocol):
     """The models of one engine, shared by its sessions and warm before ``ready``."""
 
-    ears: Ears
-    voice: Voice
+    @property
+    def ears(self) -> Ears: ...
+
+    @property
+    def voice(self) -> Voice: ...
 
     def vad(self) -> Vad: ...
 

@@ -236,7 +236,8 @@ async def connected(
         server.url + query,
         additional_headers={"Authorization": "Bearer test"},
         max_size=None,
-        **options,
+        # With a bound, a client that leaves unread events behind takes 10 s to close.
+        **{"max_queue": None, **options},
     ) as socket:
         client = Client(socket, checker)
         await client.until("session.created")

@@ -92,6 +92,8 @@ class Context:
 
     async def all_heard(self, params: ResponseParams) -> None:
         """Until every committed item that a response reads has its words, or has failed."""
+        if params.input is not None:
+            return
         while pending := [w for w in self.words.values() if not w.done()]:
             await asyncio.wait(pending)
 

@@ -177,7 +177,7 @@ def test_stopping_the_engine_closes_its_sessions() -> None:
 
 def test_a_large_append_is_taken(engine: Serving) -> None:
     async def story() -> None:
-        async with connected(engine, max_queue=None) as client:
+        async with connected(engine) as client:
             await client.update(audio={"input": {"turn_detection": None}})
             await client.append(bytes(8 * 1024 * 1024))  # nearly three minutes
             await client.send("input_audio_buffer.commit")

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from support.engine import Puppet
+from support.until import until
+
 from runner.audio.formats import PCM16, PCMU
 from runner.engine.ports import BrainError, Call, Prompt, Say, Spoken
 from runner.engine.server.answer import Answer, Failure, Speaker
@@ -16,8 +19,6 @@ from runner.engine.server.budget import Budget
 from runner.engine.server.idle import IdleTimer
 from runner.engine.server.outbox import DeadPeer, Outbox
 from runner.engine.server.sound import Encoder, chunks
-from support.engine import Puppet
-from support.until import until
 
 pytestmark = pytest.mark.quick
 
@@ -53,7 +54,7 @@ async def everything(made: Answer) -> list[Any]:
 
 def run(made: Answer) -> list[Any]:
     async def story() -> list[Any]:
-        made.attach(asyncio.get_running_loop().create_task(made.make()))  # noqa: TID251
+        made.attach(asyncio.get_running_loop().create_task(made.make()))
         return await everything(made)
 
     return asyncio.run(story())
@@ -75,7 +76,7 @@ def test_a_held_answer_goes_as_far_as_its_first_clause() -> None:
 
     async def story() -> None:
         made = answer(["First. ", "Second. ", "Third. "], voice, held=True)
-        task = asyncio.get_running_loop().create_task(made.make())  # noqa: TID251
+        task = asyncio.get_running_loop().create_task(made.make())
         made.attach(task)
         await until(lambda: voice.said)
         for _ in range(20):
@@ -92,7 +93,7 @@ def test_a_dropped_answer_stops_and_gives_nothing() -> None:
 
     async def story() -> None:
         made = answer(["First. ", "Second. "], voice, held=True)
-        task = asyncio.get_running_loop().create_task(made.make())  # noqa: TID251
+        task = asyncio.get_running_loop().create_task(made.make())
         made.attach(task)
         await until(lambda: voice.said)
         made.drop()
@@ -108,7 +109,7 @@ def test_an_answer_is_not_made_far_ahead_of_what_was_taken() -> None:
 
     async def story() -> None:
         made = answer([f"Number {n} is here. " for n in range(60)], voice)
-        made.attach(asyncio.get_running_loop().create_task(made.make()))  # noqa: TID251
+        made.attach(asyncio.get_running_loop().create_task(made.make()))
         await until(lambda: len(voice.said) > 20)
         for _ in range(50):
             await asyncio.sleep(0)
