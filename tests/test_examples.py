@@ -1,0 +1,53 @@
+"""The examples, run as the user runs them, against the engine that a user has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+from support.command import ROOT, environment
+from support.engine import serving
+
+from runner.engine.brain import make_brain
+
+
+def example(name: str, folder: Path, url: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), url],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_session_with_a_tool(tmp_path: Path) -> None:
+    with serving(make_brain({"type": "rehearsal"})) as engine:
+        said = example("session.py", tmp_path, engine.url)
+    assert "user: What does a flat tyre cost?" in said
+    assert "12 dollars" in said
+    assert "closed" in said
+    with wave.open(str(tmp_path / "answer.wav")) as answer:
+        assert answer.getnframes() > 24_000
+
+
+def test_the_transport_as_a_thin_client(tmp_path: Path) -> None:
+    with serving(make_brain({"type": "rehearsal"})) as engine:
+        said = example("thin_client.py", tmp_path, engine.url)
+    assert "old oak" in said
+    seconds = float(said.splitlines()[-1].split()[0])
+    assert seconds > 0.5
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "examples").glob("*.py")))
+def test_every_example_says_how_to_run_it(name: str) -> None:
+    text = (ROOT / "examples" / name).read_text()
+    assert f"python examples/{name}" in text
