@@ -209,9 +209,9 @@ def _abort(socket: WebSocket) -> None:
     the descriptor for as long. ASGI has no word for this; uvicorn's protocol has the transport.
     """
     protocol = getattr(socket._receive, "__self__", None)
-    transport = getattr(protocol, "transport", None)
-    if isinstance(transport, asyncio.Transport):
-        transport.abort()
+    abort = getattr(getattr(protocol, "transport", None), "abort", None)
+    if abort is not None:
+        abort()
 
 
 def _receiver(socket: WebSocket) -> Callable[[], asyncio.Future[str | bytes | None]]:

@@ -14,6 +14,7 @@ from runner.engine.server.context import Context, log
 from runner.engine.server.output import Message, Status, function_call
 from runner.engine.server.sound import Encoder, Pace, chunks
 from runner.engine.server.speculation import HeardTimes
+from runner.engine.server.transcription import heard_input
 from runner.engine.wire import Items, ResponseParams, events, new_id
 from runner.engine.wire.response import failure, response_object
 from runner.engine.wire.usage import Usage
@@ -70,7 +71,8 @@ class Response:
     async def _run(self) -> None:
         try:
             await self._context.all_heard(self._params)
-            self._answer = self._made(self._answer)
+            read = await heard_input(self._context, self._params)
+            self._answer = self._made(read, self._answer)
             failed = await self._stream(self._answer)
         except Exception as error:
             # One answer failed, not the session: the client hears of it and may go on.
@@ -85,11 +87,11 @@ class Response:
             told = failure(failed.code, failed.message)
             self._end("completed", status="failed", error=told)
 
-    def _made(self, ahead: Answer | None) -> Answer:
+    def _made(self, read: ResponseParams, ahead: Answer | None) -> Answer:
         """The answer made ahead, if nothing has changed since; else a new one."""
         context = self._context
-        prompt = context.prompt(self._params)
-        speaker = context.speaker(self._params)
+        prompt = context.prompt(read)
+        speaker = context.speaker(read)
         if ahead is not None:
             if ahead.fits(prompt, speaker):
                 ahead.release()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
+from runner.audio.formats import AudioFormat
 from runner.engine.hearing.input import InputBuffer
 from runner.engine.ports import Ears
 from runner.engine.server.context import Context, log
-from runner.engine.wire import events, usage
+from runner.engine.wire import ResponseParams, decode_audio, events, usage
 
 _SENTENCE = re.compile(r"\S.*?(?:[.?!]+(?=\s)|$)\s*", re.DOTALL)
 
@@ -48,10 +52,7 @@ class Transcription:
         for found, index in items.unheard():
             if found != item_id:
                 continue
-            audio, form = items.audio(item_id, index)
-            buffer = InputBuffer(form, push_to_talk=True)
-            buffer.append(audio)
-            words = self.begin(buffer.commit().pcm16k)
+            words = self.begin(pcm16k_of(*items.audio(item_id, index)))
             key = f"{item_id}/{index}"
             self._context.words[key] = words
             words.add_done_callback(partial(self._heard, key, item_id, index))
@@ -94,3 +95,32 @@ class Transcription:
             self._context.send(events.transcription_delta(item_id, sentence))
         used = usage.transcription(model, ms, text)
         self._context.send(events.transcription_completed(item_id, text, used))
+
+
+async def heard_input(context: Context, params: ResponseParams) -> ResponseParams:
+    """The same with the words of audio that the client put into a response's own ``input``."""
+    if params.input is None or context.models is None:
+        return params
+    items = []
+    for item in params.input:
+        parts = item.get("content")
+        if isinstance(parts, list):
+            item = {**item, "content": [await _heard_part(context, part) for part in parts]}
+        items.append(item)
+    return replace(params, input=tuple(items))
+
+
+async def _heard_part(context: Context, part: Mapping[str, Any]) -> Mapping[str, Any]:
+    if part.get("type") != "input_audio" or part.get("transcript") or not part.get("audio"):
+        return part
+    assert context.models is not None
+    form = context.settings.input_format
+    pcm16k = pcm16k_of(decode_audio(part["audio"]), form)
+    return {"type": "input_audio", "transcript": await context.models.ears.transcribe(pcm16k)}
+
+
+def pcm16k_of(audio: bytes, form: AudioFormat) -> bytes:
+    """Wire bytes as the ears take them."""
+    buffer = InputBuffer(form, push_to_talk=True)
+    buffer.append(audio)
+    return buffer.commit().pcm16k
