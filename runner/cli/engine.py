@@ -21,6 +21,7 @@ from runner.errors import MissingModels, UsageError
 from runner.tasks import in_thread
 
 if TYPE_CHECKING:
+    from runner.engine.server.options import EngineOptions
     from runner.engine.speaking.models import LocalModels
 
 STARTED = time.monotonic()
@@ -91,22 +92,22 @@ def engine(
             f"listening on {host} without a key would open the engine to everybody",
             "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
         )
-    options = EngineOptions(
-        host=host, port=port, key=key, brain=_brain(brain), max_sessions=max_sessions
-    )
+    options = EngineOptions(host=host, port=port, key=key, max_sessions=max_sessions)
     # The engine's own log: warnings and errors, on standard error.
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(levelname)s: %(message)s"
     )
-    asyncio.run(_serve(options, log_format, parent))
+    asyncio.run(_serve(options, _brain(brain), log_format, parent))
 
 
-async def _serve(options: Any, log_format: LogFormat, parent: bool) -> None:
+async def _serve(
+    options: EngineOptions, brain: dict[str, Any], log_format: LogFormat, parent: bool
+) -> None:
     from runner.engine.app import Engine, listen
     from runner.engine.brain import make_brain
     from runner.engine.speaking.models import VOICE_NOTE
 
-    thinker = make_brain(options.brain)
+    thinker = make_brain(brain)
     listener = listen(options.host, options.port)  # before the models: a port in use is told now
     stopped = asyncio.Event()
     _on_signals(stopped.set)
@@ -160,17 +161,19 @@ def _say_ready(host: str, port: int, told: dict[str, Any], log_format: LogFormat
     print(dumps(line), flush=True)
 
 
-def _brain(text: str) -> Any:
-    """A name as it is, JSON as what it means."""
+def _brain(text: str) -> dict[str, Any]:
+    """A brain's settings from its name, or from JSON."""
     text = text.strip()
-    if not text.startswith(("{", '"')):
-        return text or "rehearsal"
+    if not text.startswith("{"):
+        return {"type": text or "rehearsal"}
     try:
-        return loads(text)
+        settings: dict[str, Any] = loads(text)
     except ValueError as error:
         raise UsageError(
-            f"--brain is not valid JSON: {error}", 'a name, or a map such as {"type": "chat"}'
+            f"--brain is not valid JSON: {error}",
+            'a name, or a map such as {"type": "chat", "url": ..., "model": ...}',
         ) from None
+    return settings
 
 
 def _loopback(host: str) -> bool:

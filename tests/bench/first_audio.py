@@ -136,7 +136,7 @@ def main() -> None:
     log.addHandler(steps)
     log.propagate = False
     lags: list[float] = []
-    with serving(make_brain("rehearsal"), speech_models()) as server:
+    with serving(make_brain(), speech_models()) as server:
         assert server.loop is not None
         stop = asyncio.Event()
         watching = asyncio.run_coroutine_threadsafe(lag(lags, stop), server.loop)

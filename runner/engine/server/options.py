@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """``key`` empty: any key will do (loopback only). ``brain`` is what make_brain takes.
+    """``key`` empty: any key will do (loopback only).
 
     ``lead_ms``: answers are sent at most this far ahead of their playback. The real service sends
     as fast as it makes them; a bound keeps a barge-in cheap and a slow reader's memory small.
@@ -17,12 +16,11 @@ class EngineOptions:
     host: str = "127.0.0.1"
     port: int = 0
     key: str = ""
-    brain: Any = "rehearsal"
     max_sessions: int = 64
     session_seconds: float = 3600.0  # GA sessions last 60 minutes
     lead_ms: int = 5000
     stall_seconds: float = 20.0  # a peer that reads nothing for so long is dead
 
     def __repr__(self) -> str:
-        # The brain's map may hold an endpoint's key: neither key belongs in a log.
+        # The key does not belong in a log.
         return f"EngineOptions({self.host}:{self.port}, max_sessions={self.max_sessions})"
