@@ -1,0 +1,285 @@
+"""What words have to do with each other on a front desk: tables, no logic.
+
+Written out as plain words; :mod:`words` stems them once. An *aspect* is what a question wants to
+know about a thing (its price, its hours); a *synonym set* is one thing under several names.
+"""
+
+from __future__ import annotations
+
+# Aspect -> (how the agent names it when it lists what it knows, the words that mean it).
+ASPECTS: dict[str, tuple[str, str]] = {
+    "hours": (
+        "our opening hours",
+        "hour hours open opens opened opening close closes closed closing closure weekday weekend",
+    ),
+    "price": (
+        "prices",
+        "price prices pricing cost costs costing fee fees charge charges charged rate rates dollar "
+        "dollars euro euros pound pounds cheap cheaper cheapest expensive free affordable tariff "
+        "quote bucks surcharge",
+    ),
+    "location": (
+        "where to find us",
+        "address location located where directions find street situated nearest landmark map",
+    ),
+    "parking": ("parking", "park parking parked garage carpark valet"),
+    "contact": (
+        "how to reach us",
+        "phone telephone number email mail fax website contact reach hotline line url site online",
+    ),
+    "payment": (
+        "ways to pay",
+        "pay paying payment payments card cards credit debit cash visa mastercard amex american "
+        "express cheque cheques paypal invoice bill installment installments financing contactless "
+        "bitcoin crypto apple",
+    ),
+    "insurance": (
+        "insurance",
+        "insurance insurances insured insurer coverage cover covered medicaid medicare",
+    ),
+    "booking": (
+        "appointments and bookings",
+        "book booking bookings booked appointment appointments reserve reservation reservations "
+        "schedule slot slots visit table seat",
+    ),
+    "cancel": (
+        "cancellations",
+        "cancel cancels cancelled cancellation cancelling reschedule rescheduling rebook postpone "
+        "noshow",
+    ),
+    "duration": (
+        "how long things take",
+        "duration minute minutes last lasts length wait turnaround soon quickly fast",
+    ),
+    "delivery": (
+        "delivery",
+        "deliver delivers delivery deliveries shipping ship ships shipped courier shipment",
+    ),
+    "pickup": ("pickup", "pickup collect collection takeaway takeout togo carryout"),
+    "menu": (
+        "the menu",
+        "menu dish dishes meal meals food eat eats serve serves cuisine special specials",
+    ),
+    "diet": (
+        "dietary options",
+        "vegan vegetarian veggie gluten glutenfree allergy allergies allergic allergen allergens "
+        "dairy lactose halal kosher nut nuts peanut peanuts meatless plantbased celiac coeliac",
+    ),
+    "wifi": ("wifi", "wifi internet wireless"),
+    "pets": ("pets", "pet pets dog dogs cat cats animal animals puppy"),
+    "refund": (
+        "refunds and returns",
+        "refund refunds refunded return returns returned exchange exchanges moneyback",
+    ),
+    "staff": (
+        "our team",
+        "staff team dentist dentists doctor doctors owner chef manager hygienist physician "
+        "technician trainer stylist dr",
+    ),
+    "language": ("languages", "language languages spanish french german english mandarin speak"),
+    "access": (
+        "accessibility",
+        "wheelchair accessible accessibility ramp elevator lift stairs disabled disability step",
+    ),
+    "checkin": ("check-in and check-out", "checkin checkout arrival arrive arriving leave"),
+    "services": (
+        "our services",
+        "service services treatment treatments procedure procedures offering product products",
+    ),
+}
+
+# Things with several names. The first word names the set.
+SYNONYMS: tuple[str, ...] = (
+    "tooth teeth dental",
+    "pain killing bleeding bleed swollen throbbing broke hurt hurts hurting ache aching aches toothache sore painful agony",
+    "child children kid kids son daughter baby toddler pediatric minor",
+    "emergency urgent urgently urgency emergencies immediately asap",
+    "cleaning clean hygiene scale polish",
+    "checkup exam examination inspection",
+    "pizza pizzas pie pies",
+    "drink drinks beverage beverages soda cola beer wine",
+    "dessert desserts sweet tiramisu",
+    "room rooms suite bedroom",
+    "breakfast breakfasts",
+    "pool swimming swim",
+    "gym fitness workout",
+    "password passcode login signin credentials",
+    "plan plans subscription subscriptions tier tiers package packages",
+    "trial trials",
+    "bug error errors crash crashes crashed broken fault issue problem",
+    "discount discounts coupon coupons promo promotion promotions deal deals offer",
+    "person human operator representative someone somebody staff agent manager",
+    "order orders purchase purchased buy bought",
+    "track tracking status progress",
+    "car vehicle automobile",
+    "smoke smoking smoker cigarette",
+    "luggage bag bags baggage suitcase suitcases",
+    "airport shuttle transfer",
+    "holiday holidays christmas thanksgiving easter",
+    "party event birthday celebration private function",
+    "group groups parties large",
+    "open opens opened close closed closes closing",
+    "upset angry furious complain complaint complaints unhappy dissatisfied frustrated annoyed "
+    "terrible awful",
+    "size sizes inch inches large small medium",
+    "first new newcomer",
+    "membership member members",
+    "receipt invoice invoices bill billing",
+    "repair fix fixes fixing repairs",
+    "installation install installing setup",
+    "guarantee warranty guaranteed",
+    "move change reschedule rescheduling modify alter",
+    "gift voucher vouchers giftcard certificate",
+    "test tests testing",
+    "medicine medication prescription drug drugs",
+    "lost forgot forgotten missing",
+    "late delay delayed overdue",
+    "hire rent rental rental",
+    "salary job jobs hiring career careers vacancy vacancies",
+)
+
+# Words of a question that say nothing about its topic.
+STOP = frozenset(
+    """a about above actually after again ah all alright also am an and any anybody anyone anything
+    are around as ask asking at available be because been before being but by can cannot come could
+    dear did do does doing done during either else er even ever every fine for from get gets
+    getting give go going good got great guess guys had has have having he hello help her here hey
+    hi him his hm how i if in info information into is it its just kind know let like little
+    long look looking lot lovely make many may maybe me mean might more most much must my myself
+    need needs never nice no not now of off oh ok okay on one only or other our out over per
+    perhaps please possible possibly provide really regarding right said say see shall she should
+    show so some somebody something sometime soon sorry sort speak still stuff such sure take
+    tell than thank thanks that the their them then there these they thing things think this those
+    through to too try two uh um under until up upon us use very wait want wanted wants was way we
+    well went were what whatever when where whether which while who whom why will wish with within
+    without wonder wondering would yeah yes yet you your yours yourself ya gonna wanna today
+    exactly currently usually anyway call called calling calls kindly happen let lets
+    work works working hear heard question questions quick""".split()
+)
+
+# Homophones and split words as speech recognition writes them; applied to the lower-case text
+# between word borders. Order matters.
+HEARD: tuple[tuple[str, str], ...] = (
+    (r"(opening|office|business|your|closing|working|visiting|what|the|store|shop|open) ours\b",
+     r"\1 hours"),
+    (r"\b(?:wi fi|wi-fi|why fi|wife eye|wife i|y fi|wifey)\b", "wifi"),
+    (r"\bweb ?site\b", "website"),
+    (r"\be[ -]mails?\b", "email"),
+    (r"\bcheck[ -]?ups?\b", "checkup"),
+    (r"\bcheck[ -]in\b", "checkin"),
+    (r"\bcheck[ -]out\b", "checkout"),
+    (r"\bpick[ -]up\b", "pickup"),
+    (r"\btake[ -](?:away|out)\b", "takeaway"),
+    (r"\bcarry[ -]?out\b", "carryout"),
+    (r"\bgluten[ -]free\b", "gluten"),
+    (r"\bplant[ -]based\b", "plantbased"),
+    (r"\bcar park\b", "parking"),
+    (r"\btooth ?aches?\b", "toothache"),
+    (r"\bno[ -]shows?\b", "noshow"),
+    (r"\blog[ -]in\b", "login"),
+    (r"\bsign[ -]in\b", "login"),
+    (r"\bset[ -]up\b", "setup"),
+    (r"\bweak ?end\b", "weekend"),
+    (r"\bweek end\b", "weekend"),
+    (r"\bwhether (like|today|tomorrow|forecast)\b", r"weather \1"),
+    (r"\bweather or not\b", "whether or not"),
+    (r"\bby by\b|\bbuy buy\b|\bbye-bye\b", "bye bye"),
+    (r"\b(good|ok|okay|thanks|you) (?:by|buy)$", r"\1 bye"),
+    (r"\bgoodbye\b|\bgood-bye\b|\bgood bye\b", "bye"),
+    (r"\bgift[ -]cards?\b", "giftcard"),
+    (r"\ba ?m\b(?! i)|\ba\.m\.?", "am"),
+    (r"\bp ?m\b|\bp\.m\.?", "pm"),
+    (r"\bo'?[ ]?clock\b", "oclock"),
+    (r"\bmaster card\b", "mastercard"),
+    (r"\bfor for\b", "for four"),
+    (r"\bat for(?= am| pm| oclock| on | tomorrow| today|$)", "at four"),
+    (r"\bat (?:to|too)(?= am| pm| oclock| on | tomorrow| today|$)", "at two"),
+    (r"\bat ate\b", "at eight"),
+    (r"\bfor (?:to|too)(?= people| persons| guests| adults| nights| at | on | tomorrow|$)",
+     "for two"),
+    (r"\b(table|reservation|booking|appointment) four (?=\w)", r"\1 for "),
+)
+
+CONTRACTIONS: tuple[tuple[str, str], ...] = (
+    (r"\bwon'?t\b", "will not"),
+    (r"\bcan'?t\b", "can not"),
+    (r"\bcannot\b", "can not"),
+    (r"\bain'?t\b", "is not"),
+    (r"\b(do|does|did|is|are|was|were|has|have|had|would|could|should|need)n'?t\b", r"\1 not"),
+    (r"\b(i)'m\b|\bim\b", "i am"),
+    (r"\b(what|where|who|when|how|that|there|it|here|he|she|name)'s\b", r"\1 is"),
+    (r"\b(what|where|who|how|that|name)s\b", r"\1 is"),
+    (r"\b(you|we|they)'re\b", r"\1 are"),
+    (r"\byoure\b", "you are"),
+    (r"\b(i|you|we|they)'ve\b", r"\1 have"),
+    (r"\bive\b", "i have"),
+    (r"\b(i|you|we|they|he|she|it|that|there)'ll\b", r"\1 will"),
+    (r"\b(i|you|we|they|he|she)'d\b", r"\1 would"),
+    (r"\bid like\b", "i would like"),
+    (r"\bid love\b", "i would love"),
+    (r"\blet'?s\b", "let us"),
+    (r"\bgonna\b", "going to"),
+    (r"\bwanna\b", "want to"),
+    (r"\bgotta\b", "have to"),
+    (r"\bu\b", "you"),
+    (r"\br\b", "are"),
+    (r"\bpls\b|\bplz\b", "please"),
+)
+
+# Stems that say little on their own about what is asked.
+LIGHT = frozenset(
+    """check time day place thing number person people name week month year way kind type list
+    detail option bit moment minute second morn morning afternoon evening night guy line phon
+    part point rest start set use today tomorrow tonight offer bring buy stay leav accept allow
+    take arriv learn hold put keep pick bring plan mind tri hop run pleas""".split()
+)
+
+# Turns of phrase that ask for an aspect without its words: (pattern on the normal text, aspect).
+PHRASES: tuple[tuple[str, str], ...] = (
+    (r"\bhow much(?! (?:time|notice|long))\b", "price"),
+    (r"\bwhat (?:is|are|would) (?:the |your )?(?:damage|it cost)", "price"),
+    (r"\bwhat do (?:you|i) (?:charge|pay|owe)\b|\bset me back\b", "price"),
+    (r"\b(?:what time|when|how late|how early|until when|till when) (?:do|are|will|does|can|is) "
+     r"(?:you|i come|the (?:shop|store|office|clinic|restaurant|place|business|practice))"
+     r"(?!.*\b(?:deliver|serve|ship))", "hours"),
+    (r"\b(?:are|is|will) (?:you|anyone|anybody|someone|the (?:shop|store|office|clinic|"
+     r"restaurant|place)) (?:guys )?(?:there|around|in|here|working)\b", "hours"),
+    (r"\bdo you work (?:on|at)\b|\bwork (?:on )?(?:satur|sun|week)", "hours"),
+    (r"\bwhere (?:are|is) (?:you|your (?:shop|store|office|clinic|restaurant|place|hotel)|"
+     r"the (?:shop|store|office|clinic|restaurant|place|hotel|practice))\b", "location"),
+    (r"\bhow (?:do|can|would) (?:i|we) (?:get|find|reach) (?:there|to you|you|it)\b", "location"),
+    (r"\bwhere (?:do|can|should) (?:i|we) (?:go|come|find you)\b|\bwhat street\b", "location"),
+    (r"\bhow long\b", "duration"),
+    (r"\bhow (?:do|can|could) (?:i|we) (?:call|reach|write|contact)\b", "contact"),
+    (r"\bwho (?:is|are) (?:the|your)\b", "staff"),
+    (r"\bwhat (?:do you|have you got|can i|can we|kind of|sort of).*\b(?:eat|order|serve)\b",
+     "menu"),
+    (r"\b(?:come|fit me|squeeze me|get me|get|pop|see me|stop|drop) (?:in|by|over)\b(?! for free)",
+     "booking"),
+    (r"\bsee (?:the|a|one of|dr|doctor|somebody|someone)\b|\bbe seen\b", "booking"),
+    (r"\b(?:anything|something|slots?|times?|appointments?|tables?|rooms?|spots?|seats?)"
+     r"(?: is| are)? (?:free|available|open|left)\b", "booking"),
+    (r"\b(?:free|available|open) (?:slots?|times?|appointments?|tables?|spots?|on|at|for)\b",
+     "booking"),
+    (r"\bavailab\w+\b|\bopenings\b|\bhave (?:any )?time\b|\btable for\b", "booking"),
+    (r"\bcan not (?:make|come)\b|\bnot (?:able|going) to (?:make|come)\b|\bcall off\b",
+     "cancel"),
+    (r"\b(?:move|change|shift|push) (?:my|the|our) (?:appointment|booking|reservation)\b",
+     "cancel"),
+    (r"\bmoney back\b|\bsend (?:it|this|them) back\b|\bbring (?:it|this) back\b", "refund"),
+    (r"\bhow (?:do|can|should) (?:i|we) pay\b", "payment"),
+)
+
+UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen"
+).split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+ORDINALS = (
+    "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+    "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+).split()
+DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+MONTHS = (
+    "january february march april may june july august september october november december"
+).split()

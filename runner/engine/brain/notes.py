@@ -1,0 +1,350 @@
+"""What a prompt says, sorted: who the agent is, facts, rules, and what it must not do.
+
+Only facts and the speech of rules are ever spoken; sentences that instruct the agent are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from runner.engine.brain.outline import Line, outline
+from runner.engine.brain.persona import Persona, is_persona, persona_in
+from runner.engine.brain.phrasing import price_items, said_item, said_pair, said_statement
+from runner.engine.brain.rules import Rule, rule_in
+from runner.engine.brain.speech import on_day_clock, sentence, sentences, spoken, to_caller
+from runner.engine.brain.times import Now, now_in, weekday_of
+from runner.engine.brain.words import aspects_of, content, normal, stem, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that may be told. ``stems`` are its own words, ``context`` those around it."""
+
+    said: str
+    stems: frozenset[str]
+    context: frozenset[str]
+    aspects: frozenset[str]
+    context_aspects: frozenset[str]
+    section: str
+    place: int
+    item: bool = False
+    needs_previous: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something the agent was told not to do: what it is, and the words that ask for it."""
+
+    what: str
+    stems: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    persona: Persona
+    facts: tuple[Fact, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    abilities: tuple[str, ...] = ()
+    now: Now | None = None
+    vocabulary: dict[str, int] = field(default_factory=dict)  # stem -> number of facts with it
+
+
+_BEHAVIOUR = re.compile(
+    r"\b(?:role|persona|personality|tone|style|rules?|guidelines?|instructions?|behaviou?r|flow|"
+    r"guardrails?|constraints?|do'?s|don'?ts?|how to|steps|workflow|handling|safety|boundaries|"
+    r"voice|speaking|speech|speak|your job|tasks?|goals?|objective|objectives|conversation|dialog|dialogue|"
+    r"responsibilities|manner|etiquette|prompt|limits|identity|purpose|what you do|must|never|always)\b",
+    re.I,
+)
+_FACTUAL = re.compile(
+    r"polic|\b(?:house|store|pool|hotel|shop|library|return|cancell?ation|our|about us|faq|facts?|"
+    r"information|info|knowledge|gym|booking|pet|smoking)\b",
+    re.I,
+)
+_ADVERB = r"(?:(?:please|always|also|just|only|then|first|politely|briefly|kindly|simply|next|finally|instead|try to|you (?:must|should|need to|have to|are to))[, ]+)*"
+# Verbs that begin an instruction to the agent wherever they stand.
+_ORDERS = (
+    "say|tell|answer|respond|reply|speak|talk|greet|stay|act|be|avoid|ensure|make sure|remember|"
+    "pretend|refuse|apologi[sz]e|introduce|never|do not|don't|you must|you should|you may|"
+    "you will|you need|you have|follow|treat|assume|confirm|repeat|spell|read|mention|explain|"
+    "acknowledge|sound|use (?:a|the|short|simple|plain|only|natural|tools?|[a-z]+_)|keep|limit|"
+    "thank|wish|inform|remind|suggest|recommend|refer|direct|quote|pronounce|convert|translate|"
+    "transfer|hand|route|escalate|collect|gather|verify|help|assist|respect|listen|let|focus|stick|"
+    "decline|redirect|summari[sz]e|wait for|pause|address|respond|encourage|upsell|offer|provide|"
+    "give|handle|ask|if unsure|end (?:the|each|every)|close (?:the|each|with)|start (?:the|each|with|by)|"
+    "begin (?:the|each|with|by)|open (?:the|each|with)|look up|check (?:the|for|with|if|whether|find|"
+    "availability|[a-z]+_)|book (?:the|an|them|a)|call [a-z]+_|call the \\w+ tool|take (?:a|the|down|their)|"
+    "when (?:speaking|talking|answering)|behave|adopt|maintain|prioriti[sz]e|your (?:goal|job|task|role|"
+    "tone|purpose|responses?|answers?|style|aim|objective|voice|mission|duty|duties)|responses? (?:should|must)|"
+    "answers? (?:should|must|are)|the conversation|output|write|generate|prefer|invite|don’t|"
+    "you (?:can|could|are|have|know|work|only|never|always|take|answer|help|speak|handle|do|don't|cannot)|"
+    "no (?:markdown|lists|emojis?|jargon)|one question|short (?:answers|sentences)"
+)
+_DIRECTIVE = re.compile(rf"^{_ADVERB}(?:{_ORDERS})\b", re.I)
+_MILD = re.compile(rf"^{_ADVERB}(?:call|book|check|park|bring|use|take|give|start|end|keep|visit|contact|email|collect|ask|do not|don't|provide|let|wait|read|address)\b", re.I)
+_TOLD = re.compile(
+    rf"^{_ADVERB}(?:tell|inform|remind|let|mention|explain|note|say)(?: to)?(?: (?:the |all |every )?(?:callers?|"
+    r"customers?|them|users?|guests?|patients?|people|clients?|everyone)(?: know)?)?,? (that )(.+)$",
+    re.I,
+)
+_REMIND = re.compile(
+    r"^(?:always )?(?:tell|remind|ask|advise) (?:the |all |every )?(?:callers?|customers?|users?|guests?|"
+    r"patients?|clients?|people) to (.+)$",
+    re.I,
+)
+_REFUSED = re.compile(
+    r"^(?:you (?:must|should|may|can)(?: never| not|not)|you cannot|you can't|never|do not|don't|don’t|avoid|refuse to|you do not)\s+(?:ever )?"
+    r"(?:give|giving|offer|offering|provide|providing|discuss|discussing|share|sharing|reveal|revealing|"
+    r"talk about|answer questions about|quote|quoting|promise|promising|make|making|disclose|"
+    r"comment on|speculate about|recommend|recommending|diagnose|prescribe|negotiate|process|take|read|read out)\s+(.+)$",
+    re.I,
+)
+_ABILITY = re.compile(
+    r"^(?:you (?:can |also |will )?|your (?:job|goal|role|task|purpose) is to )"
+    r"(?:(help|assist) (?:the )?(?:callers?|customers?|guests?|patients?|users?|people|them|clients?|visitors?)\s*(?:to|with|by)?\s*(.+)|"
+    r"((?:book|take|schedule|check|cancel|move|arrange|look up|find|transfer|track|reserve|answer questions|give directions) .+)|"
+    r"(speak [A-Z].+))$",
+    re.I,
+)
+_OF_CALLER = re.compile(r"\b(?:the|a|any|each|every|your) (?:caller|user)s?\b|\bcallers\b|\busers? (?:ask|say|want)|"
+                        r"\b(?:they|caller) asks?\b|\b(?:tool|function)s?\b.*\b(?:call|use)\b|\b\w+_\w+\b|\{\{|\bprompt\b", re.I)  # fmt: skip
+_LEAK = re.compile(
+    r"^\W*(?:you are (?:a|an|the|[A-Z]\w+,)|you're (?:a|an|the) |your (?:name|role|job|task|goal|tone)\b|"
+    r"(?:never|always|do not|don't) [a-z]+|be (?:polite|friendly|brief|warm|concise|helpful|kind|"
+    r"professional|courteous|patient|short|calm)|keep (?:your|answers|replies|it|responses)|"
+    r"(?:if|when|whenever) (?:the|a|any|someone|they) )",
+    re.I,
+)
+
+
+def leaks(said: str) -> bool:
+    """Whether ``said`` would read the prompt's instructions to the caller."""
+    return bool(_LEAK.search(said)) or bool(_OF_CALLER.search(said))
+
+
+@lru_cache(maxsize=64)
+def read(instructions: str) -> Notes:
+    """Sort ``instructions``. Any text will do; what is not understood is left out."""
+    lines = outline(instructions[:60_000])
+    now = now_in(instructions)
+    reader = _Reader(persona_in(lines), on_day_clock(_without_now(instructions, now)), now)
+    for line in lines:
+        reader.line(line)
+    vocabulary: dict[str, int] = {}
+    for fact in reader.facts:
+        for one in fact.stems | fact.context:
+            vocabulary[one] = vocabulary.get(one, 0) + 1
+    return Notes(
+        reader.persona, tuple(reader.facts), tuple(reader.rules), tuple(reader.refusals),
+        tuple(reader.abilities), now, vocabulary,
+    )  # fmt: skip
+
+
+def _without_now(text: str, now: Now | None) -> str:
+    return text.replace(now.line, "") if now else text
+
+
+class _Reader:
+    """Goes through the lines once, remembering what a pronoun may point back to."""
+
+    def __init__(self, persona: Persona, clock: bool, now: Now | None) -> None:
+        self.persona = persona
+        self.clock = clock
+        self.now = now
+        self.facts: list[Fact] = []
+        self.rules: list[Rule] = []
+        self.refusals: list[Refusal] = []
+        self.abilities: list[str] = []
+        self._names = persona.own_names
+
+    def line(self, line: Line) -> None:
+        headings = " / ".join(line.headings[-2:])
+        behaving = bool(_BEHAVIOUR.search(headings)) and not _FACTUAL.search(headings)
+        if line.key:
+            self._pair(line, behaving)
+            return
+        self._previous: Fact | None = None
+        if any(head.endswith("?") for head in line.headings[-1:]):
+            self._answer(line)
+            return
+        for one in sentences(line.text):
+            self._sentence(one, line, behaving)
+
+    def _answer(self, line: Line) -> None:
+        said = " ".join(
+            said_statement(one, self._names, self.clock) for one in sentences(line.text)
+        )
+        self._add(said, line.text + " " + line.headings[-1], line, item=False)
+
+    def _pair(self, line: Line, behaving: bool) -> None:
+        key = line.key
+        rule = rule_in(f"{key}: {line.text}")
+        if rule is not None:
+            self.rules.append(rule)
+            return
+        plain = normal(key)
+        if plain in ("name", "agent name", "assistant name", "business", "company", "agent", "assistant",
+                     "restaurant", "hotel", "clinic", "shop", "business name", "company name"):  # fmt: skip
+            return
+        own = _BEHAVIOUR.search(key) and not _FACTUAL.search(key)
+        if own or plain in ("note", "important", "example", "job", "who you are", "greeting", "character"):
+            for one in sentences(line.text):
+                self._sentence(one, line, bool(own) or behaving)
+            return
+        if behaving and not re.search(r"\d|\bwe\b|\bour\b", line.text):
+            return
+        if _DIRECTIVE.match(line.text) and _OF_CALLER.search(line.text):
+            return
+        if price_items(line.text):
+            for part in price_items(line.text):
+                self._add(said_item(part, self._names, self.clock), f"{part} {key}", line, item=True)
+            return
+        first, *more = sentences(line.text) or [line.text]
+        if re.search(r"[;]| \d", line.text) and len(more) and not re.search(r"[a-z]{3}", first):
+            first, more = line.text, []
+        self._previous = None
+        if not _DIRECTIVE.match(first) or _MILD.match(first):
+            self._add(said_pair(key, first, self._names, self.clock), f"{key} {first}", line, item=line.item)
+        for one in more:
+            self._sentence(one, line, behaving)
+
+    def _sentence(self, text: str, line: Line, behaving: bool) -> None:
+        plain = spoken(text, self.clock)
+        if (self.now and self.now.line[:20] in text) or len(plain) < 4 or is_persona(plain):
+            self._from_persona(plain, line)
+            return
+        rule = rule_in(text)
+        if rule is not None:
+            self.rules.append(rule)
+            return
+        if self._told(text, line) or self._refused(plain) or self._ability(plain):
+            return
+        near = f"{line.key} {line.headings[-1] if line.headings else ''}"
+        factual = not behaving and bool(
+            _FACTUAL.search(near) or any(aspects_of(stem(word)) for word in tokens(near))
+        )
+        mild = factual and _MILD.match(plain) and not _OF_CALLER.search(plain)
+        if _DIRECTIVE.match(plain) and not mild:
+            return
+        if behaving and not re.search(r"\d|\b(?:we|our|us)\b", plain, re.I):
+            return
+        if re.search(r"\byou(?:r)?\b", plain, re.I) and re.match(r"you\b(?! can| may| must| need| get| will)", plain, re.I):
+            return
+        if mild and re.match(r"(?:do not|don't)\b", plain, re.I):
+            plain = f"Please {plain[:1].lower()}{plain[1:]}"
+        led = re.match(r"^(?:we (?:have|offer|serve|sell)|(?:our|the) ([\w -]{3,40}?)(?: prices)? (?:are|include|includes))[:,]?\s+(.+)$", plain, re.I)
+        items = price_items(led[2]) if led else []
+        if items and led:
+            line = replace(line, headings=(*line.headings, led[1] or "menu"))
+        items = items or price_items(plain)
+        for part in items:
+            self._add(said_item(part, self._names, self.clock), part, line, item=True)
+        if not items:
+            self._add(said_statement(text if not mild else plain, self._names, self.clock), plain, line, line.item)
+
+    def _from_persona(self, plain: str, line: Line) -> None:
+        """'You are the desk of X, a dental clinic in Y' also says what X is."""
+        if self.now and self.now.line[:20] in plain:
+            return
+        self._ability(plain)
+        for tail in self.persona.about:
+            if tail and tail in plain:
+                self._add(sentence(f"we are {spoken(tail, self.clock)}"), tail, line, item=False)
+
+    def _told(self, text: str, line: Line) -> bool:
+        """'Tell callers that we are closed in July' is a fact in a rule's clothes."""
+        told = _TOLD.match(text)
+        if told and told[1] and not re.search(r"\b(?:if|when|unless)\b", told[2]):
+            self._add(said_statement(to_caller(told[2]), self._names, self.clock), told[2], line, item=False)
+            return True
+        remind = _REMIND.match(text)
+        if remind and not re.search(r"\b(?:if|when|unless|hold|wait|spell|repeat|confirm|speak)\b", remind[1]):
+            said = sentence("please " + spoken(to_caller(remind[1]), self.clock))
+            self._add(said, remind[1], line, item=False)
+            return True
+        return False
+
+    def _refused(self, plain: str) -> bool:
+        refused = _REFUSED.match(plain)
+        if refused is None:
+            return False
+        what = re.split(r"\b(?:unless|until|without|before|if|when|except|aloud|out loud|to (?:the|a|any)|over)\b|[,.;]", refused[1])[0]
+        what = re.sub(r"^(?:any|a|an|the|specific|about)\s+", "", what.strip(), flags=re.I)
+        stems = frozenset(content(what))
+        if what and stems and len(what.split()) <= 6 and not re.search(r"\b(?:your|you|these|this|it|more than|up|sure)\b", what, re.I):
+            if not re.search(r"_|\b(?:instruction|prompt|slots?|times?|questions?|lists?|answers?|bookings?|assumptions?|details|information)s?\b", what):
+                self.refusals.append(Refusal(to_caller(what), stems))
+        return True
+
+    def _ability(self, plain: str) -> bool:
+        match = _ABILITY.match(plain.rstrip("."))
+        if match is None:
+            return False
+        if match[2]:
+            gerund = re.match(r"(?:book|order|find|choose|get|make|track|cancel|plan|buy|learn|solve|reset)\b", match[2])
+            ability = f"help you {'' if gerund else 'with '}{to_caller(match[2])}"
+        else:
+            ability = to_caller(match[3] or match[4])
+        ability = re.sub(r"\bby \w+ing .*|\busing .*|\bwith the \w+ tool.*", "", ability).strip(" ,.")
+        if 0 < len(ability) < 140 and not leaks(ability):
+            self.abilities.append(ability)
+        return True
+
+    def _add(self, said: str, source: str, line: Line, item: bool) -> None:
+        if not said or leaks(said) or len(said) > 600:
+            return
+        heads = [head for head in line.headings if not head.endswith("?")][-2:]
+        around = " ".join([*heads, line.key])
+        refers = bool(re.match(r"(?:It|They|This|These|That|Both|He|She|The price|The fee)\b", said))
+        previous = self._previous if hasattr(self, "_previous") else None
+        own = frozenset(content(source)) | frozenset(content(said))
+        context = frozenset(content(around)) - own
+        if refers and previous is not None:
+            context |= previous.stems
+        self.facts.append(
+            Fact(
+                said=said,
+                stems=own,
+                context=context,
+                aspects=_aspects(f"{source} {said}"),
+                context_aspects=_aspects(around),
+                section=heads[-1] if heads else "",
+                place=len(self.facts),
+                item=item,
+                needs_previous=refers and previous is not None,
+                source=spoken(source, self.clock),
+            )
+        )
+        self._previous = self.facts[-1]
+
+
+def _aspects(text: str) -> frozenset[str]:
+    """What a text tells about: by its words, and by the shape of what it gives."""
+    low = normal(text)
+    words = low.split()
+    found = {aspect for word in words for aspect in aspects_of(stem(word))}
+    if re.search(r"[$€£]\s?\d|\d\s?(?:dollars|euros|pounds|usd|eur)\b", text, re.I):
+        found.add("price")
+    days = any(weekday_of(word) is not None for word in words) or "daily" in words or "every day" in low
+    if re.search(r"\d\s?(?:am|pm)\b|\d:\d\d|noon|midnight|oclock", low) and days:
+        found.add("hours")
+    if re.search(r"\+?\d[\d -]{6,}\d|\d{3}-\d{4}|@|\b\w+ at \w+ dot \w+", text):
+        found.add("contact")
+    if re.search(r"\b\d+ (?:[A-Z]\w+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Blvd|"
+                 r"Square|Way|Place|Court|Plaza|Quay)\b", text):  # fmt: skip
+        found.add("location")
+    if re.search(r"^we are (?:in|at|on|located|near|next to|behind|opposite|across|between)\b", low):
+        found.add("location")
+    if re.search(r"\d+\s?(?:to \d+ )?(?:minutes?|hours?|days?|weeks?)\b", low):
+        found.add("duration")
+    return frozenset(found)
+
+
+def fact_lines(notes: Notes) -> Iterator[str]:
+    for fact in notes.facts:
+        yield fact.said

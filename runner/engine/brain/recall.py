@@ -1,0 +1,219 @@
+"""Finding the fact that answers a question: words, what they mean, and what was asked before."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from runner.engine.brain.lexicon import LIGHT, PHRASES
+from runner.engine.brain.notes import Fact, Notes
+from runner.engine.brain.times import Day, Time, find_days, find_times, weekday_of
+from runner.engine.brain.words import akin, aspects_of, content, is_stop, normal, stem, tokens
+
+_PHRASES = tuple((re.compile(pattern), aspect) for pattern, aspect in PHRASES)
+_POLAR = re.compile(
+    r"^(?:and |but |so |or )?(?:is|are|was|do|does|did|can|could|will|would|may|have|has|am|should|must)\b"
+)
+_FOLLOWS = re.compile(
+    r"^(?:and|but|or|no|what about|how about|what if|also|then|same|ok and|or maybe|what of|i meant?|actually|sorry i meant?|make (?:it|that))\b"
+)
+_BACK = re.compile(r"\b(?:it|that|there|this|they|them|those|these|one|ones|he|she|both|either)\b")
+_REQUEST = re.compile(
+    r"\b(?:i would (?:like|love|prefer)|i (?:want|need|have) to|i want|i need|i am looking|can i|could i|may i|can we|"
+    r"could we|can you|could you|would you|will you|let me|let us|please|help me|we (?:want|need|would like)|"
+    r"i have to|i am trying|i was hoping|i wish|is it possible|is there any way|i am calling to)\b"
+)
+_IMPERATIVE = re.compile(
+    r"^(?:please |just |so |then )*(?:book|cancel|order|check|find|track|reserve|schedule|reschedule|change|move|get|give|show|"
+    r"set|turn|send|add|make|look|search|play|remind|update|create|start|stop|put|transfer|connect|"
+    r"register|sign|buy|bring|deliver|tell|switch|reset|report|open|remove|delete|pay|calculate|convert|file|confirm)\b"
+)
+_ABOUT_TERMS = re.compile(
+    r"\b(?:policy|policies|how much|how long|what happens|penalty|rules?|fee|cost|costs|price|prices|"
+    r"do you (?:have|offer|take|accept|allow|charge|do|deliver|sell|serve|open|close|provide)|what (?:is|are) (?:your|the)|"
+    r"where|when (?:do|are|is)|what time|are you|is there|are there|am i allowed|do i (?:need|have))\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a caller's turn asks: ``stems`` carry its topic, ``aspects`` what is wanted of it.
+
+    ``inherited`` stems come from the turn before and weigh half.
+    """
+
+    text: str
+    stems: tuple[str, ...] = ()
+    aspects: frozenset[str] = frozenset()
+    days: tuple[Day, ...] = ()
+    times: tuple[Time, ...] = ()
+    inherited: tuple[str, ...] = ()
+    polar: bool = False
+    request: bool = False
+    terms: bool = False
+
+    @property
+    def topic(self) -> tuple[str, ...]:
+        """The stems that name a thing rather than an aspect."""
+        return tuple(one for one in self.stems if not aspects_of(one) and one not in LIGHT)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.stems or self.aspects)
+
+
+@lru_cache(maxsize=512)
+def query(text: str) -> Query:
+    low = normal(text)
+    words = tokens(text)
+    days, times = tuple(find_days(words)), tuple(find_times(words))
+    dated = {place for one in (*days, *times) for place in range(one.start, one.end)}
+    stems = dict.fromkeys(
+        stem(word) for place, word in enumerate(words) if place not in dated and not is_stop(word)
+    )
+    aspects = {aspect for pattern, aspect in _PHRASES if pattern.search(low)}
+    for one in stems:
+        aspects |= aspects_of(one)
+    if "booking" in aspects and re.search(r"\b(?:anything|something|slots?|times?|free (?:on|at|slot|for))\b", low):
+        aspects -= {"price"}
+        stems.pop("fre", None)
+        stems.pop("free", None)
+    return Query(
+        low, tuple(stems), frozenset(aspects), days, times,
+        polar=bool(_POLAR.match(low)),
+        request=bool(_REQUEST.search(low) or _IMPERATIVE.match(low)),
+        terms=bool(_ABOUT_TERMS.search(low)),
+    )  # fmt: skip
+
+
+def follow(now: Query, before: Query | None) -> Query:
+    """``now`` with what it leaves out taken from the question ``before``."""
+    if before is None or (before.empty and not before.days):
+        return now
+    leads, back = bool(_FOLLOWS.match(now.text)), bool(_BACK.search(now.text))
+    only_when = now.empty and bool(now.days or now.times)
+    light_only = all(one in LIGHT for one in now.stems)
+    if only_when and len(now.text.split()) <= 9:
+        return replace(
+            before, text=now.text, days=now.days or before.days, times=now.times,
+            polar=before.polar or now.polar, request=now.request or before.request,
+        )  # fmt: skip
+    if not (leads or back or (light_only and now.aspects)) or len(now.text.split()) > 12:
+        return now
+    if now.topic and not now.aspects and leads and before.aspects:
+        return replace(now, aspects=before.aspects, terms=before.terms, days=now.days or before.days)
+    if not now.topic and (now.aspects or back):
+        topic = before.topic or before.inherited or (before.stems if not now.aspects else ())
+        return replace(
+            now, inherited=tuple(one for one in topic if one not in now.stems),
+            aspects=now.aspects or before.aspects, days=now.days,
+        )  # fmt: skip
+    return now
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """``score`` 0 to 1: the share of the question that ``fact`` speaks of. ``missing``: named things
+    it does not. ``own``: some named thing stands in the fact itself."""
+
+    score: float
+    fact: Fact
+    missing: tuple[str, ...]
+    own: bool
+
+
+def rank(asked: Query, notes: Notes) -> list[Match]:
+    """The facts that have to do with ``asked``, best first, earlier ones first among equals."""
+    count = max(1, len(notes.facts))
+
+    def weight(one: str) -> float:
+        if one in LIGHT:
+            return 0.25
+        known = notes.vocabulary.get(one, 0)
+        if not known:
+            return 0.9 if not aspects_of(one) else 0.6
+        return 0.5 + 0.5 * math.log(1 + count / known) / math.log(1 + count)
+
+    terms = [(one, weight(one)) for one in asked.stems]
+    terms += [(one, weight(one) * 0.5) for one in asked.inherited if one not in asked.stems]
+    loose = [
+        aspect for aspect in sorted(asked.aspects)
+        if not any(aspect in aspects_of(one) for one, _ in terms)
+    ]  # fmt: skip
+    day_names = {day for one in asked.days for day in one.weekdays}
+    total = sum(value for _, value in terms) + 0.7 * len(loose)
+    if not total:
+        return []
+    found = []
+    for fact in notes.facts:
+        score, missing, own = 0.0, [], False
+        for one, value in terms:
+            fit = _fit(one, fact, one in notes.vocabulary)
+            score += value * fit
+            if fit < 0.5 and one not in LIGHT and not aspects_of(one):
+                missing.append(one)
+            own = own or (fit >= 0.7 and one in asked.topic)
+        for aspect in loose:
+            score += 0.7 * (1.0 if aspect in fact.aspects else 0.7 * (aspect in fact.context_aspects))
+        score /= total
+        if day_names and day_names & _days_of(fact.said):
+            score += 0.08
+        if score > 0.15:
+            found.append(Match(min(1.0, score), fact, tuple(missing), own))
+    return sorted(found, key=lambda match: (-round(match.score, 3), match.fact.place))
+
+
+def _fit(one: str, fact: Fact, elsewhere: bool) -> float:
+    """``elsewhere``: some other fact has the very word, so a word of the same kind counts less."""
+    if one in fact.stems:
+        return 1.0
+    best = max((akin(one, other) for other in fact.stems), default=0.0) if one not in LIGHT else 0.0
+    if one in fact.context:
+        best = max(best, 0.85)
+    elif best < 0.6 and one not in LIGHT:
+        best = max(best, 0.75 * max((akin(one, other) for other in fact.context), default=0.0))
+    meant = aspects_of(one)
+    if meant & fact.aspects:
+        best = max(best, 0.4 if elsewhere else 0.65)
+    elif meant & fact.context_aspects:
+        best = max(best, 0.35 if elsewhere else 0.55)
+    if best < 0.5:
+        # "check up" where the prompt writes "checkup"
+        best = max(best, 0.6 * any(len(one) > 4 and one in other for other in fact.stems))
+    return best
+
+
+def _days_of(said: str) -> set[int]:
+    return {day for one in find_days(tokens(said)) for day in one.weekdays}
+
+
+_NEGATION = re.compile(r"\b(?:no|not|never|n't|without|closed|except|cannot|can't|don't|doesn't|isn't|aren't|sorry|unavailable|only)\b", re.I)
+
+
+def verdict(asked: Query, match: Match) -> str:
+    """'Yes', 'No' or '' when a yes-or-no question is not surely answered by ``match``."""
+    if not asked.polar or match.missing:
+        return ""
+    named = [one for one in asked.stems if one not in LIGHT]
+    clauses = re.split(r"[,;]\s|\bbut\b|\bexcept\b", match.fact.said)
+    exact = [one for one in named if one in match.fact.stems or any(akin(one, other) >= 0.75 for other in match.fact.stems)]
+    if not named or len(exact) < len(named):
+        return ""
+    for clause in clauses:
+        stems = set(content(clause))
+        if any(one in stems or any(akin(one, other) >= 0.75 for other in stems) for one in named):
+            negated = _NEGATION.search(clause)
+            if negated is None:
+                return "Yes"
+            return "" if negated[0].lower() == "only" else "No"
+    return ""
+
+
+def day_set(days: tuple[Day, ...]) -> frozenset[int]:
+    return frozenset(number for day in days for number in day.weekdays)
+
+
+def names_day(word: str) -> bool:
+    return weekday_of(word) is not None

@@ -1,0 +1,253 @@
+"""The tools and handoffs that came over the wire: which one a caller means, and its arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.engine.brain import slots as kinds
+from runner.engine.brain.lexicon import LIGHT
+from runner.engine.brain.recall import Query
+from runner.engine.brain.slots import Slot, slots_of
+from runner.engine.brain.speech import to_caller
+from runner.engine.brain.words import akin, aspects_of, content, is_stop, normal, plain_words, stem
+
+# Verbs of names that say how a tool works rather than what it is about.
+_READS = frozenset("find get list check lookup look search fetch show query read available availability free status track see".split())
+_PLAIN = frozenset(
+    """find get list check lookup look search fetch show query read do make create set update run call tool function
+    perform execute handle process retrieve return use user caller customer new add submit by for to of the a an
+    and from in on with api my""".split()
+)
+_ACTS = (
+    frozenset("book reserve schedule create make appoint arrang".split()),
+    frozenset("cancel delete remov".split()),
+    frozenset("move change reschedul updat modif".split()),
+    frozenset("order buy purchas place".split()),
+)
+_END_NAMES = re.compile(r"^(?:end|hang|hangup|finish|terminate)_?(?:the_?)?(?:call|up|conversation|session)?$")
+# What the SDK writes in front of every handoff's description.
+_TEMPLATE = re.compile(r"^Handoff to the .*? agent to handle the request\.?\s*", re.I)
+_USUAL = frozenset(
+    content("use this tool function when caller customer user asks wants request needs call returns return given "
+            "handoff transfer agent handle department team specialist person related question about")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function tool. ``handoff``: it hands the call to somebody else. ``core`` are the stems of its
+    name that say what it is about, ``more`` those of its description."""
+
+    name: str
+    description: str
+    slots: tuple[Slot, ...]
+    core: frozenset[str]
+    verbs: frozenset[str]
+    more: frozenset[str]
+    handoff: bool
+    ends: bool
+
+    @property
+    def reads(self) -> bool:
+        """It looks something up and changes nothing, by its name."""
+        words = plain_words(self.name)
+        return bool(words) and (words[0] in _READS or words[-1] in _READS) and not self.handoff
+
+    @property
+    def required(self) -> list[Slot]:
+        return [slot for slot in self.slots if slot.required]
+
+    @property
+    def stems(self) -> frozenset[str]:
+        return self.core | self.verbs | self.more
+
+
+def tools_of(wire: Sequence[Mapping[str, Any]]) -> list[Tool]:
+    """The function tools of a session; anything else (an MCP server) is not the brain's."""
+    found: dict[str, Tool] = {}
+    for one in wire:
+        if not isinstance(one, Mapping):
+            continue
+        inner = one.get("function")
+        if isinstance(inner, Mapping):
+            one = {**inner, "type": "function"}
+        name = one.get("name")
+        if one.get("type", "function") != "function" or not isinstance(name, str) or not name:
+            continue
+        found.setdefault(name, _tool(name, str(one.get("description") or ""), one.get("parameters")))
+    return list(found.values())
+
+
+def _tool(name: str, description: str, parameters: Any) -> Tool:
+    handoff = bool(re.match(r"(?:transfer|handoff|hand_off|escalate|connect|forward)(?:_call|_caller)?_?(?:to|$)", name))
+    about = _TEMPLATE.sub("", description)
+    words = plain_words(name)
+    if handoff:
+        words = [word for word in words if word not in ("transfer", "to", "handoff", "hand", "off", "agent", "escalate", "connect", "forward")]
+    stems = [stem(word) for word in words if word not in _PLAIN and not is_stop(word)]
+    verbs = {one for one in stems if any(one in act for act in _ACTS)}
+    core = frozenset(one for one in stems if one not in verbs) or frozenset(verbs)
+    # "Do not use for ..." says what it is not about.
+    about = re.sub(r"\b(?:do not|don't|never|not)\b[^.;]*", " ", about, flags=re.I)
+    return Tool(
+        name, description, tuple(slots_of(parameters)), core, frozenset(verbs),
+        frozenset(content(about)) - _USUAL - core, handoff, bool(_END_NAMES.match(name)),
+    )  # fmt: skip
+
+
+def score(tool: Tool, asked: Query) -> float:
+    """How surely ``asked`` calls for ``tool``, 0 to 1."""
+    if tool.ends:
+        return 0.0
+    terms = [one for one in (*asked.stems, *asked.inherited) if one not in LIGHT or one in tool.core]
+    if not terms and not asked.aspects:
+        return 0.0
+    hit = weight = 0.0
+    touched = False
+    for one in terms:
+        fit = _fit(tool, one)
+        touched = touched or fit >= 0.6
+        hit += fit
+        # Words that no tool knows may be values for a parameter; they weigh little.
+        weight += 1.0 if fit else (0.35 if not aspects_of(one) else 0.7)
+    tool_aspects = _aspects(tool)
+    spoken_aspects = {aspect for one in terms for aspect in aspects_of(one)}
+    for aspect in asked.aspects - spoken_aspects:
+        met = aspect in tool_aspects
+        touched = touched or (met and aspect in ("booking", "cancel", "refund", "delivery"))
+        hit += 0.8 * met
+        weight += 0.8
+    if not touched or not weight:
+        return 0.0
+    found = hit / weight
+    if tool.core and any(one in terms for one in tool.core | tool.verbs):
+        found += 0.15
+    if (asked.days or asked.times) and any(slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots):
+        found += 0.1
+    acts = [act for act in _ACTS if act & set(terms)]
+    own = [act for act in _ACTS if act & tool.verbs]
+    if acts and own and not any(act in own for act in acts):
+        found -= 0.5  # "cancel my booking" is not book_table
+    elif not acts and "cancel" in asked.aspects and own and own[0] is _ACTS[0]:
+        found -= 0.5
+    return max(0.0, min(1.0, found))
+
+
+def _fit(tool: Tool, one: str) -> float:
+    if one in tool.core or one in tool.verbs:
+        return 1.0
+    best = max((akin(one, other) for other in tool.core | tool.verbs), default=0.0)
+    if one in tool.more:
+        best = max(best, 0.85)
+    elif best < 0.7:
+        best = max(best, 0.8 * max((akin(one, other) for other in tool.more), default=0.0))
+    if best < 0.6 and aspects_of(one) & _aspects(tool):
+        best = 0.6
+    return best
+
+
+def _aspects(tool: Tool) -> frozenset[str]:
+    found = {aspect for one in tool.core | tool.verbs for aspect in aspects_of(one)}
+    # A description names other things beside what the tool does; only its booking words count.
+    found |= {a for one in tool.more for a in aspects_of(one) if a in ("booking", "cancel", "refund", "delivery", "price", "payment", "menu")}
+    return frozenset(found)
+
+
+def best(tools: Sequence[Tool], asked: Query) -> tuple[Tool | None, float]:
+    """The tool that ``asked`` most likely calls for; the first among equals."""
+    ranked = sorted(((score(tool, asked), -place, tool) for place, tool in enumerate(tools)), key=lambda one: one[:2], reverse=True)
+    if not ranked or ranked[0][0] <= 0:
+        return None, 0.0
+    top, _, tool = ranked[0]
+    if tool.reads or tool.handoff:
+        return tool, top
+    # To book without knowing what is free, look first.
+    timed = [slot for slot in tool.slots if slot.kind in (kinds.TIME, kinds.MOMENT)]
+    if timed and tool.verbs & _ACTS[0] and not asked.times:
+        for value, _, other in ranked[1:]:
+            if other.reads and value >= 0.3 and _aspects(other) & _aspects(tool) & {"booking", "services"}:
+                return other, top
+    return tool, top
+
+
+_PERSON_WORDS = re.compile(
+    r"\b(?:person|human|operator|representative|rep|receptionist|staff|manager|supervisor|someone|somebody|live|real|agent|"
+    r"upset|angry|attendant|colleague|front[ _]desk|reception|support)\b",
+    re.I,
+)
+
+
+def person_tool(tools: Sequence[Tool]) -> Tool | None:
+    """The handoff that reaches a person, None when there is none that says so."""
+    handoffs = [tool for tool in tools if tool.handoff]
+    for one in handoffs:
+        about = _TEMPLATE.sub("", one.description)
+        if _PERSON_WORDS.search(about) or _PERSON_WORDS.search(" ".join(plain_words(one.name)[1:])):
+            return one
+    for one in tools:
+        if re.search(r"human|operator|person\b|escalate", one.name):
+            return one
+    return None
+
+
+def named_in(text: str, tools: Sequence[Tool]) -> Tool | None:
+    """The tool that a rule's words name ('use find_slots', 'transfer them to billing')."""
+    low = normal(text)
+    for tool in tools:
+        if tool.name.lower() in text.lower():
+            return tool
+    if re.match(r"(?:immediately |politely )?(?:transfer|hand|route|escalate|connect|forward|put|redirect|pass|switch)", low):
+        for tool in tools:
+            if tool.handoff and any(one in content(low) for one in tool.core):
+                return tool
+        if re.search(r"person|human|manager|staff|colleague|someone|operator|representative|team|agent|desk", low):
+            return person_tool(tools)
+        return None
+    named = [one for one in content(low) if one not in _USUAL]
+    for tool in tools:
+        if tool.core and not tool.ends and all(any(akin(one, other) >= 0.75 for other in named) for one in tool.core):
+            return tool
+    return None
+
+
+def nested(values: Sequence[tuple[Slot, Any]]) -> dict[str, Any]:
+    """Slot values as the arguments object of the schema."""
+    arguments: dict[str, Any] = {}
+    for slot, value in values:
+        place = arguments
+        for key in slot.path[:-1]:
+            place = place.setdefault(key, {})
+        place[slot.name] = value
+    return arguments
+
+
+def deed(tool: Tool) -> str:
+    """What the tool does, for a sentence after 'I can': 'find free slots', 'transfer you to billing'."""
+    about = _TEMPLATE.sub("", tool.description).strip()
+    if tool.handoff:
+        return f"connect you with {target(tool)}"
+    first = to_caller(re.split(r"[.;\n(]", about)[0].strip())
+    first = re.sub(r"^(?:use this (?:tool|function)? ?to|this (?:tool|function)|call this (?:tool )?to|used to|allows? (?:you )?to)\s+", "", first, flags=re.I)
+    words = first.split()
+    verb = words[0].lower() if words else ""
+    if not (2 <= len(words) <= 9) or re.search(r"\b(?:the (?:caller|user)|when|tool|function|returns?|json|api|must|only)\b", first, re.I):
+        return " ".join(plain_words(tool.name))
+    if verb.endswith("s") and not verb.endswith("ss"):
+        words[0] = verb[:-2] if verb.endswith(("ches", "shes", "sses")) else verb[:-1]
+    if verb in ("free", "the", "a", "an", "current", "list", "available", "all"):
+        return f"look up {first[:1].lower()}{first[1:]}"
+    return " ".join([words[0].lower(), *words[1:]])
+
+
+def target(tool: Tool) -> str:
+    """Whom a handoff reaches, as words."""
+    words = [word for word in plain_words(tool.name) if word not in ("transfer", "to", "handoff", "hand", "off", "escalate", "connect", "forward", "call", "agent")]
+    if not words:
+        return "a colleague"
+    name = " ".join(words)
+    if name in ("human", "person", "operator", "manager", "supervisor", "representative", "specialist", "receptionist", "colleague"):
+        return f"a {name}"
+    return name
