@@ -169,7 +169,7 @@ class Run:
             await type_all(
                 session,
                 ear,
-                typed_lines(sys.stdin),
+                self._screen.lines() or typed_lines(sys.stdin),
                 self._screen.prompt,
                 interrupts=person or on_terminal(),
             )

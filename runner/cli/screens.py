@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from runner.cli.reports import Report
@@ -20,6 +22,10 @@ class Screen(Protocol):
         """A typed turn is awaited."""
         ...
 
+    def lines(self) -> AsyncIterator[str] | None:
+        """Typed turns, when the screen reads the terminal itself; None: read standard input."""
+        ...
+
     def close(self) -> None:
         """The run is over: the summary."""
         ...
@@ -33,4 +39,5 @@ def make_screen(*, json: bool, began: float, content: bool = True) -> Screen:
         return JsonLog(sys.stdout, began, content=content)
     from runner.cli.view import LiveView, PlainView
 
-    return LiveView() if sys.stdout.isatty() else PlainView()
+    drawable = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return LiveView() if drawable else PlainView()

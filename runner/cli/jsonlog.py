@@ -1,0 +1,199 @@
+"""The JSON log: one object a line on standard output, in the order in which things were seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from runner import codec
+from runner.cli import reports
+from runner.core.events import (
+    Handoff,
+    Interrupted,
+    SessionError,
+    SessionEvent,
+    ToolEnd,
+    ToolStart,
+    Transcript,
+    TurnEnd,
+)
+
+#: Fields that hold what was said or done; left out when content is not to be logged.
+_CONTENT = frozenset({"text", "arguments", "output"})
+
+
+class JsonLog:
+    """``began`` is the time.monotonic() that ``t`` counts from, in seconds. Without ``content``
+    the fields text, arguments and output are left out. Warnings go to ``err`` as text."""
+
+    def __init__(
+        self,
+        out: TextIO,
+        began: float,
+        *,
+        content: bool = True,
+        err: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._out = out
+        self._err = err or sys.stderr
+        self._began = began
+        self._content = content
+        self._clock = clock
+        self._reader_gone = False
+
+    def handle(self, session_id: str, event: SessionEvent) -> None:
+        match event:
+            case Transcript():
+                if event.role in ("user", "assistant"):
+                    self._line(
+                        "transcript",
+                        session_id,
+                        role=event.role,
+                        text=event.text,
+                        item_id=event.item_id,
+                    )
+            case ToolStart():
+                self._line(
+                    "tool_start",
+                    session_id,
+                    name=event.name,
+                    call_id=event.call_id,
+                    arguments=event.arguments,
+                    agent=event.agent,
+                )
+            case ToolEnd():
+                self._line(
+                    "tool_end",
+                    session_id,
+                    name=event.name,
+                    call_id=event.call_id,
+                    output=event.output,
+                    agent=event.agent,
+                )
+            case Handoff():
+                self._line(
+                    "handoff", session_id, **{"from": event.from_agent, "to": event.to_agent}
+                )
+            case Interrupted():
+                self._line(
+                    "interrupted", session_id, heard_ms=event.heard_ms, item_id=event.item_id
+                )
+            case TurnEnd():
+                self._line(
+                    "turn_end",
+                    session_id,
+                    first_audio_ms=_ms(event.first_audio_ms),
+                    played_ms=_ms(event.played_ms),
+                    response_id=event.response_id,
+                )
+            case SessionError():
+                self._line(
+                    "error",
+                    session_id,
+                    code=event.code,
+                    message=event.message,
+                    fatal=event.fatal,
+                )
+            case _:
+                return
+
+    def report(self, report: reports.Report) -> None:
+        match report:
+            case reports.Ready():
+                self._line(
+                    "ready",
+                    None,
+                    urls=dict(report.urls),
+                    engine=report.engine,
+                    deployment=report.deployment,
+                )
+            case reports.SessionStart():
+                agent = {"agent": report.agent} if report.agent else {}
+                self._line("session_start", report.session, **agent)
+            case reports.SessionEnd():
+                self._line("session_end", report.session, reason=report.reason)
+            case reports.ConfigPending():
+                self._line("config_pending", report.session, revision=report.revision)
+            case reports.ConfigApplied():
+                self._line(
+                    "config_applied",
+                    report.session,
+                    revision=report.revision,
+                    changes=[{"path": c.path, "class": c.reload} for c in report.changes],
+                    sessions={
+                        "applied": report.applied,
+                        "pending": report.pending,
+                        "total": report.total,
+                    },
+                    ms=_ms(report.ms),
+                )
+            case reports.ConfigRejected():
+                self._line("config_rejected", None, errors=[_problem(p) for p in report.problems])
+            case reports.Warn():
+                print(f"rtrun: {report.message}", file=self._err, flush=True)
+
+    def prompt(self) -> None:
+        """Nobody is asked."""
+
+    def lines(self) -> None:
+        """Standard input is read as it is."""
+
+    def close(self) -> None:
+        """Each line is out already."""
+
+    def _line(self, event: str, session: str | None, **fields: Any) -> None:
+        row: dict[str, Any] = {"t": round(self._clock() - self._began, 3), "event": event}
+        if session is not None:
+            row["session"] = session
+        row |= fields if self._content else {k: v for k, v in fields.items() if k not in _CONTENT}
+        self._write(row)
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        if self._reader_gone:
+            return
+        try:
+            line = codec.dumps(row).encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, from a model or a tool
+            line = json.dumps(row).encode()
+        try:
+            # JSON is UTF-8, whatever the terminal's own encoding is.
+            binary = getattr(self._out, "buffer", None)
+            if binary is None:
+                self._out.write(line.decode() + "\n")
+            else:
+                binary.write(line + b"\n")
+            self._out.flush()
+        except (BrokenPipeError, ValueError):
+            self._reader_gone = True
+            discard(self._out)
+
+
+def discard(out: TextIO) -> None:
+    """The reader of ``out`` has gone; calls go on. What Python still flushes at its end goes
+    nowhere instead of failing."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, out.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        return
+
+
+def _ms(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def _problem(problem: Any) -> Mapping[str, Any]:
+    row = {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": problem.message,
+    }
+    return row | ({"hint": problem.hint} if problem.hint else {})

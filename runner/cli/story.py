@@ -1,0 +1,241 @@
+"""What a person is told of a run, line by line: the same for a terminal and for plain output."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from runner.cli import reports, words
+from runner.cli.tally import Tally
+from runner.core.events import (
+    AgentStart,
+    AudioStart,
+    Connection,
+    Handoff,
+    Interrupted,
+    SessionError,
+    SessionEvent,
+    SpeechStarted,
+    SpeechStopped,
+    ToolEnd,
+    ToolStart,
+    Transcript,
+    TranscriptDelta,
+    TurnEnd,
+)
+
+Kind = Literal["head", "caller", "agent", "tool", "saved", "bad", "note", "quiet"]
+Status = Literal["starting", "listening", "caller speaks", "thinking", "agent speaks", "ended"]
+
+#: Problems of one save that are shown; the file shows the rest as soon as these are mended.
+_PROBLEMS = 3
+#: Items whose line is out, remembered for what is said of them later.
+_REMEMBERED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing told. ``label`` stands left of it; ``aside`` is small print at its end; ``below``
+    are lines that stand exactly as they are."""
+
+    kind: Kind
+    label: str
+    text: str
+    aside: str = ""
+    below: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Story:
+    """Events and reports in, lines out. With ``hold`` an answer's line waits for the end of its
+    turn, so that it can say how it went; ``growing`` then shows it meanwhile."""
+
+    hold: bool = False
+    clock: Callable[[], float] = time.monotonic
+    tally: Tally = field(init=False)
+    status: Status = "starting"
+    agent: str = ""
+    _growing: dict[str, tuple[Kind, str]] = field(default_factory=dict)
+    _held: tuple[str, Line] | None = None
+    _told: list[str] = field(default_factory=list)
+    _running: dict[str, str] = field(default_factory=dict)
+    _pending: int | None = None
+    _explained: bool = False
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(self.clock)
+
+    @property
+    def growing(self) -> list[Line]:
+        """What is being said just now, not told yet."""
+        held = [] if self._held is None else [self._held[1]]
+        return held + [
+            Line(kind, kind, words.clean(text)) for kind, text in self._growing.values() if text
+        ]
+
+    # -- the call ----------------------------------------------------------------------------
+    def handle(self, event: SessionEvent) -> list[Line]:
+        self.tally.handle(event)
+        match event:
+            case TranscriptDelta() if event.role in ("user", "assistant"):
+                kind: Kind = "caller" if event.role == "user" else "agent"
+                before = self._growing.get(event.item_id, (kind, ""))[1]
+                self._growing[event.item_id] = (kind, before + event.delta)
+            case Transcript():
+                return self._said(event)
+            case AgentStart():
+                self.agent = event.agent
+                self.status = "thinking"
+            case AudioStart():
+                self.status = "agent speaks"
+            case SpeechStarted():
+                self.status = "caller speaks"
+            case SpeechStopped():
+                self.status = "thinking"
+            case Interrupted():
+                return self._cut(event)
+            case TurnEnd():
+                return self._turn_over(event)
+            case ToolStart():
+                self.status = "thinking"
+                self._running[event.call_id] = event.name
+                return [
+                    *self._release(),
+                    Line("tool", "tool", words.call(event.name, event.arguments)),
+                ]
+            case ToolEnd():
+                self._running.pop(event.call_id, None)
+                several = bool(self._running)
+                name = f"{words.clean(event.name)} " if several else ""
+                return [Line("tool", "", f"{name}→ {words.result(event.output)}")]
+            case Handoff():
+                self.agent = event.to_agent
+                who = f"{words.clean(event.from_agent)} → {words.clean(event.to_agent)}"
+                return [*self._release(), Line("tool", "handoff", who)]
+            case SessionError():
+                text = words.clean(event.message) or event.code
+                return [*self._release(), Line("bad", "error", text, words.clean(event.code))]
+            case Connection() if event.status == "connected":
+                self.status = "listening"
+        return []
+
+    def _said(self, event: Transcript) -> list[Line]:
+        self._growing.pop(event.item_id, None)
+        text = words.clean(event.text)
+        if event.role == "user":
+            # Recognition comes late: the answer may be growing already, and still stands below.
+            self.status = "thinking" if self.status == "listening" else self.status
+            return [self._tell(event.item_id, Line("caller", "caller", text or "(not understood)"))]
+        if event.role != "assistant" or not text or event.item_id in self._told:
+            return []
+        if self._held is not None and self._held[0] == event.item_id:
+            # What was heard of an answer that was cut.
+            self._held = (event.item_id, replace(self._held[1], text=text))
+            return []
+        line = Line("agent", "agent", text)
+        if not self.hold:
+            return [self._tell(event.item_id, line)]
+        out = self._release()
+        self._held = (event.item_id, line)
+        return out
+
+    def _cut(self, event: Interrupted) -> list[Line]:
+        heard = f"cut after {words.took(event.heard_ms)}"
+        if event.item_id in self._told:
+            return [Line("quiet", "", heard)]
+        if self._held is None or self._held[0] != event.item_id:
+            text = words.clean(self._growing.pop(event.item_id, ("agent", ""))[1])
+            out = self._release()
+            self._held = (event.item_id, Line("agent", "agent", f"{text}…" if text else "…"))
+        else:
+            out = []
+        self._held = (self._held[0], replace(self._held[1], aside=heard))
+        return out if self.hold else [*out, *self._release()]
+
+    def _turn_over(self, event: TurnEnd) -> list[Line]:
+        self.status = "listening"
+        aside = ""
+        if event.first_audio_ms is not None:
+            aside = words.took(event.first_audio_ms)
+            if not self._explained:
+                self._explained = True
+                aside += " to the first sound"
+        # An answer that never came to its end.
+        for item_id, (kind, text) in list(self._growing.items()):
+            if kind == "agent":
+                del self._growing[item_id]
+                if text.strip() and self._held is None:
+                    self._held = (item_id, Line("agent", "agent", words.clean(text) + "…"))
+        if self._held is not None:
+            item_id, line = self._held
+            aside = ", ".join(part for part in (line.aside, aside) if part)
+            self._held = (item_id, replace(line, aside=aside))
+            return self._release()
+        return [Line("quiet", "", aside)] if aside else []
+
+    def _release(self) -> list[Line]:
+        if self._held is None:
+            return []
+        item_id, line = self._held
+        self._held = None
+        return [self._tell(item_id, line)]
+
+    def _tell(self, item_id: str, line: Line) -> Line:
+        self._told = [*self._told[1 - _REMEMBERED :], item_id]
+        return line
+
+    # -- the run -------------------------------------------------------------------------------
+    def report(self, report: reports.Report) -> list[Line]:
+        self.tally.report(report)
+        match report:
+            case reports.Ready():
+                self.agent = self.agent or report.agent
+                urls = tuple(f"{words.clean(n)} {words.clean(u)}" for n, u in report.urls.items())
+                text = f"{words.clean(report.deployment)} is ready"
+                return [Line("head", "rtrun", text, f"engine: {words.clean(report.engine)}", urls)]
+            case reports.SessionStart():
+                self.status = "listening"
+                self.agent = report.agent or self.agent
+                return []
+            case reports.SessionEnd():
+                self.status = "ended"
+                rest = [Line(kind, kind, words.clean(t) + "…") for kind, t in self._drain() if t]
+                return [*self._release(), *rest]
+            case reports.ConfigPending():
+                self._pending = report.revision
+                return [*self._release(), Line("saved", "saved", words.pending(report))]
+            case reports.ConfigApplied():
+                return [*self._release(), *self._applied(report)]
+            case reports.ConfigRejected():
+                return [*self._release(), *_rejected(report)]
+            case reports.Warn():
+                first, *more = report.message.splitlines() or [""]
+                below = tuple(_verbatim(line) for line in more)
+                return [*self._release(), Line("note", "note", words.clean(first), below=below)]
+
+    def _drain(self) -> list[tuple[Kind, str]]:
+        growing, self._growing = list(self._growing.values()), {}
+        return growing
+
+    def _applied(self, report: reports.ConfigApplied) -> list[Line]:
+        waiting = report.session is None and report.pending and not report.applied
+        if waiting and self._pending == report.revision:
+            # Said already that it waits; this is what.
+            return [Line("quiet", "", words.when(report))]
+        return [Line("saved", "saved", words.applied(report))]
+
+
+def _rejected(report: reports.ConfigRejected) -> list[Line]:
+    shown = report.problems[:_PROBLEMS]
+    below = [_verbatim(row) for problem in shown for row in problem.render().splitlines()]
+    if len(report.problems) > len(shown):
+        below.append(f"and {len(report.problems) - len(shown)} more")
+    return [Line("bad", "saved", "not applied; the version before stays", below=tuple(below))]
+
+
+def _verbatim(row: str) -> str:
+    """Spaces and tabs are kept: a caret stands under its column."""
+    lead = row[: len(row) - len(row.lstrip())]
+    return lead + words.clean(row)

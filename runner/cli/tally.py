@@ -1,0 +1,89 @@
+"""What a run adds up to: the four lines at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+from runner.cli import reports, words
+from runner.core.events import Handoff, Interrupted, SessionError, SessionEvent, ToolStart, TurnEnd
+
+
+class Tally:
+    """Counts events and reports. ``lines()`` is empty when there was no call."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.began: float | None = None
+        self.ended: float | None = None
+        self.reason = ""
+        self.turns = 0
+        self.first_audio: list[float] = []
+        self._interrupted = 0
+        self._tools = 0
+        self._handoffs = 0
+        self._errors = 0
+        self._applied: set[int] = set()
+        self._rejected = 0
+
+    @property
+    def seconds(self) -> float:
+        """Length of the call so far."""
+        if self.began is None:
+            return 0.0
+        return (self._clock() if self.ended is None else self.ended) - self.began
+
+    def handle(self, event: SessionEvent) -> None:
+        match event:
+            case TurnEnd():
+                self.turns += 1
+                if event.first_audio_ms is not None:
+                    self.first_audio.append(event.first_audio_ms)
+            case Interrupted():
+                self._interrupted += 1
+            case ToolStart():
+                self._tools += 1
+            case Handoff():
+                self._handoffs += 1
+            case SessionError():
+                self._errors += 1
+
+    def report(self, report: reports.Report) -> None:
+        match report:
+            case reports.SessionStart():
+                self.began = self.began or self._clock()
+            case reports.SessionEnd():
+                self.ended = self._clock()
+                self.reason = report.reason
+            case reports.ConfigApplied():
+                self._applied.add(report.revision)
+            case reports.ConfigRejected():
+                self._rejected += 1
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(what, how much): the call, its turns, their first audio, tools and edits."""
+        if self.began is None:
+            return []
+        call = words.duration(self.seconds)
+        if self.reason:
+            call += f", {words.clean(self.reason)}"
+        turns = str(self.turns)
+        if self._interrupted:
+            turns += f", {self._interrupted} cut short"
+        if self._errors:
+            turns += f", {words.count(self._errors, 'error')}"
+        if self.first_audio:
+            first = f"median {words.took(median(self.first_audio))}"
+            if len(self.first_audio) > 1:
+                low, high = min(self.first_audio), max(self.first_audio)
+                first += f" ({words.took(low)} to {words.took(high)})"
+        else:
+            first = "none measured"
+        work = words.count(self._tools, "tool call")
+        if self._handoffs:
+            work += f", {words.count(self._handoffs, 'handoff')}"
+        work += f"; {words.count(len(self._applied), 'edit')} applied"
+        if self._rejected:
+            work += f", {self._rejected} rejected"
+        return [("call", call), ("turns", turns), ("first audio", first), ("tools, edits", work)]
