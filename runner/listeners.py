@@ -46,17 +46,20 @@ class Listeners:
 
     def listens(self, name: str) -> bool:
         """Does anybody want events of this name?"""
-        return bool(self._handlers.get(name))
+        return name in self._handlers
 
     def call(self, name: str, *args: Any) -> None:
         """Call the handlers of ``name``, in the order in which they came."""
-        for handler in tuple(self._handlers.get(name, ())):
+        handlers = self._handlers.get(name)
+        if handlers is None:
+            return
+        for handler in tuple(handlers):
             try:
                 result = handler(*args)
             except Exception as error:
                 report(f"a listener of {name} raised", error)
                 continue
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 self._carry_on(name, result)
 
     def _carry_on(self, name: str, work: Any) -> None:

@@ -39,14 +39,14 @@ class VirtualSpeaker:
 
     def play(self, item_id: str, content_index: int, samples: int, now: float) -> float:
         """Queue ``samples``; returns the time at which the first of them sounds. O(1)."""
-        self._settle(now)
         starts = max(now, self._ends)
         if samples <= 0:
             return starts
-        last = self._runs[-1] if self._runs else None
+        last = self._runs[-1] if now < self._ends else None
         if last is not None and last.part == (item_id, content_index):
             last.samples += samples  # still sounding, so there is no gap between the two
         else:
+            self._settle(now)
             last = _Run((item_id, content_index), starts, samples)
             self._runs.append(last)
         # From the start of the run, so that chunks do not add up rounding errors.

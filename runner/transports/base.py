@@ -130,7 +130,7 @@ class RealtimeTransportLayer(Listeners, ABC):
         """Hand decoded audio on, to the receiver and to ``audio`` listeners of a thin client."""
         if self.receiver is not None:
             self.receiver.on_audio(response_id, item_id, content_index, data)
-        if self.listens("audio"):
+        if "audio" in self._handlers:
             self.call("audio", Audio(data, response_id, item_id))
 
     def lost(self, closed: Closed) -> None:

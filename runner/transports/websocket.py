@@ -25,6 +25,7 @@ from runner.codec import b64encode, dumps, loads
 from runner.errors import ConnectError, NotConnectedError
 from runner.model.legacy import wire_settings
 from runner.transports.base import Closed, ConnectOptions, RealtimeTransportLayer
+from runner.transports.frames import Splitter
 from runner.transports.wire import (
     AUDIO,
     AUDIO_TYPE,
@@ -67,25 +68,30 @@ class _Connection(ClientConnection):
     """Hands whole messages to its owner instead of the library's queue."""
 
     owner: OpenAIRealtimeWebSocket | None = None
-    _parts: list[bytes] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._splitter = Splitter(self._whole, super().data_received, MAX_MESSAGE)
+        self._parts: list[bytes] = []
+
+    def data_received(self, data: bytes) -> None:
+        self._splitter.feed(data)
+
+    def _whole(self, message: bytes) -> None:
+        if self.owner is not None:
+            self.owner.message(message)
 
     def process_event(self, event: Event) -> None:
+        """What came through the library: control frames, and messages in fragments."""
         if not isinstance(event, Frame) or event.opcode not in _DATA:
             super().process_event(event)
             return
         if event.opcode is not Opcode.CONT:
             self._parts = []
-        elif self._parts is None:
-            return
-        if event.fin and not self._parts:
-            message, self._parts = bytes(event.data), None
-        else:
-            self._parts.append(bytes(event.data))
-            if not event.fin:
-                return
-            message, self._parts = b"".join(self._parts), None
-        if self.owner is not None:
-            self.owner.message(message)
+        self._parts.append(bytes(event.data))
+        if event.fin:
+            message, self._parts = b"".join(self._parts), []
+            self._whole(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

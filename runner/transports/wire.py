@@ -37,24 +37,23 @@ def audio_lane(data: bytes) -> Lane | None:
         return None
     try:
         event = loads(data[:start] + _HERE + data[end:])
-    except ValueError:
-        return None
-    # Only the event's own delta may stand for the audio, not one of an object inside it.
-    if type(event) is not dict or event.get("type") != AUDIO or event.get("delta") != "~":
+        # Only the event's own delta may stand for the audio, not one of an object inside it.
+        if event["type"] != AUDIO or event["delta"] != "~":
+            return None
+    except (ValueError, KeyError, TypeError):
         return None
     return audio_of(event, text)
 
 
 def audio_of(event: dict[str, Any], audio: Any) -> Lane | None:
     """What an audio delta carries; None when a field is missing, of another type, or no base64."""
-    response_id, item_id = event.get("response_id"), event.get("item_id")
-    index = event.get("content_index")
-    if not (type(response_id) is type(item_id) is str and type(index) is int):
-        return None
     try:
-        return response_id, item_id, index, b64decode(audio)
-    except (TypeError, ValueError):
-        return None
+        response_id, item_id, index = event["response_id"], event["item_id"], event["content_index"]
+        if type(response_id) is type(item_id) is str and type(index) is int:
+            return response_id, item_id, index, b64decode(audio)
+    except (KeyError, TypeError, ValueError):
+        pass
+    return None
 
 
 def realtime_url(base: str, options: ConnectOptions) -> str:
