@@ -27,7 +27,6 @@ from runner.tasks import Supervisor
 log = logging.getLogger("runner.engine")
 
 MAX_MESSAGE = 16 * 1024 * 1024  # an append may hold 15 MiB (OpenAI's reference)
-DEFAULT_MODEL = "gpt-realtime"
 
 
 class Engine:
@@ -108,7 +107,7 @@ class Engine:
             self.brain,
             self.models,
             self.no_speech,
-            model=socket.query_params.get("model") or DEFAULT_MODEL,
+            model=socket.query_params.get("model") or None,
             kind="transcription" if transcription else "realtime",
             send=socket.send_text,
         )

@@ -20,6 +20,7 @@ from runner.engine.wire.client import invalid_json
 from runner.engine.wire.errors import server_error, session_expired
 from runner.tasks import Supervisor
 
+DEFAULT_MODEL = "gpt-realtime"
 SessionType = Literal["realtime", "transcription"]
 
 
@@ -33,7 +34,7 @@ class Connection:
         models: Models | None,
         no_speech: str,
         *,
-        model: str,
+        model: str | None,
         kind: SessionType,
         send: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -45,7 +46,13 @@ class Connection:
             brain=brain,
             models=models,
             no_speech=no_speech,
-            settings=Settings(model, session_id, type=kind, expires_at=expires_at),
+            settings=Settings(
+                model or DEFAULT_MODEL,
+                session_id,
+                type=kind,
+                expires_at=expires_at,
+                model_named=model is not None,
+            ),
             items=Items(),
             outbox=Outbox(send, stall_seconds=options.stall_seconds),
             tasks=self._tasks,

@@ -84,7 +84,10 @@ class Settings:
         expires_at: int = 0,
         instructions: str = DEFAULT_INSTRUCTIONS,
         voice: str = DEFAULT_VOICE,
+        model_named: bool = True,
     ) -> None:
+        # A client that named no model when it connected may do so once, in an update.
+        self._model_named = model_named
         self._session: dict[str, Any]
         if type == "transcription":
             self._session = {
@@ -139,6 +142,7 @@ class Settings:
         """
         try:
             self._session = self._merged(patch, audio_produced, responding)
+            self._model_named = self._model_named or "model" in patch
         except WireError as error:
             raise error.about(event_id) from None
 
@@ -181,7 +185,7 @@ class Settings:
         """What may not change any more, compared by value: repeating it is always fine."""
         old = self._session
         before, after = old["audio"]["output"], new["audio"]["output"]
-        if new["model"] != old["model"]:
+        if self._model_named and new["model"] != old["model"]:
             invalid(
                 "session.model",
                 f"Invalid value: '{fields.clip(new['model'])}'. The model of a session cannot be "

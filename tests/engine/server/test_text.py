@@ -324,6 +324,22 @@ def test_a_bad_update_is_refused_whole(engine: Serving, puppet: Puppet) -> None:
     asyncio.run(story())
 
 
+def test_the_model_is_fixed_once_it_was_named(engine: Serving, puppet: Puppet) -> None:
+    async def story() -> None:
+        async with connected(engine, query="?model=gpt-realtime-mini") as client:
+            session = {"type": "realtime", "model": "gpt-realtime"}
+            await client.send("session.update", session=session)
+            assert (await client.until("error"))["error"]["param"] == "session.model"
+        # Without ?model= the first update may name one: the agents SDK always does.
+        async with connected(engine, query="", judge=False) as client:
+            updated = await client.update(model="gpt-realtime-2.1")
+            assert updated["session"]["model"] == "gpt-realtime-2.1"
+            await client.send("session.update", session=session)
+            assert (await client.until("error"))["error"]["param"] == "session.model"
+
+    asyncio.run(story())
+
+
 def test_the_voice_is_fixed_once_it_was_heard(engine: Serving, puppet: Puppet) -> None:
     async def story() -> None:
         async with connected(engine) as client:
