@@ -12,6 +12,7 @@ from typing import Any
 
 #: The effective silence of server_vad when the server does not say (every example of OpenAI).
 SILENCE_MS = 200
+_REMEMBERED = 16
 
 
 class Caller:
@@ -19,8 +20,19 @@ class Caller:
 
     def __init__(self) -> None:
         self.speaking = False
+        self._stopped: dict[str, None] = {}
         self._total_ms = 0.0
         self._last: float | None = None
+
+    def started(self, item_id: str) -> None:
+        """Speech began, unless its end came first."""
+        self.speaking = item_id not in self._stopped
+
+    def stopped(self, item_id: str) -> None:
+        self.speaking = False
+        self._stopped[item_id] = None
+        if len(self._stopped) > _REMEMBERED:
+            del self._stopped[next(iter(self._stopped))]
 
     def audio(self, ms: float, now: float) -> None:
         self._total_ms += ms
@@ -50,6 +62,7 @@ class Caller:
     def reset(self) -> None:
         """A new connection counts positions from zero."""
         self.speaking = False
+        self._stopped.clear()
         self._total_ms = 0.0
         self._last = None
 

@@ -129,7 +129,7 @@ class Dispatch(Machinery):
     # -- the caller ------------------------------------------------------------------------
     def _speech_started(self, event: Event, now: float) -> None:
         self._out.tell(SpeechStarted(event["item_id"], int(event.get("audio_start_ms") or 0)))
-        self._caller.speaking = True
+        self._caller.started(event["item_id"])
         self._owed_until = None
         if not self._server_plays and self._turn_detection("interrupt_response"):
             # The server ends its response by itself; a cancel of ours would come too late.
@@ -137,7 +137,7 @@ class Dispatch(Machinery):
 
     def _speech_stopped(self, event: Event, now: float) -> None:
         end_ms = int(event.get("audio_end_ms") or 0)
-        self._caller.speaking = False
+        self._caller.stopped(event["item_id"])
         detection = self._settings.get("audio.input.turn_detection")
         self._turns.ask(self._caller.end_of_speech(end_ms, detection, now))
         if self._turn_detection("create_response"):

@@ -65,6 +65,8 @@ class Request:
     unwanted: bool = False
     #: A response without any mark began while this request was on the wire.
     overtaken: bool = False
+    #: That response is done, and no refusal came before its end.
+    outlived: bool = False
 
     @property
     def beside(self) -> bool:
@@ -108,7 +110,7 @@ class Responses:
             "response.create", "create", response={**request.params, "metadata": metadata}
         )
         request.deadline = now + CREATED_WITHIN
-        request.overtaken = False
+        request.overtaken = request.outlived = False
         self.pending = request
         self._go("ask")
 
@@ -153,6 +155,8 @@ class Responses:
         del self.running[response_id]
         if not self.running:
             self._blocked_until = self._stall_at = None
+            if self.pending is not None:
+                self.pending.outlived = self.pending.overtaken
             self._go("ended")
 
     def refused(self, event_id: str | None, code: str, kind: str, message: str, now: float) -> bool:
@@ -196,7 +200,7 @@ class Responses:
         if request is not None and now >= request.deadline:
             self.pending = None
             self._go("refused")
-            if request.overtaken and self._echoes is None:
+            if request.outlived and self._echoes is None:
                 # Nothing was refused and nothing marked ever came: this server does not echo
                 # metadata, and the response that began was ours.
                 self._echoes = False

@@ -281,8 +281,11 @@ class Settings:
         self._update = None
         self._go("answer")
         target = update.target
+        # What a newer target took over is answered with it.
+        carried = () if self._wanted is None else self._wanted.revisions
         for revision in target.revisions:
-            self._out.tell(SettingsRefused(revision, code, message))
+            if revision not in carried:
+                self._out.tell(SettingsRefused(revision, code, message))
         if target.first or not target.revisions:
             # Without its instructions the agent is a stranger: the first refusal ends the call.
             self._out.tell(SessionError(code, message, target.first, update.event_id))

@@ -152,7 +152,9 @@ def test_union_objects_go_whole() -> None:
         }
     }
     play = apply(Playbook(view(over=old)).open(), new)
-    assert update(play)["audio"]["input"]["turn_detection"] == new["audio"]["input"]["turn_detection"]
+    assert (
+        update(play)["audio"]["input"]["turn_detection"] == new["audio"]["input"]["turn_detection"]
+    )
 
 
 def test_a_key_taken_out_of_a_union_object_is_a_change() -> None:

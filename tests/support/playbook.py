@@ -138,9 +138,7 @@ class Playbook:
 
     def told(self, kind: type[T]) -> list[T]:
         """Session events of this class in the last step."""
-        return [
-            e.event for e in self.last if isinstance(e, Notify) and isinstance(e.event, kind)
-        ]
+        return [e.event for e in self.last if isinstance(e, Notify) and isinstance(e.event, kind)]
 
     def ever_told(self, kind: type[T]) -> list[T]:
         return [e for e in self.all_told if isinstance(e, kind)]
