@@ -21,9 +21,13 @@ from runner.core.events import (
     Transcript,
     TurnEnd,
 )
+from runner.errors import Problem
 
 #: Fields that hold what was said or done; left out when content is not to be logged.
 _CONTENT = frozenset({"text", "arguments", "output"})
+
+#: JSON need not escape these, but what reads line by line may take them for the end of one.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 class JsonLog:
@@ -157,7 +161,7 @@ class JsonLog:
         if self._reader_gone:
             return
         try:
-            line = codec.dumps(row).encode()
+            line = codec.dumps(row).translate(_LINE_ENDS).encode()
         except UnicodeEncodeError:  # half of a surrogate pair, from a model or a tool
             line = json.dumps(row).encode()
         try:
@@ -188,12 +192,12 @@ def _ms(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
 
-def _problem(problem: Any) -> Mapping[str, Any]:
-    row = {
+def _problem(problem: Problem) -> Mapping[str, Any]:
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return {
         "file": problem.file,
         "line": problem.line,
         "column": problem.column,
         "path": problem.path,
-        "message": problem.message,
+        "message": problem.message + hint,
     }
-    return row | ({"hint": problem.hint} if problem.hint else {})

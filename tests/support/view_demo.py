@@ -112,7 +112,7 @@ async def main() -> None:
         if what == "type":
             await type_(view)
         else:
-            await talk(view, 0.02 if what == "crash" else 0.15)
+            await talk(view, 0.02 if what == "crash" else 0.06)
         if what == "crash":
             raise RuntimeError("a crash")
     finally:
