@@ -35,28 +35,32 @@ class Splitter:
 
     def feed(self, data: bytes) -> None:
         """The next bytes from the socket."""
-        if self._through:
-            self._other(data)
-            return
-        if self._waiting:
-            self._waiting += data
-            if len(self._waiting) < self._need:
-                return
-            data = bytes(self._waiting)
-            self._waiting.clear()
+        at = 0
         if self._head:
-            data = self._handshake(data)
-        taken = self._frames(data) if data else 0
-        if taken < len(data):
-            self._waiting += data[taken:]
+            data = self._handshake(bytes(self._waiting) + data)
+        while self._waiting and not self._through and not self._head:
+            # Complete the frame that has begun, and leave the rest where it is: no copy of it.
+            missing = self._need - len(self._waiting)
+            self._waiting += data[at : at + missing]
+            at += missing
+            if at > len(data):
+                return
+            begun = bytes(self._waiting)
+            self._waiting.clear()
+            self._frames(begun, 0)
+        if self._through:
+            if at < len(data):
+                self._other(data[at:])
+        elif at < len(data):
+            self._frames(data, at)
 
     def _handshake(self, data: bytes) -> bytes:
         """Hand the HTTP answer over; what follows it, once it is there and says 101."""
+        self._waiting.clear()
         end = data.find(b"\r\n\r\n") + 4
         http = data.startswith(b"HTTP/"[: len(data)])
         if end < 4 and http and len(data) <= _LARGEST_HEAD:
             self._waiting += data
-            self._need = 0
             return b""
         self._head = False
         if end < 4 or not data.startswith(b"HTTP/1.1 101"):
@@ -67,11 +71,12 @@ class Splitter:
 
     def _let_through(self, data: bytes) -> None:
         self._through = True
-        self._other(data)
+        if data:
+            self._other(data)
 
-    def _frames(self, data: bytes) -> int:
-        """Hand over the complete frames at the start of ``data``; how many bytes they were."""
-        at, size = 0, len(data)
+    def _frames(self, data: bytes, at: int) -> None:
+        """Hand over the complete frames of ``data`` from ``at`` on; what is left waits."""
+        size = len(data)
         while size - at >= 2:
             first, length = data[at], data[at + 1]
             start = at + 2
@@ -88,20 +93,24 @@ class Splitter:
                 at = end
                 continue
             if start > size:
-                self._need = start - at
-                return at
+                self._wait(data[at:], start - at)
+                return
             if data[at + 1] > 127 or length > self._limit:  # masked, or too large: a violation
                 self._let_through(data[at:])
-                return size
+                return
             if end > size:
-                self._need = end - at
-                return at
+                self._wait(data[at:], end - at)
+                return
             if first & 0xF < 0x8:
                 self._fragmented = first < 0x80
             self._other(data[at:end])
             at = end
             if first & 0xF == _CLOSE:
                 self._let_through(data[at:])
-                return size
-        self._need = 2
-        return at
+                return
+        if at < size:
+            self._wait(data[at:], 2)
+
+    def _wait(self, begun: bytes, need: int) -> None:
+        self._waiting += begun
+        self._need = need
