@@ -98,12 +98,14 @@ class Watcher:
         return self._files
 
     def set_files(self, files: Iterable[Path], *, digests: Mapping[str, str] | None = None) -> None:
-        """Watch these from now on. Files that stay keep what is known of them; ``digests`` are
-        what the caller has read of them meanwhile."""
+        """Watch these from now on. Files that stay keep what is known of them, so that a save
+        that was refused is not reported again; ``digests`` are what was read of the new ones."""
         self._files = tuple(dict.fromkeys(Path(f) for f in files))
         read = {os.path.abspath(name): digest for name, digest in (digests or {}).items()}
-        known = {f: self._known[f] for f in self._files if f in self._known}
-        known.update({f: read[key] for f in self._files if (key := os.path.abspath(f)) in read})
+        known: dict[Path, str | None] = {
+            f: read[key] for f in self._files if (key := os.path.abspath(f)) in read
+        }
+        known.update({f: self._known[f] for f in self._files if f in self._known})
         self._known = known
         self._stamps = {}  # look at every content once more
         self._poked.set()

@@ -345,7 +345,20 @@ def test_what_was_saved_between_reading_and_watching_is_reported(tmp_path: Path)
         read = hashlib.sha256(b"older").hexdigest()
         async with Line(path, digests={str(path): read}) as line:
             assert (await line.saved()).paths == (path,)
-            line.watcher.set_files([path], digests={str(path): read})
+
+    run(main())
+
+
+def test_a_save_that_was_refused_is_not_reported_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        path, marker = file(tmp_path / "a.yaml", "good"), file(tmp_path / "marker")
+        good = {str(path): hashlib.sha256(b"good").hexdigest()}
+        async with Line(path, marker, digests=good) as line:
+            path.write_text("bad")
+            assert (await line.saved()).paths == (path,)
+            line.watcher.set_files([path, marker], digests=good)  # the old version stays in force
+            await line.quiet(marker)
+            path.write_text("good")
             assert (await line.saved()).paths == (path,)
 
     run(main())
