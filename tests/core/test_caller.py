@@ -46,3 +46,16 @@ def test_a_new_line_counts_from_zero() -> None:
     caller.reset()
     assert not caller.speaking
     assert caller.last_audio(70) == 70
+
+
+def test_an_end_that_overtakes_its_beginning_counts() -> None:
+    caller = Caller()
+    caller.stopped("u1")
+    caller.started("u1")
+    assert not caller.speaking
+    caller.started("u2")
+    assert caller.speaking
+    for n in range(100):
+        caller.stopped(f"x{n}")
+    caller.started("u1")  # forgotten by now
+    assert caller.speaking

@@ -10,6 +10,7 @@ from support.playbook import (
     arguments_done,
     audio_done,
     created,
+    done,
     function_call,
     item,
     message,
@@ -340,3 +341,33 @@ def test_everything_unknown_about_unknown_things_is_tolerated() -> None:
     play >> {"type": "output_audio_buffer.stopped", "response_id": "r9"}
     play >> created("r9") >> speech_started()
     assert not play.ever_told(SessionError)
+
+
+def test_words_of_the_caller_come_in_pieces_too() -> None:
+    play = Playbook().open()
+    play >> item("added", user_audio("u1"))
+    for word in ("Are you ", "open"):
+        play >> {
+            "type": "conversation.item.input_audio_transcription.delta", "item_id": "u1",
+            "content_index": 0, "delta": word,
+        }  # fmt: skip
+        assert play.effects[0].event == TranscriptDelta("user", "u1", word)
+    assert texts(play) == [("u1", "Are you open")]
+    play >> transcribed("u1", "Are you open?")
+    assert texts(play) == [("u1", "Are you open?")]
+
+
+def test_a_piece_for_a_part_that_was_not_announced_makes_it() -> None:
+    play = Playbook().open()
+    play >> output_item("added", "r1", message("a1"))
+    play >> {**spoken_delta("r1", "a1", "two"), "content_index": 1}
+    play >> {**spoken_delta("r1", "a1", "one "), "content_index": 0}
+    assert texts(play) == [("a1", "one two")]
+
+
+def test_an_answer_told_only_by_response_done_is_told() -> None:
+    play = Playbook().open()
+    play.begin("r1", ours=False)
+    play >> output_item("added", "r1", message("a1")) >> spoken_delta("r1", "a1", "Hi")
+    play >> done("r1", output=[message("a1", "completed", "Hi")])
+    assert play.told(Transcript) == [Transcript("assistant", "a1", "Hi")]
