@@ -72,7 +72,6 @@ class Line:
         #: The connection ended by itself, and the application was told.
         self.lost = False
         self._taken = False
-        self._why_not = ""
         self._input = audio_format(resolved.view.settings, "input")
         self._output = audio_format(resolved.view.settings, "output")
         self._own_sink = sink is None
@@ -88,8 +87,7 @@ class Line:
                 await self._ready
         except TimeoutError:
             raise ConnectError(
-                f"the server did not take the session's settings within {READY_SECONDS:.0f} s",
-                self._why_not,
+                f"the server did not take the session's settings within {READY_SECONDS:.0f} s"
             ) from None
 
     async def close(self) -> None:
@@ -206,7 +204,10 @@ class Line:
             case SettingsApplied() | SettingsPending() | SettingsRefused():
                 self._settled(event)
             case SessionError() if not self._ready.done():
-                self._why_not = event.message
+                # Until the first update is taken, there is nothing else that could fail.
+                self._ready.set_exception(
+                    ConnectError(f"the server refused the session: {event.message}")
+                )
         self._session.emit(event)
 
     def _settled(self, event: Outcome) -> None:

@@ -157,8 +157,7 @@ def test_reports_of_the_run() -> None:
                 "line": 5,
                 "column": 3,
                 "path": "agents.x",
-                "message": "unknown key",
-                "hint": "did you mean y?",
+                "message": "unknown key (did you mean y?)",
             }
         ],
     }
