@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.engine.brain import hours
-from runner.engine.brain.lexicon import ASPECTS, LIGHT
+from runner.engine.brain.lexicon import ASPECTS
 from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.recall import Match, Query, rank, verdict
 from runner.engine.brain.speech import lower_first
 from runner.engine.brain.times import said_date, said_time
-from runner.engine.brain.words import akin, aspects_of, is_stop, joined, normal, stem, tokens
+from runner.engine.brain.words import LIGHT, akin, aspects_of, is_stop, joined, normal, stem, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,19 @@ def answer(asked: Query, notes: Notes) -> Found | None:
         said = hours.answer(asked, notes)
         if said:
             return Found(said, 0.95, True)
+    if _OFFERED.search(asked.text) and (not matches or matches[0].score < ENOUGH):
+        priced = [fact for fact in notes.facts if fact.item and "price" in fact.aspects]
+        if len(priced) > 1:
+            return Found(_listed(priced), 0.6)
     if not matches or matches[0].score < ENOUGH:
         return None
     top = matches[0]
     return Found(_compose(asked, matches, notes), top.score, top.own)
+
+
+_OFFERED = re.compile(
+    r"^(?:so |and |ok )*what (?:kinds? of |sorts? of |types? of |other |else |\w+ )?(?:\w+ )?(?:do you (?:have|sell|offer|serve|do)|can i (?:order|get|have|buy)|is on (?:the|your) menu)\b|\bon the menu\b"
+)
 
 
 def _about_now(asked: Query, notes: Notes) -> str:
@@ -135,7 +144,7 @@ def topics(notes: Notes) -> list[str]:
     found: dict[str, int] = {}
     for fact in notes.facts:
         for aspect in fact.aspects | fact.context_aspects:
-            if aspect not in ("duration", "services", "booking", "staff", "contact", "access", "language"):
+            if aspect not in ("duration", "services", "booking", "staff", "contact", "access", "language", "status"):
                 found[aspect] = found.get(aspect, 0) + 1
     order = sorted(found, key=lambda aspect: (_RANK.get(aspect, 50), -found[aspect]))
     said = [ASPECTS[aspect][0] for aspect in order]

@@ -16,7 +16,7 @@ from runner.engine.brain.words import joined, tokens
 _LEAD = frozenset(
     """we are our the is on from open opens opening close closes closed hours hour office business
     store shop clinic restaurant working times time and both all at to as follows between most
-    reception practice please note usually normally regular kitchen""".split()
+    reception practice please note day days week every daily usually normally regular kitchen""".split()
 ) - {"kitchen"}  # fmt: skip
 _ABOUT = frozenset("open opens opening hours hour closed close closes".split())
 

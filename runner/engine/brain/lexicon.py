@@ -82,6 +82,7 @@ ASPECTS: dict[str, tuple[str, str]] = {
         "wheelchair accessible accessibility ramp elevator lift stairs disabled disability step",
     ),
     "checkin": ("check-in and check-out", "checkin checkout arrival arrive arriving leave"),
+    "status": ("the status of an order", "status track tracking progress"),
     "services": (
         "our services",
         "service services treatment treatments procedure procedures offering product products",
@@ -111,6 +112,12 @@ SYNONYMS: tuple[str, ...] = (
     "person human operator representative someone somebody staff agent manager",
     "order orders purchase purchased buy bought",
     "track tracking status progress",
+    "owner owns own owned",
+    "maximum max limit biggest largest greatest highest upto",
+    "minimum min smallest least lowest",
+    "file files document documents",
+    "upload uploads uploading send",
+    "fast quick speed quickly",
     "car vehicle automobile",
     "smoke smoking smoker cigarette",
     "luggage bag bags baggage suitcase suitcases",
@@ -174,6 +181,7 @@ HEARD: tuple[tuple[str, str], ...] = (
     (r"\bgluten[ -]free\b", "gluten"),
     (r"\bplant[ -]based\b", "plantbased"),
     (r"\bcar park\b", "parking"),
+    (r"\bup to\b", "upto"),
     (r"\btooth ?aches?\b", "toothache"),
     (r"\bno[ -]shows?\b", "noshow"),
     (r"\blog[ -]in\b", "login"),
@@ -227,7 +235,7 @@ CONTRACTIONS: tuple[tuple[str, str], ...] = (
 )
 
 # Stems that say little on their own about what is asked.
-LIGHT = frozenset(
+LIGHT_WORDS = frozenset(
     """check time day place thing number person people name week month year way kind type list
     detail option bit moment minute second morn morning afternoon evening night guy line phon
     part point rest start set use today tomorrow tonight offer bring buy stay leav accept allow
@@ -267,6 +275,8 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"\b(?:move|change|shift|push) (?:my|the|our) (?:appointment|booking|reservation)\b",
      "cancel"),
     (r"\bmoney back\b|\bsend (?:it|this|them) back\b|\bbring (?:it|this) back\b", "refund"),
+    (r"\bwhere is (?:my|our|the)\b.*\b(?:order|package|parcel|delivery|pizza|food|shipment)\b|\b(?:is|has|when will) (?:my|our) \w+"
+     r".*\b(?:ready|ship|shipped|arrive|come|left|here|sent)\b", "status"),
     (r"\bhow (?:do|can|should) (?:i|we) pay\b", "payment"),
 )
 

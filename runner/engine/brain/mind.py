@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from runner.engine.brain import rules, social, universal
 from runner.engine.brain.answers import Found, answer, named_thing
 from runner.engine.brain.dialogue import USER, Dialogue, Turn
-from runner.engine.brain.lexicon import LIGHT
 from runner.engine.brain.notes import leaks, read
 from runner.engine.brain.planner import ANOTHER, THAT, Planner, answers, question_in
 from runner.engine.brain.recall import Query, follow, query, rank
 from runner.engine.brain.results import WHICH, result
 from runner.engine.brain.rules import Rule
-from runner.engine.brain.slots import PERSON, THING, WHOLE, ask_for
+from runner.engine.brain.slots import DATE, MOMENT, PERSON, THING, TIME, WHOLE, ask_for
 from runner.engine.brain.speech import sentence, sentences
 from runner.engine.brain.toolbox import Tool, best, named_in, person_tool, target, tools_of
-from runner.engine.brain.words import akin, aspects_of, content, normal, plain_words
+from runner.engine.brain.words import LIGHT, akin, aspects_of, content, normal, plain_words
 from runner.engine.ports import Call, Prompt
 
 
@@ -38,6 +37,8 @@ _WORDS_ONLY = re.compile(
     r"(?:\s+(?:and|,) nothing (?:else|more)\.?)?\s*$",
     re.I,
 )
+# Aspects whose words are kinds of a thing, not names of one thing: gluten is not an allergy.
+_MIXED = frozenset("diet payment language staff services access menu checkin contact".split())
 _ANSWERABLE_SLOTS = (PERSON, THING, WHOLE)
 
 
@@ -166,7 +167,7 @@ class Mind:
         bare = universal.stripped(text)
         if bare != normal(text):
             intent = universal.intent_of(bare)
-            said = self._universal(intent, bare) if intent and intent not in ("ack", "repeat") else None
+            said = self._universal(intent, bare) if intent and intent != "ack" and (intent != "repeat" or " " in bare) else None
             if said is not None:
                 return said
         return self._request(self._resolved(self.dialogue.users()[-1], text))
@@ -189,6 +190,10 @@ class Mind:
             return None
         direct = answers(slot, text)
         bare = self._query_of(text)
+        if bare.terms and not bare.request and not bare.times:
+            known = answer(bare, self.notes)
+            if known is not None and (known.own or known.score >= 0.7):
+                return Reply(f"{known.text} {question}")
         plan = self.planner.plan(tool)
         if plan.call or plan.question != question:
             if not (slot.kind in _ANSWERABLE_SLOTS and not direct):
@@ -378,7 +383,7 @@ class Mind:
             acts = tool is not None and fits >= 0.6 and asked.request and not (said and said.calls)
             if said is not None and not (acts and not asked.terms):
                 return said
-        if small and known < 0.7 and fits < 0.4:
+        if small and (known < 0.7 or (found and not found.own) or "favo" in asked.text) and (fits < 0.4 or "favo" in asked.text):
             return Reply(f"{small} {social.HELP}")
         if tool is not None and self._acts(tool, fits, asked, found):
             return _planned(self.planner.plan(tool))
@@ -398,6 +403,13 @@ class Mind:
     def _acts(self, tool: Tool, fits: float, asked: Query, found: Found | None) -> bool:
         """Whether to use the tool rather than to tell a fact."""
         known = found.score if found else 0.0
+        if found and found.own and "hours" in asked.aspects and not asked.aspects & {"booking", "cancel"}:
+            return False
+        dated = any(slot.kind in (DATE, TIME, MOMENT) for slot in tool.slots) and bool(asked.days or asked.times)
+        if dated and tool.reads and not asked.aspects & {"price", "hours", "duration", "location"}:
+            return fits >= 0.4 and fits >= known - 0.5
+        if asked.terms and not asked.request and not tool.reads and not tool.handoff:
+            return False
         if asked.terms and not (asked.days or asked.times) and known >= 0.5 and fits < known + 0.15:
             return False
         if tool.handoff:
@@ -461,7 +473,8 @@ class Mind:
 
 
 def _fit(one: str, other: str) -> float:
-    return max(akin(one, other), 0.7 * bool(aspects_of(one) & aspects_of(other)))
+    alike = aspects_of(one) & aspects_of(other) - _MIXED
+    return max(akin(one, other), 0.7 * bool(alike))
 
 
 def _planned(plan: object) -> Reply:

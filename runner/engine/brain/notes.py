@@ -82,7 +82,8 @@ _ORDERS = (
     "when (?:speaking|talking|answering)|behave|adopt|maintain|prioriti[sz]e|your (?:goal|job|task|role|"
     "tone|purpose|responses?|answers?|style|aim|objective|voice|mission|duty|duties)|responses? (?:should|must)|"
     "answers? (?:should|must|are)|the conversation|output|write|generate|prefer|invite|don’t|"
-    "you (?:can|could|are|have|know|work|only|never|always|take|answer|help|speak|handle|do|don't|cannot)|"
+    "you (?:can (?:now )?(?:use|access|call|look|check|transfer|help|answer|create|search|read|give|offer|tell|ask|"
+    "also|schedule|take|handle|speak|book (?!online|on|through|by)|see the|also)|could|are|have|know|work|only|never|always|take|answer|help|speak|handle|do|don't|cannot)|"
     "no (?:markdown|lists|emojis?|jargon)|one question|short (?:answers|sentences)"
 )
 _DIRECTIVE = re.compile(rf"^{_ADVERB}(?:{_ORDERS})\b", re.I)
@@ -233,7 +234,7 @@ class _Reader:
             return
         if behaving and not re.search(r"\d|\b(?:we|our|us)\b", plain, re.I):
             return
-        if re.search(r"\byou(?:r)?\b", plain, re.I) and re.match(r"you\b(?! can| may| must| need| get| will)", plain, re.I):
+        if re.search(r"\byou(?:r)?\b", plain, re.I) and re.match(r"you\b(?! can| may| must| need| get| will| find| pay)", plain, re.I):
             return
         if mild and re.match(r"(?:do not|don't)\b", plain, re.I):
             plain = f"Please {plain[:1].lower()}{plain[1:]}"
@@ -305,7 +306,7 @@ class _Reader:
         own = frozenset(content(source)) | frozenset(content(said))
         context = frozenset(content(around)) - own
         if refers and previous is not None:
-            context |= previous.stems
+            context |= previous.stems | (previous.context if previous.needs_previous else frozenset())
         self.facts.append(
             Fact(
                 said=said,
@@ -327,7 +328,9 @@ def _aspects(text: str) -> frozenset[str]:
     """What a text tells about: by its words, and by the shape of what it gives."""
     low = normal(text)
     words = low.split()
-    found = {aspect for word in words for aspect in aspects_of(stem(word))}
+    # "two hours" are no opening hours.
+    lasting = re.sub(r"\b(?:\w+) hours? (?:before|in advance|notice|later|ahead)\b|\b(?:\d+|a|an|one|two|three|four|six|twelve|few|half) hours?\b", "", low)
+    found = {aspect for word in lasting.split() for aspect in aspects_of(stem(word))}
     if re.search(r"[$€£]\s?\d|\d\s?(?:dollars|euros|pounds|usd|eur)\b", text, re.I):
         found.add("price")
     days = any(weekday_of(word) is not None for word in words) or "daily" in words or "every day" in low
@@ -338,7 +341,7 @@ def _aspects(text: str) -> frozenset[str]:
     if re.search(r"\b\d+ (?:[A-Z]\w+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Blvd|"
                  r"Square|Way|Place|Court|Plaza|Quay)\b", text):  # fmt: skip
         found.add("location")
-    if re.search(r"^we are (?:in|at|on|located|near|next to|behind|opposite|across|between)\b", low):
+    if re.search(r"\bwe are (?:in|at|on|located|near|next to|behind|opposite|across|between)\b", low):
         found.add("location")
     if re.search(r"\d+\s?(?:to \d+ )?(?:minutes?|hours?|days?|weeks?)\b", low):
         found.add("duration")

@@ -127,7 +127,7 @@ def _lines(instructions: str) -> Iterator[Line]:
             yield from flush()
             enter(10 + indent, stripped)
         else:
-            own = pair_of(stripped, False) is not None or _ASKED.match(stripped)
+            own = _QUESTION.match(stripped) or pair_of(stripped, False) is not None or _ASKED.match(stripped)
             if own and not (open_item and indent > 1):
                 yield from flush()
             open_text.append(stripped)

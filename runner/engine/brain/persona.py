@@ -86,8 +86,11 @@ def persona_in(lines: Sequence[Line]) -> Persona:
         elif key in ("role", "identity", "persona", "you", "character"):
             value = value if _PERSONA.match(value) else f"You are {value[:1].lower()}{value[1:]}"
         found = _GREETS.search(value)
-        if found and not greeting and not re.match(r"(?:if|when)\b(?!.*(?:call|conversation))", value, re.I):
-            greeting = found[1]
+        if found and not greeting:
+            before = sentences(value[: found.start()] + ".")[-1] if found.start() else ""
+            around = before + found[0]
+            if not re.search(r"\b(?:if|when|whenever)\b(?!.{0,40}(?:call (?:starts|begins|comes)|conversation|pick))|n't know|not know", around, re.I):
+                greeting = found[1]
         for text in sentences(value):
             if not _PERSONA.match(text):
                 continue

@@ -45,7 +45,7 @@ def price_items(value: str) -> list[str]:
     parts = [part.strip(" .") for part in cut]
     priced = [part for part in parts if re.search(_MONEY, part, re.I)]
     plain = len(parts) > 1 and len(priced) == len(parts)
-    loose = re.compile(r"^(?:it|they|otherwise|plus|then|or|but|with|extra|after|over|under|above|free|each|\W|\d)", re.I)
+    loose = re.compile(r"^(?:it|they|otherwise|plus|then|or|but|with|extra|after|over|under|above|below|free|that|this|each|\W|\d)", re.I)
     whole = [re.sub(r"\b(?:is|are|costs?)\b", "", part) for part in parts]
     return parts if plain and not any(has_verb(part) or loose.match(part) for part in whole) else []
 

@@ -16,6 +16,7 @@ from runner.engine.brain import slots as kinds
 from runner.engine.brain.dialogue import CALL, OUTPUT, USER, Dialogue
 from runner.engine.brain.fill import Said, clock, moment, value_of
 from runner.engine.brain.notes import Notes
+from runner.engine.brain.recall import query
 from runner.engine.brain.results import WHICH
 from runner.engine.brain.schedule import schedule
 from runner.engine.brain.slots import Slot, ask_for
@@ -28,6 +29,8 @@ from runner.engine.ports import Call
 THAT = "Would you like that?"
 ANOTHER = "Would another day suit you?"
 _OURS = (WHICH, THAT, ANOTHER)
+# What these take is told by its place in a sentence, not by its shape.
+_LOOSE = (kinds.THING, kinds.WHOLE, kinds.PLACE, kinds.LIST, kinds.CODE, kinds.ADDRESS)
 _LASTING = (kinds.PERSON, kinds.PHONE, kinds.EMAIL)
 
 
@@ -102,6 +105,10 @@ class Planner:
         numbers = sum(one.kind == kinds.COUNT for one in tool.slots)
         everyone = self.dialogue.users()[::-1] if slot.kind in _LASTING else chain
         for place in everyone:
+            if slot.kind in _LOOSE and self._other_asked(place, slot):
+                continue
+            if place != chain[-1] and place != chain[0] and self._aside(place):
+                continue
             said = self._said(place, slot, tool, numbers == 1)
             value = self._picked(slot, place) if slot.kind in (kinds.TIME, kinds.MOMENT) else None
             if value is None:
@@ -114,6 +121,17 @@ class Planner:
                 return value
         return self._before(tool, slot, chain)
 
+    def _other_asked(self, place: int, slot: Slot) -> bool:
+        """The turn answers the question for another parameter."""
+        agent = self.dialogue.agent_before(place)
+        question = question_in(agent.text) if agent else ""
+        return question in self._questions and question != ask_for(slot)
+
+    def _aside(self, place: int) -> bool:
+        """A question in between, answered from the facts."""
+        asked = query(self.dialogue.turns[place].text)
+        return asked.terms and not asked.request
+
     def _said(self, place: int, slot: Slot, tool: Tool, alone: bool) -> Said:
         agent = self.dialogue.agent_before(place)
         question = question_in(agent.text) if agent else ""
@@ -121,7 +139,7 @@ class Planner:
         direct = question == ask_for(slot) and answers(slot, text)
         if question in _OURS and slot.kind in (kinds.TIME, kinds.MOMENT):
             direct = True
-        return Said(text, direct, self.today, self.opens, tool.stems, alone)
+        return Said(text, direct, self.today, self.opens, tool.generic, alone)
 
     def _moment(self, slot: Slot, chain: list[int]) -> Any:
         """A day from one turn and a time from another."""

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from runner.engine.brain.lexicon import LIGHT, PHRASES
+from runner.engine.brain.lexicon import PHRASES
 from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.times import Day, Time, find_days, find_times, weekday_of
-from runner.engine.brain.words import akin, aspects_of, content, is_stop, normal, stem, tokens
+from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, normal, stem, tokens
 
+_ADVERBS = re.compile(r"\b(?:exactly|actually|really|guys|just|currently|also|even|usually|normally|please|still|ever) ")
 _PHRASES = tuple((re.compile(pattern), aspect) for pattern, aspect in PHRASES)
 _POLAR = re.compile(
     r"^(?:and |but |so |or )?(?:is|are|was|do|does|did|can|could|will|would|may|have|has|am|should|must)\b"
@@ -50,6 +51,8 @@ class Query:
     days: tuple[Day, ...] = ()
     times: tuple[Time, ...] = ()
     inherited: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()  # of the turn before, for tools only
+    faint: frozenset[str] = frozenset()  # stems that only helped to say an aspect
     polar: bool = False
     request: bool = False
     terms: bool = False
@@ -73,7 +76,10 @@ def query(text: str) -> Query:
     stems = dict.fromkeys(
         stem(word) for place, word in enumerate(words) if place not in dated and not is_stop(word)
     )
-    aspects = {aspect for pattern, aspect in _PHRASES if pattern.search(low)}
+    plain = _ADVERBS.sub("", low)
+    hits = [(match, aspect) for pattern, aspect in _PHRASES if (match := pattern.search(plain))]
+    aspects = {aspect for _, aspect in hits}
+    faint = frozenset(stem(word) for match, _ in hits for word in match[0].split())
     for one in stems:
         aspects |= aspects_of(one)
     if "booking" in aspects and re.search(r"\b(?:anything|something|slots?|times?|free (?:on|at|slot|for))\b", low):
@@ -82,6 +88,7 @@ def query(text: str) -> Query:
         stems.pop("free", None)
     return Query(
         low, tuple(stems), frozenset(aspects), days, times,
+        faint=faint,
         polar=bool(_POLAR.match(low)),
         request=bool(_REQUEST.search(low) or _IMPERATIVE.match(low)),
         terms=bool(_ABOUT_TERMS.search(low)),
@@ -102,8 +109,11 @@ def follow(now: Query, before: Query | None) -> Query:
         )  # fmt: skip
     if not (leads or back or (light_only and now.aspects)) or len(now.text.split()) > 12:
         return now
-    if now.topic and not now.aspects and leads and before.aspects:
-        return replace(now, aspects=before.aspects, terms=before.terms, days=now.days or before.days)
+    if now.topic and not now.aspects and leads:
+        return replace(
+            now, aspects=before.aspects, terms=before.terms, days=now.days or before.days,
+            carried=tuple(one for one in before.stems if one not in now.stems),
+        )  # fmt: skip
     if not now.topic and (now.aspects or back):
         topic = before.topic or before.inherited or (before.stems if not now.aspects else ())
         return replace(
@@ -132,8 +142,10 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
         if one in LIGHT:
             return 0.25
         known = notes.vocabulary.get(one, 0)
+        if not known and one in asked.faint:
+            return 0.1
         if not known:
-            return 0.9 if not aspects_of(one) else 0.6
+            return 0.7 if not aspects_of(one) else 0.6
         return 0.5 + 0.5 * math.log(1 + count / known) / math.log(1 + count)
 
     terms = [(one, weight(one)) for one in asked.stems]

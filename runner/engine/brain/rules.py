@@ -69,6 +69,7 @@ _TAGS: tuple[tuple[str, str], ...] = (
                r"representative|manager|staff|real|agent|somebody|supervisor)\b"),
     ("robot", r"\b(?:robot|bot|ai|a machine|human|real person|automated|computer)\b"),
 )  # fmt: skip
+_SITUATIONS = frozenset({"unknown", "unclear", "silence", "start", "bye"})
 _BOILER = frozenset(
     content(
         "caller callers customer customers user users guest guests patient client clients someone asks asked ask asking "
@@ -88,7 +89,10 @@ def rule_in(text: str) -> Rule | None:
     if found is None:
         return None
     condition, consequence = found
-    return Rule(_alternatives(condition), _tags(condition), tuple(steps(consequence)))
+    tags = _tags(condition)
+    # Situations are no matter of words: "if you do not know the answer" is not about answers.
+    when = () if tags & _SITUATIONS else _alternatives(condition)
+    return Rule(when, tags, tuple(steps(consequence)))
 
 
 def _split(text: str) -> tuple[str, str] | None:

@@ -99,17 +99,30 @@ def _after(opens: int, closes: int, sure: bool) -> int:
     return closes if closes > opens else closes + 1440
 
 
+def _prolong(week: Schedule, days: Iterable[int], closes: int) -> None:
+    """'... Friday until midnight': another end to hours that stand already."""
+    for day in days:
+        if week.get(day):
+            start = week[day][0][0]
+            week[day] = [(start, _after(start, closes, closes == 0))]
+
+
 def _apply(marks: list[_Mark], week: Schedule) -> None:
     """Pair days with hours, whichever comes first."""
     named: list[int] = []  # the days that hours now belong to
     given = False  # whether they have got theirs
     ahead: list[tuple[int, int]] | None = None  # hours in front of their days
     excepted: list[int] = []
+    until: int | None = None  # a later end in front of its days
     for place, mark in enumerate(marks):
         following = marks[place + 1] if place + 1 < len(marks) else _Mark()
         if mark.days:
             if mark.excepted:
                 excepted += mark.days
+                continue
+            if until is not None:
+                _prolong(week, mark.days, until)
+                named, given, until = [*mark.days], True, None
                 continue
             if ahead is not None and (not given or mark.joins):
                 week.update({day: list(ahead) for day in mark.days})
@@ -127,10 +140,10 @@ def _apply(marks: list[_Mark], week: Schedule) -> None:
         elif mark.span is not None:
             opens, closes = mark.span
             if opens is None:
-                for day in named:
-                    if week.get(day):
-                        start = week[day][0][0]
-                        week[day] = [(start, _after(start, closes, closes == 0))]
+                if given and following.days:
+                    until = closes
+                    continue
+                _prolong(week, named, closes)
                 given = given or bool(named)
                 continue
             if named and ahead is None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.engine.brain import slots as kinds
-from runner.engine.brain.lexicon import LIGHT
 from runner.engine.brain.recall import Query
 from runner.engine.brain.slots import Slot, slots_of
 from runner.engine.brain.speech import to_caller
-from runner.engine.brain.words import akin, aspects_of, content, is_stop, normal, plain_words, stem
+from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, normal, plain_words, stem
 
 # Verbs of names that say how a tool works rather than what it is about.
 _READS = frozenset("find get list check lookup look search fetch show query read available availability free status track see".split())
@@ -27,9 +26,13 @@ _ACTS = (
     frozenset("move change reschedul updat modif".split()),
     frozenset("order buy purchas place".split()),
 )
+_WORDY = (kinds.PERSON, kinds.PLACE, kinds.THING, kinds.WHOLE, kinds.CODE, kinds.LIST, kinds.ADDRESS, kinds.CHOICE)
 _END_NAMES = re.compile(r"^(?:end|hang|hangup|finish|terminate)_?(?:the_?)?(?:call|up|conversation|session)?$")
 # What the SDK writes in front of every handoff's description.
 _TEMPLATE = re.compile(r"^Handoff to the .*? agent to handle the request\.?\s*", re.I)
+# A tool's words for time say when, not what: "open" slots are no opening hours.
+_WHENS = frozenset(stem(word) for word in "open opening close hour hours time times date dates day days today week".split())
+_BOOKS = re.compile(r"\b(?:availab\w+|slots?|openings?|free|appointments?|reservations?|bookings?|calendar)\b")
 _USUAL = frozenset(
     content("use this tool function when caller customer user asks wants request needs call returns return given "
             "handoff transfer agent handle department team specialist person related question about")
@@ -61,6 +64,11 @@ class Tool:
         return [slot for slot in self.slots if slot.required]
 
     @property
+    def generic(self) -> frozenset[str]:
+        """Words that only name the tool: a value has more in it than these."""
+        return self.stems | frozenset(content(f"{' '.join(plain_words(self.name))} {self.description}")) | _WHENS
+
+    @property
     def stems(self) -> frozenset[str]:
         return self.core | self.verbs | self.more
 
@@ -89,12 +97,13 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
         words = [word for word in words if word not in ("transfer", "to", "handoff", "hand", "off", "agent", "escalate", "connect", "forward")]
     stems = [stem(word) for word in words if word not in _PLAIN and not is_stop(word)]
     verbs = {one for one in stems if any(one in act for act in _ACTS)}
-    core = frozenset(one for one in stems if one not in verbs) or frozenset(verbs)
+    core = frozenset(one for one in stems if one not in verbs and one not in _WHENS) or frozenset(verbs) or frozenset(stems)
     # "Do not use for ..." says what it is not about.
+    values = " ".join(str(choice) for slot in slots_of(parameters) for choice in slot.choices).replace("_", " ")
     about = re.sub(r"\b(?:do not|don't|never|not)\b[^.;]*", " ", about, flags=re.I)
     return Tool(
         name, description, tuple(slots_of(parameters)), core, frozenset(verbs),
-        frozenset(content(about)) - _USUAL - core, handoff, bool(_END_NAMES.match(name)),
+        frozenset(content(f"{about} {values}")) - _USUAL - _WHENS - core, handoff, bool(_END_NAMES.match(name)),
     )  # fmt: skip
 
 
@@ -102,9 +111,10 @@ def score(tool: Tool, asked: Query) -> float:
     """How surely ``asked`` calls for ``tool``, 0 to 1."""
     if tool.ends:
         return 0.0
-    terms = [one for one in (*asked.stems, *asked.inherited) if one not in LIGHT or one in tool.core]
+    terms = [one for one in (*asked.stems, *asked.inherited, *asked.carried) if one not in LIGHT or one in tool.core]
     if not terms and not asked.aspects:
         return 0.0
+    takes_words = tool.handoff or any(slot.kind in _WORDY for slot in tool.slots)
     hit = weight = 0.0
     touched = False
     for one in terms:
@@ -112,7 +122,7 @@ def score(tool: Tool, asked: Query) -> float:
         touched = touched or fit >= 0.6
         hit += fit
         # Words that no tool knows may be values for a parameter; they weigh little.
-        weight += 1.0 if fit else (0.35 if not aspects_of(one) else 0.7)
+        weight += 1.0 if fit else (0.35 if takes_words and not aspects_of(one) else 0.7)
     tool_aspects = _aspects(tool)
     spoken_aspects = {aspect for one in terms for aspect in aspects_of(one)}
     for aspect in asked.aspects - spoken_aspects:
@@ -127,6 +137,8 @@ def score(tool: Tool, asked: Query) -> float:
         found += 0.15
     if (asked.days or asked.times) and any(slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots):
         found += 0.1
+    if not tool.reads and not tool.handoff and not asked.request and re.match(r"(?:and |so )?(?:where|what|when|who|how|which|why)\b", asked.text):
+        found -= 0.25
     acts = [act for act in _ACTS if act & set(terms)]
     own = [act for act in _ACTS if act & tool.verbs]
     if acts and own and not any(act in own for act in acts):
@@ -153,6 +165,8 @@ def _aspects(tool: Tool) -> frozenset[str]:
     found = {aspect for one in tool.core | tool.verbs for aspect in aspects_of(one)}
     # A description names other things beside what the tool does; only its booking words count.
     found |= {a for one in tool.more for a in aspects_of(one) if a in ("booking", "cancel", "refund", "delivery", "price", "payment", "menu")}
+    if _BOOKS.search(" ".join(plain_words(tool.name))):
+        found.add("booking")
     return frozenset(found)
 
 

@@ -9,6 +9,7 @@ from runner.engine.brain.lexicon import (
     ASPECTS,
     CONTRACTIONS,
     HEARD,
+    LIGHT_WORDS,
     ORDINALS,
     STOP,
     SYNONYMS,
@@ -100,6 +101,8 @@ _SYNONYM_OF: dict[str, set[int]] = {}
 for _number, _words in enumerate(SYNONYMS):
     for _stem in _stems(_words):
         _SYNONYM_OF.setdefault(_stem, set()).add(_number)
+LIGHT = LIGHT_WORDS | frozenset(stem(word) for word in LIGHT_WORDS)
+"""Stems that say little on their own about what is asked."""
 _STOP_STEMS = frozenset(stem(word) for word in STOP) | STOP
 
 
