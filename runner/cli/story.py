@@ -31,6 +31,8 @@ Status = Literal["starting", "listening", "caller speaks", "thinking", "agent sp
 
 #: Problems of one save that are shown; the file shows the rest as soon as these are mended.
 _PROBLEMS = 3
+#: What the time at the end of an answer is; said once, and where it stands alone.
+_FIRST = " to the first sound"
 #: Items whose line is out, remembered for what is said of them later.
 _REMEMBERED = 32
 
@@ -156,12 +158,7 @@ class Story:
 
     def _turn_over(self, event: TurnEnd) -> list[Line]:
         self.status = "listening"
-        aside = ""
-        if event.first_audio_ms is not None:
-            aside = words.took(event.first_audio_ms)
-            if not self._explained:
-                self._explained = True
-                aside += " to the first sound"
+        first = "" if event.first_audio_ms is None else words.took(event.first_audio_ms)
         # An answer that never came to its end.
         for item_id, (kind, text) in list(self._growing.items()):
             if kind == "agent":
@@ -170,10 +167,13 @@ class Story:
                     self._held = (item_id, Line("agent", "agent", words.clean(text) + "…"))
         if self._held is not None:
             item_id, line = self._held
-            aside = ", ".join(part for part in (line.aside, aside) if part)
+            if first and not self._explained:
+                self._explained = True
+                first += _FIRST
+            aside = ", ".join(part for part in (line.aside, first) if part)
             self._held = (item_id, replace(line, aside=aside))
             return self._release()
-        return [Line("quiet", "", aside)] if aside else []
+        return [Line("quiet", "", first + _FIRST)] if first else []
 
     def _release(self) -> list[Line]:
         if self._held is None:

@@ -149,9 +149,7 @@ def _index(sounddevice: Any, kind: Kind, device: str | int | None) -> int:
         try:
             return int(sounddevice.query_devices(None, kind)["index"])
         except (sounddevice.PortAudioError, ValueError):
-            raise DeviceError(
-                f"no {what} on this machine", "connect one, or type: --text"
-            ) from None
+            raise DeviceError(f"no {what} on this machine", "connect one") from None
     names = [
         f"{d['index']} {d['name']}"
         for d in sounddevice.query_devices()
@@ -190,7 +188,7 @@ def _refused(kind: Kind, name: str, error: Exception) -> DeviceError:
     words = str(error).split(" [PaErrorCode", 1)[0].rpartition(": ")[2].strip() or "refused"
     return DeviceError(
         f"the {_NAMES[kind]} {name} cannot be used at 48 kHz ({words})",
-        f"is it in use? Choose another with --{kind}, or type: --text",
+        f"is it in use? Choose another with --{kind}",
     )
 
 
