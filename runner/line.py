@@ -203,8 +203,7 @@ class Line:
         match event:
             case SettingsApplied() | SettingsPending() | SettingsRefused():
                 self._settled(event)
-            case SessionError() if not self._ready.done():
-                # Until the first update is taken, there is nothing else that could fail.
+            case SessionError() if event.fatal and not self._ready.done():
                 self._ready.set_exception(
                     ConnectError(f"the server refused the session: {event.message}")
                 )

@@ -20,7 +20,7 @@ from runner.errors import ConfigError, NotConnectedError, Problem
 from runner.model.deployment import Change, Deployment
 
 #: session.update sent at once to at most so many calls.
-FAN_OUT = 32
+FAN_OUT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,28 +114,28 @@ class Applier:
     ) -> tuple[Mapping[str, State], SettingsRefused | None]:
         """The canary, then the rest. Stops at the first refusal."""
         states: dict[str, State] = {}
-        rest = list(calls)
-        width = 1
-        while rest:
-            batch, rest = rest[:width], rest[width:]
-            results = await asyncio.gather(*(self._give(call, revision) for call in batch))
-            refusal = None
-            for call, result in zip(batch, results, strict=True):
-                match result:
+        refusals: list[SettingsRefused] = []
+        room = asyncio.Semaphore(FAN_OUT)
+
+        async def give(call: Call) -> None:
+            async with room:
+                if refusals:
+                    return  # it goes back everywhere; this call need not see it at all
+                match await self._give(call, revision):
                     case SettingsApplied():
                         states[call.id] = "applied"
-                        width = FAN_OUT
                     case SettingsPending():
                         states[call.id] = "pending"
-                        width = FAN_OUT
-                    case SettingsRefused():
+                    case SettingsRefused() as refused:
                         states[call.id] = "refused"
-                        refusal = refusal or result
+                        refusals.append(refused)
                     case None:
                         states[call.id] = "gone"
-            if refusal is not None:
-                return states, refusal
-        return states, None
+
+        for canary in calls[:1]:
+            await give(canary)
+        await asyncio.gather(*(give(call) for call in calls[1:]))
+        return states, refusals[0] if refusals else None
 
     async def _give(
         self, call: Call, revision: int

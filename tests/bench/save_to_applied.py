@@ -3,16 +3,19 @@
     python tests/bench/save_to_applied.py 1 200
 
 Everything is real but the server's mind: watcher, validation, diff, one WebSocket a call. The
-server (tests/support/refusing.py) shares this process and core, so its work is in the figure.
+server (tests/support/refusing.py) is a process of its own, as the service is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -32,13 +35,31 @@ agents:
 SAVES = 20
 
 
+async def serve_forever() -> None:
+    async with refusing_server() as running:
+        print(running.url, flush=True)
+        await asyncio.Event().wait()
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The address of a server in a child process."""
+    child = subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        yield child.stdout.readline().strip()
+    finally:
+        child.kill()
+        child.wait()
+
+
 async def measure(calls: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "shop.yaml"
         file.write_text(SHOP)
         loaded = load(file, env={})
-        async with refusing_server() as server:
-            address = Address(server.url, "key")
+        with server() as url:
+            address = Address(url, "key")
             desk = Desk(loaded.deployment, load_tools(loaded), address, lambda call, event: None)
             applier = Applier(desk, loaded, lambda: load(file, env={}))
             for _ in range(calls):
@@ -64,5 +85,7 @@ async def measure(calls: int) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["serve"]:
+        asyncio.run(serve_forever())
     for argument in sys.argv[1:] or ["1", "200"]:
         asyncio.run(measure(int(argument)))
