@@ -29,7 +29,9 @@ class Device:
         self._lock = threading.Lock()
         self._failed = False
         self._closed = False
-        self._last_call = time.monotonic() + FIRST_SOUND - SILENT_FOR
+        self._last_call = time.monotonic()
+        #: Not judged before: a device may take its first blocks at once, then pause to wake up.
+        self._awake_at = self._last_call + FIRST_SOUND
         self._watch: asyncio.TimerHandle | None = None
         self._stream: Stream
 
@@ -43,7 +45,7 @@ class Device:
         self._watch = self._loop.call_later(_CHECK_SECONDS, self._check)
 
     def _check(self) -> None:
-        if time.monotonic() - self._last_call > SILENT_FOR:
+        if time.monotonic() > max(self._awake_at, self._last_call + SILENT_FOR):
             self._fail()
         elif not self._closed:
             self._watch = self._loop.call_later(_CHECK_SECONDS, self._check)

@@ -19,9 +19,9 @@ RATE = 48_000
 #: Frames a callback: 20 ms, the frame of everything else in the house.
 BLOCK = RATE // 50
 #: Without a callback for so long (seconds) a device counts as gone.
-SILENT_FOR = 1.5
+SILENT_FOR = 2.5
 #: So long after it was opened a device may take to begin: Bluetooth wakes up slowly.
-FIRST_SOUND = 5.0
+FIRST_SOUND = 6.0
 
 Kind = Literal["input", "output"]
 _NAMES: dict[Kind, str] = {"input": "microphone", "output": "speaker"}
