@@ -12,7 +12,7 @@ from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.recall import Match, Query, rank, verdict
 from runner.engine.brain.speech import lower_first
 from runner.engine.brain.times import said_date, said_time
-from runner.engine.brain.words import LIGHT, akin, aspects_of, is_stop, joined, normal, stem, tokens
+from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, joined, normal, stem, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ def answer(asked: Query, notes: Notes) -> Found | None:
         said = hours.answer(asked, notes)
         if said:
             return Found(said, 0.95, True)
+    offered = _section(asked, notes) if _OFFERED.search(asked.text) else []
+    if offered:
+        return Found(_listed(offered), 0.9, True)
     if _OFFERED.search(asked.text) and (not matches or matches[0].score < ENOUGH):
         priced = [fact for fact in notes.facts if fact.item and "price" in fact.aspects]
         if len(priced) > 1:
@@ -50,6 +53,16 @@ def answer(asked: Query, notes: Notes) -> Found | None:
 _OFFERED = re.compile(
     r"^(?:so |and |ok )*what (?:kinds? of |sorts? of |types? of |other |else |\w+ )?(?:\w+ )?(?:do you (?:have|sell|offer|serve|do)|can i (?:order|get|have|buy)|is on (?:the|your) menu)\b|\bon the menu\b"
 )
+
+
+def _section(asked: Query, notes: Notes) -> list[Fact]:
+    """The items under the heading that a question such as 'what rooms do you have' names."""
+    found: dict[str, list[Fact]] = {}
+    for fact in notes.facts:
+        if fact.section and any(akin(one, other) >= 0.75 for one in asked.topic for other in content(fact.section)):
+            found.setdefault(fact.section, []).append(fact)
+    best = max(found.values(), key=len, default=[])
+    return best if len(best) > 1 else []
 
 
 def _about_now(asked: Query, notes: Notes) -> str:
@@ -85,7 +98,7 @@ def _known(one: str, matches: Sequence[Match]) -> bool:
 
 
 def _names_business(one: str, notes: Notes) -> bool:
-    return one in {stem(word) for word in tokens(f"{notes.persona.business} shop store clinic restaurant hotel office place guys")}
+    return one in notes.itself
 
 
 def _compose(asked: Query, matches: Sequence[Match], notes: Notes) -> str:
@@ -107,7 +120,7 @@ def _compose(asked: Query, matches: Sequence[Match], notes: Notes) -> str:
             chosen = sorted(near[:2], key=lambda match: match.fact.place)
     said = [_whole(match.fact, notes) for match in chosen]
     yes = verdict(asked, top)
-    if yes and not re.match(r"(?:yes|no|sorry)\b", said[0], re.I):
+    if yes and not re.match(r"(?:yes|no|sorry)\b|[^.,]{2,30}: ", said[0], re.I):
         said[0] = f"{yes}, {_inside(said[0], asked)}"
     return " ".join(dict.fromkeys(said))
 

@@ -140,6 +140,9 @@ def _count(slot: Slot, said: Said) -> Any:
     if party and re.search(r"\b(?:me and my|my (?:wife|husband|partner|friend) and (?:i|me)|the two of us)\b", normal(said.text)):
         return 2
     numbers: list[tuple[float, str, str]] = []
+    alone = {"for": 4, "to": 2, "too": 2, "ate": 8, "won": 1}.get(normal(said.text).strip())
+    if said.direct and alone:
+        return alone  # heard for "four"
     at = 0
     while at < len(words):
         decimal = re.fullmatch(r"\d+\.\d+", words[at]) if slot.schema.get("type") == "number" else None
@@ -168,7 +171,7 @@ def _count(slot: Slot, said: Said) -> Any:
 
 _NAME_LEAD = re.compile(
     r"(?:\bmy (?:full |last |first )?name(?:'s| is)?|\bthe name(?:'s| is)?|\bname(?:'s| is| of)|\bunder(?: the name(?: of)?)?|\bcall me|"
-    r"\b(?:it's|it is|this is|that's|that is) for|\bthis is|\bi am|\bi'm|\bim|\bon behalf of|\bfor(?: a)?(?= (?:mr|mrs|ms|dr|[A-Z][a-z]+ [A-Z])))[ :,]+((?:[^\W\d_][\w'’.-]*[ ]?){1,4})",
+    r"\b(?:it's|it is|this is|that's|that is) for|\bthis is|\bi am|\bi'm|\bim|\bon behalf of|\bfor(?: a)?(?= (?:mr|mrs|ms|dr|(?-i:[A-Z][a-z]+ [A-Z]))\b))[ :,]+((?:[^\W\d_][\w'’.-]*[ ]?){1,4})",
     re.I,
 )
 _NOT_A_NAME = STOP | frozenset(
@@ -280,7 +283,8 @@ def _code(slot: Slot, said: Said) -> Any:
         return head + max(runs, key=len)
     if said.direct:
         bare = cleaned(said.text)
-        return bare if 0 < len(bare.split()) <= 3 else None
+        spelled = all(len(word) == 1 for word in bare.split())
+        return bare.replace(" ", "").upper() if bare and spelled else bare if len(bare.split()) == 1 and bare else None
     return None
 
 
@@ -380,6 +384,10 @@ def _thing(slot: Slot, said: Said) -> Any:
     named = re.search(rf"\b{re.escape(slot.label)}\s+(?:is |of |called |named )?([\w'’-]+(?: [A-Z][\w'’-]+)*)", said.text, re.I)
     if named and named[1].lower() not in STOP:
         return named[1]
+    if re.search(r"service|treatment|procedure|purpose|work|type|kind", slot.label):
+        purpose = re.search(r"\bfor (?:a|an|my|some|the)\s+((?:[\w'’-]+\s?){1,4}?)(?=\s+(?:on|at|for|tomorrow|today|next|this|please|with|by)\b|[?.!,]|$)", said.text, re.I)
+        if purpose and [one for one in content(purpose[1]) if one not in said.generic] and not find_days(tokens(purpose[1])):
+            return purpose[1].strip()
     if not slot.required and slot.label not in content_words(said.text):
         return None
     return thing_in(said) or None

@@ -39,6 +39,7 @@ _WORDS_ONLY = re.compile(
 )
 # Aspects whose words are kinds of a thing, not names of one thing: gluten is not an allergy.
 _MIXED = frozenset("diet payment language staff services access menu checkin contact".split())
+_COMPARED = frozenset(content("more than over larger bigger greater least fewer less under smaller exceeding")) | frozenset(map(str, range(100)))
 _ANSWERABLE_SLOTS = (PERSON, THING, WHOLE)
 
 
@@ -209,8 +210,15 @@ class Mind:
             if said is not None:
                 first = [one for one in sentences(said.text) if not one.endswith("?")]
                 return Reply(" ".join([*first, question]))
-        if re.match(r"(?:no|i do not|i have no|none)\b", normal(text)):
+        if re.match(r"(?:no|i do not|i have no|none)\b", normal(text)) and len(normal(text).split()) < 8:
             return Reply(f"I am sorry, I need that to go on. {question}")
+        if len(bare.stems) > 1 or bare.request:
+            other = self._request(bare)  # the caller has moved on
+            if other.fits and other.text != question:
+                return other
+        agent = self.dialogue.last_said()
+        if agent and agent.text.startswith("Sorry, I did not get that."):
+            return None
         return Reply(f"Sorry, I did not get that. {question}")
 
     def _settled(self, text: str) -> Reply | None:
@@ -363,6 +371,8 @@ class Mind:
             last = at >= place
             words = text if last and text else self.dialogue.turns[at].text
             now = follow(self._query_of(words), before)
+            if not last and self.planner.answered(at) and not now.terms:
+                continue  # an answer to a question of ours, not a question
             if last:
                 return now
             if not (now.empty and not now.days) and not universal.intent_of(words):
@@ -394,6 +404,8 @@ class Mind:
         near = rank(asked, self.notes)
         if asked.request and near and near[0].own and near[0].score >= 0.3:
             return Reply(f"I cannot arrange that from here, I am sorry. What I can tell you: {near[0].fact.said}")
+        if any(akin(one, "upset") >= 0.75 for one in asked.stems):
+            return self._universal("insult", asked.text) or Reply(social.HELP)
         rule = self._tagged("unknown")
         said = self._perform(rule) if rule else None
         if said is not None:
@@ -403,6 +415,8 @@ class Mind:
     def _acts(self, tool: Tool, fits: float, asked: Query, found: Found | None) -> bool:
         """Whether to use the tool rather than to tell a fact."""
         known = found.score if found else 0.0
+        if found and found.own and known >= 0.6 and not (asked.request or asked.personal or asked.days or asked.times):
+            return False
         if found and found.own and "hours" in asked.aspects and not asked.aspects & {"booking", "cancel"}:
             return False
         dated = any(slot.kind in (DATE, TIME, MOMENT) for slot in tool.slots) and bool(asked.days or asked.times)
@@ -437,7 +451,14 @@ class Mind:
         for rule in self.notes.rules:
             if not rule.steps:
                 continue
+            if not rule.admits(asked.numbers):
+                continue
+            if "upset" in rule.tags and any(akin(one, "upset") >= 0.75 for one in words):
+                top = (rule, 0.8) if top[1] < 0.8 else top
             for stems in rule.when:
+                stems = stems - _COMPARED if rule.limit else stems
+                if not stems:
+                    continue
                 fits = {one: max((_fit(one, other) for other in words), default=0.0) for one in stems}
                 loose = max((0.7 * (aspect in aspects_of(one)) for one in stems for aspect in asked.aspects), default=0.0)
                 met = sum(max(fit, loose if aspects_of(one) else 0.0) for one, fit in fits.items()) / len(stems)
@@ -467,6 +488,9 @@ class Mind:
                     plan = self.planner.plan(tool)
                     said += [plan.question] if plan.question else []
                     return Reply(" ".join(said), [plan.call] if plan.call else [])
+                known = answer(query(step.text), self.notes)
+                if known is not None and known.own:
+                    said.append(known.text)
             elif step.kind == rules.REFUSE and not said:
                 said.append("I am sorry, that is something I cannot help with.")
         return Reply(" ".join(dict.fromkeys(said[:3]))) if said else None

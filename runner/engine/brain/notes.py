@@ -52,6 +52,7 @@ class Notes:
     abilities: tuple[str, ...] = ()
     now: Now | None = None
     vocabulary: dict[str, int] = field(default_factory=dict)  # stem -> number of facts with it
+    itself: frozenset[str] = frozenset()  # words for the business as such
 
 
 _BEHAVIOUR = re.compile(
@@ -143,6 +144,7 @@ def read(instructions: str) -> Notes:
     return Notes(
         reader.persona, tuple(reader.facts), tuple(reader.rules), tuple(reader.refusals),
         tuple(reader.abilities), now, vocabulary,
+        frozenset(content(f"{reader.persona.business} shop store place office business company guys")),
     )  # fmt: skip
 
 
@@ -223,12 +225,15 @@ class _Reader:
         if rule is not None:
             self.rules.append(rule)
             return
-        if self._told(text, line) or self._refused(plain) or self._ability(plain):
+        if self._told(text, line) or self._refused(plain):
             return
         near = f"{line.key} {line.headings[-1] if line.headings else ''}"
         factual = not behaving and bool(
             _FACTUAL.search(near) or any(aspects_of(stem(word)) for word in tokens(near))
         )
+        # "You can" is the agent where the prompt speaks of the agent, elsewhere the customer.
+        if (behaving or is_persona(spoken(line.text, self.clock)) or not line.item and not factual) and self._ability(plain):
+            return
         mild = factual and _MILD.match(plain) and not _OF_CALLER.search(plain)
         if _DIRECTIVE.match(plain) and not mild:
             return

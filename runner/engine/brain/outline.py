@@ -38,6 +38,7 @@ _PAIR = re.compile(
 _DASHED = re.compile(r"^(?:\*\*|__)?([A-Z][^:.!?\n|]{0,40}?)(?:\*\*|__)?\s+(?:-|–|—)\s+(\S.*)$")
 _ASKED = re.compile(r"^(?:\*\*)?(?:q|question|a|answer)\s*(?:\d+)?\s*[:.)](?:\*\*)?\s+(\S.*)$", re.I)
 _QUESTION = re.compile(r"^(?:\*\*|__)?([A-Z][^?!.]{4,90}\?)(?:\*\*|__)?\s+(\S.*)$")
+_STARTS = re.compile(r"^(?:if|when|whenever|never|always|do not|don't|please)\b", re.I)
 _CONDITION = re.compile(r"^(?:if|when|whenever|in case|should|once|after|before|unless)\b", re.I)
 
 
@@ -64,6 +65,7 @@ def _lines(instructions: str) -> Iterator[Line]:
     open_text: list[str] = []
     open_item = False
     columns: list[str] = []
+    last_raw = ""
     raw = instructions.replace("\t", "    ").splitlines()
 
     def flush() -> Iterator[Line]:
@@ -122,14 +124,18 @@ def _lines(instructions: str) -> Iterator[Line]:
             else:
                 if not open_item:
                     enter(level, "")
-                open_text, open_item = [text], True
+                open_text, open_item, last_raw = [text], True, line
         elif _headed(stripped, following, indent):
             yield from flush()
             enter(10 + indent, stripped)
         else:
             own = _QUESTION.match(stripped) or pair_of(stripped, False) is not None or _ASKED.match(stripped)
-            if own and not (open_item and indent > 1):
+            # A line is a wrapped one only if its first word would not have fitted on the last.
+            short = bool(open_text) and len(last_raw) + len(stripped.split()[0]) < 68
+            starts = bool(_STARTS.match(stripped)) and (bool(_PAIR.match(last_raw) or _STARTS.match(last_raw)) or last_raw.rstrip().endswith((".", "!", "?")))
+            if (own or short or starts) and not (open_item and indent > 1):
                 yield from flush()
+            last_raw = line
             open_text.append(stripped)
             if stripped.endswith(":") and _CONDITION.match(stripped):
                 continue

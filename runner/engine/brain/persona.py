@@ -126,6 +126,10 @@ def _one(text: str) -> tuple[str, str, str]:
         if inner and inner[1].title() not in _NOT_NAMES and not re.fullmatch(r"[A-Z]{2,3}", inner[1]):
             business = inner[1]
             role = role.replace(inner[1], "").strip()
+    if not business and text == text.lower():
+        small = re.search(r"\b(?:of|at|for|from) ((?!the |a |an |our |your |this )[a-z'&]+(?: [a-z'&]+){0,3})(?=,|\.|$| in | on )", rest)
+        if small:
+            business = small[1].title().replace("'S", "'s")
     role = re.sub(r"\b(?:AI|LLM)\b\s*", "", role).strip()
     return name, role if len(role.split()) <= 6 else "", business
 

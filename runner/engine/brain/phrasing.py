@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from runner.engine.brain.speech import as_we, capital, lower_first, sentence, spoken
 from runner.engine.brain.times import weekday_of
-from runner.engine.brain.words import tokens
 
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|isn't|aren't|has|have|can|can't|cannot|may|must|will|won't|do|does|don't|"
@@ -89,7 +88,7 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
     key = spoken(key, clock).strip(" .")
     value = spoken(value, clock).strip()
     bare = value.rstrip(".")
-    words = tokens(key)
+    words = re.findall(r"[a-z0-9'&]+", key.lower())
     low = " ".join(words)
     whole = has_verb(value) and (
         value[:1].isupper() or bool(re.match(r"(?:we|you|it|there|they|our)\b", value, re.I))
@@ -121,7 +120,7 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
         return sentence(template.format(key=low, value=lower_first(bare), is_=_be(key, bare)))
     if re.match(r"(?:yes|no)\b[,.]?", bare, re.I):
         return sentence(bare)
-    if re.match(rf"(?:{_MONEY}|\d|free|included|complimentary|available|not |allowed|by )", bare, re.I):
+    if re.match(rf"(?:{_MONEY}|\d+\s?(?:to \d+ )?(?:minutes|hours|days|weeks|years|%|am\b|pm\b)|\d:|free|included|complimentary|available|not |allowed|by )", bare, re.I):
         return sentence(f"{capital(key)} {_be(key, bare)} {lower_first(bare)}")
     if re.match(r"(?:is|are|costs?|takes?|has|have|must|can|opens?|starts?) ", bare):
         return sentence(f"{capital(key)} {bare}")

@@ -31,6 +31,9 @@ ANOTHER = "Would another day suit you?"
 _OURS = (WHICH, THAT, ANOTHER)
 # What these take is told by its place in a sentence, not by its shape.
 _LOOSE = (kinds.THING, kinds.WHOLE, kinds.PLACE, kinds.LIST, kinds.CODE, kinds.ADDRESS)
+_CORRECTS = re.compile(
+    r"(?:ok |oh |um |sorry )*(?:no|actually|wait|i mean|i meant|make (?:it|that)|change (?:it|that)|rather|can we make|can you make|could we make)\b|.*\binstead$"
+)
 _LASTING = (kinds.PERSON, kinds.PHONE, kinds.EMAIL)
 
 
@@ -65,6 +68,16 @@ class Planner:
         if not question:
             return []
         return [(tool, slot) for tool in self.tools for slot in tool.slots if ask_for(slot) == question]
+
+    @property
+    def correcting(self) -> bool:
+        """The caller's turn changes what was just arranged: 'no, make that Friday'."""
+        return bool(_CORRECTS.match(normal(self.dialogue.pending)))
+
+    def answered(self, place: int) -> bool:
+        """Whether the turn at ``place`` came as the answer to a question for a parameter."""
+        agent = self.dialogue.agent_before(place)
+        return bool(agent) and question_in(agent.text) in self._questions if agent else False
 
     def chain(self) -> list[int]:
         """The caller's turns that belong to the request now under way, latest first."""
@@ -206,7 +219,7 @@ class Planner:
             value = turn.arguments.get(slot.name)
             if value is None or slot.choices and value not in slot.choices:
                 continue
-            lasting = slot.kind in _LASTING
+            lasting = slot.kind in _LASTING or (self.correcting and turn.name == tool.name)
             if lasting or place > since or (not tool.reads and turn.name != tool.name and slot.kind != kinds.TIME):
                 return value
         return None

@@ -10,7 +10,7 @@ from functools import lru_cache
 from runner.engine.brain.lexicon import PHRASES
 from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.times import Day, Time, find_days, find_times, weekday_of
-from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, normal, stem, tokens
+from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, normal, number_at, stem, tokens
 
 _ADVERBS = re.compile(r"\b(?:exactly|actually|really|guys|just|currently|also|even|usually|normally|please|still|ever) ")
 _PHRASES = tuple((re.compile(pattern), aspect) for pattern, aspect in PHRASES)
@@ -53,6 +53,8 @@ class Query:
     inherited: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()  # of the turn before, for tools only
     faint: frozenset[str] = frozenset()  # stems that only helped to say an aspect
+    numbers: tuple[int, ...] = ()
+    personal: bool = False
     polar: bool = False
     request: bool = False
     terms: bool = False
@@ -74,7 +76,8 @@ def query(text: str) -> Query:
     days, times = tuple(find_days(words)), tuple(find_times(words))
     dated = {place for one in (*days, *times) for place in range(one.start, one.end)}
     stems = dict.fromkeys(
-        stem(word) for place, word in enumerate(words) if place not in dated and not is_stop(word)
+        stem(word) for place, word in enumerate(words) 
+        if place not in dated and not is_stop(word) and number_at([word], 0) is None
     )
     plain = _ADVERBS.sub("", low)
     hits = [(match, aspect) for pattern, aspect in _PHRASES if (match := pattern.search(plain))]
@@ -89,10 +92,22 @@ def query(text: str) -> Query:
     return Query(
         low, tuple(stems), frozenset(aspects), days, times,
         faint=faint,
-        polar=bool(_POLAR.match(low)),
+        numbers=_numbers(words, dated),
+        personal=bool(re.search(r"\b(?:my|me|i|we|us|our|mine)\b", low)),
+        polar=bool(_POLAR.match(low) or re.match(r"(?:so )?(?:you are|you do|you have|there is|it is)\b", low)),
         request=bool(_REQUEST.search(low) or _IMPERATIVE.match(low)),
         terms=bool(_ABOUT_TERMS.search(low)),
     )  # fmt: skip
+
+
+def _numbers(words: list[str], dated: set[int]) -> tuple[int, ...]:
+    found, at = [], 0
+    while at < len(words):
+        number = None if at in dated else number_at(words, at)
+        if number is not None:
+            found.append(number[0])
+        at += number[1] if number else 1
+    return tuple(found)
 
 
 def follow(now: Query, before: Query | None) -> Query:
@@ -139,8 +154,8 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
     count = max(1, len(notes.facts))
 
     def weight(one: str) -> float:
-        if one in LIGHT:
-            return 0.25
+        if one in LIGHT or one in notes.itself:
+            return 0.2
         known = notes.vocabulary.get(one, 0)
         if not known and one in asked.faint:
             return 0.1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.engine.brain.speech import capital, sentence, sentences, spoken, to_caller
-from runner.engine.brain.words import content, normal
+from runner.engine.brain.words import content, normal, number_at
 
 SAY, DO, REFUSE = "say", "do", "refuse"
 
@@ -28,6 +29,30 @@ class Rule:
     when: tuple[frozenset[str], ...]
     tags: frozenset[str]
     steps: tuple[Step, ...]
+    limit: tuple[str, int] | None = None  # "more than 8": ("more", 8)
+
+    def admits(self, numbers: Sequence[int]) -> bool:
+        """Whether a number that was said lies on the rule's side of its limit."""
+        if self.limit is None:
+            return True
+        kind, bound = self.limit
+        return any(number > bound if kind == "more" else number < bound for number in numbers)
+
+
+_LIMIT = re.compile(r"\b(?:(more than|over|above|larger than|bigger than|greater than|exceeding|exceeds)|(less than|fewer than|under|below|smaller than)|(at least))\s+(\w+)|\b(\w+) or (more|fewer|less)\b", re.I)
+
+
+def _limit(condition: str) -> tuple[str, int] | None:
+    match = _LIMIT.search(condition)
+    if match is None:
+        return None
+    number = number_at([(match[4] or match[5]).lower()], 0)
+    if number is None:
+        return None
+    value = number[0]
+    if match[6]:
+        return ("more", value - 1) if match[6].lower() == "more" else ("less", value + 1)
+    return ("less", value) if match[2] else ("more", value - 1 if match[3] else value)
 
 
 _WHO = (
@@ -67,6 +92,7 @@ _TAGS: tuple[tuple[str, str], ...] = (
     ("bye", r"goodbye|good bye|\bbye\b|call (?:ends|is over|is ending)|hang(?:s)? up|ending the call|finished|is done"),
     ("person", r"\b(?:speak|talk|ask|asks|want|wants|insist|insists|request|requests)\b.{0,30}\b(?:person|human|someone|operator|"
                r"representative|manager|staff|real|agent|somebody|supervisor)\b"),
+    ("upset", r"\b(?:upset|angry|complain\w*|frustrated|dissatisfied|unhappy|rude|annoyed|abusive)\b"),
     ("robot", r"\b(?:robot|bot|ai|a machine|human|real person|automated|computer)\b"),
 )  # fmt: skip
 _SITUATIONS = frozenset({"unknown", "unclear", "silence", "start", "bye"})
@@ -92,7 +118,7 @@ def rule_in(text: str) -> Rule | None:
     tags = _tags(condition)
     # Situations are no matter of words: "if you do not know the answer" is not about answers.
     when = () if tags & _SITUATIONS else _alternatives(condition)
-    return Rule(when, tags, tuple(steps(consequence)))
+    return Rule(when, tags, tuple(steps(consequence)), _limit(condition))
 
 
 def _split(text: str) -> tuple[str, str] | None:
@@ -135,6 +161,7 @@ def _split(text: str) -> tuple[str, str] | None:
 
 
 def _alternatives(condition: str) -> tuple[frozenset[str], ...]:
+    condition = re.sub(r"\b(?:on|over|by) the (?:phone|line|telephone)\b|\b(?:by|over) phone\b|\bduring (?:the|a) call\b", "", condition)
     parts = re.split(r",\s*(?:or\s+)?|\s+or\s+|;|/", condition)
     found = [frozenset(content(part)) - _BOILER for part in parts]
     return tuple(dict.fromkeys(stems for stems in found if stems))
@@ -171,6 +198,10 @@ _REFUSAL = re.compile(r"^(?:politely |kindly )?(?:do not|don't|don’t|never|ref
 _NEXT = re.compile(rf",?\s+(?:and then|then|and|but)\s+(?=(?:{_VERBS})\b)|;\s+(?=(?:{_VERBS})\b)|\.\s+(?=(?:Then |And )?(?:{_VERBS})\b)", re.I)
 
 
+_SAYS_WILL = re.compile(r"^(?:say|tell|explain|inform|let)\b.*\b(?:will|can|would|could|should|must|'ll)\b", re.I | re.S)
+_STRONG = re.compile(r"(?:then )?(?:offer|ask|transfer|apologi|suggest|tell|say|connect|hand|route|escalate|recommend|refer|direct|do not|don't|never)", re.I)
+
+
 def steps(consequence: str) -> list[Step]:
     """What to say and do, in order, from 'apologise and offer to book a new time'."""
     consequence = consequence.strip().rstrip(",;")
@@ -196,7 +227,16 @@ def _parts(consequence: str) -> list[str]:
     cut = _NEXT.split(_QUOTED.sub(keep, consequence))
     for mark, text in kept.items():
         cut = [part.replace(mark, text) for part in cut]
-    return [part for part in cut if part and part.strip()]
+    found: list[str] = []
+    for part in cut:
+        if not part or not part.strip():
+            continue
+        # "say you will ask the team and call back" is one thing to say.
+        if found and _SAYS_WILL.match(found[-1]) and not _STRONG.match(part.strip()):
+            found[-1] += f" and {part.strip()}"
+        else:
+            found.append(part)
+    return found
 
 
 def _step(action: str) -> Step | None:
@@ -231,6 +271,9 @@ def _step(action: str) -> Step | None:
     if _DO.match(action):
         return Step(DO, action)
     match = _GIVE.match(action)
+    named = re.match(r"(.{3,60}?)(?::| which is|, which is)\s+(.+)$", match[1]) if match else None
+    if named:
+        return Step(SAY, sentence(f"{_told(named[1])} is {_told(named[2])}"))
     if match:
         return Step(DO, action)
     match = _THAT.match(action)

@@ -12,6 +12,12 @@ _DAY_NAME = "|".join(day.title() for day in DAYS)
 _SHORT_DAYS = {day[:3].title(): day.title() for day in DAYS}
 _SHORT_DAYS |= {"Tues": "Tuesday", "Weds": "Wednesday", "Thur": "Thursday", "Thurs": "Thursday"}
 _SHORT_DAY = re.compile(rf"\b({'|'.join(sorted(_SHORT_DAYS, key=len, reverse=True))})\b\.?(?!\w)")
+_DAY_PLACE = {day[:3]: place for place, day in enumerate(DAYS)}
+# Small letters are a day only beside another one or before a time: "sat" and "sun" are words too.
+_SMALL_DAY = re.compile(
+    r"\b(mon|tues?|weds?|thu(?:rs?)?|fri|sat|sun)\b(?=\s*[-–]\s*(?:mon|tue|wed|thu|fri|sat|sun)|\.?:?\s+\d)"
+    r"|(?<=[-–])(?:mon|tues?|weds?|thu(?:rs?)?|fri|sat|sun)\b(?=\s)"
+)
 _DAY_STARTS = frozenset(day[:3] for day in DAYS)
 _DASH = r"\s*(?:-|–|—)\s*"
 _CLOCK = r"(\d{1,2})(?:[:.](\d{2}))?\s*(?:h\b|([ap])\.?\s?m\b\.?)?"
@@ -79,6 +85,7 @@ def spoken(text: str, day_clock: bool | None = None) -> str:
     """
     for pattern, to in _PATTERNS:
         text = pattern.sub(to, text)
+    text = _SMALL_DAY.sub(lambda m: DAYS[_DAY_PLACE[m[0][:3]]].title(), text)
     text = _SHORT_DAY.sub(lambda m: _SHORT_DAYS[m[1]], text)
     text = re.sub(rf"\b({_DAY_NAME})(s?){_DASH}({_DAY_NAME})\b", r"\1\2 to \3", text)
     full = on_day_clock(text) if day_clock is None else day_clock
