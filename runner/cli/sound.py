@@ -148,7 +148,7 @@ def open_sound(
                 warn("half duplex: the microphone is closed while the agent speaks; "
                      "with headphones on, --headphones keeps it open")  # fmt: skip
             return Sound(speaker, tape, _device(input_device), True, headphones, warn)
-        warn(f"no microphone: {why}; type your turns")
+        warn(f"{why}; until then, type your turns")
     return Sound(VirtualSpeaker(fmt, tape), tape, None, False, headphones, warn)
 
 
