@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.refusing import RefusingServer, refusing_server
+from support.until import until
+
 from runner.config.load import Loaded, load
 from runner.desk import Address, Call, Desk, build_agents, load_tools, session_voice
 from runner.errors import ConfigError, ConnectError
-from support.refusing import RefusingServer, refusing_server
-from support.until import until
 
 CLINIC = """\
 transport: websocket

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from runner import RealtimeAgent, RealtimeSession, handoff, tool
-from runner.errors import ConnectError, NotConnectedError, UserError
 from support.refusing import RefusingServer, refusing_server
 from support.until import until
+
+from runner import RealtimeAgent, RealtimeSession, handoff, tool
+from runner.errors import ConnectError, NotConnectedError, UserError
 
 Test = Callable[[RealtimeSession, RefusingServer, list[Any]], Awaitable[None]]
 

@@ -18,9 +18,12 @@ from runner.core.events import SettingsApplied, SettingsPending, SettingsRefused
 from runner.desk import Call, Desk, Toolbox, load_tools, session_voice
 from runner.errors import ConfigError, NotConnectedError, Problem
 from runner.model.deployment import Change, Deployment
+from runner.tools.base import in_own_thread
 
 #: session.update sent at once to at most so many calls.
 FAN_OUT = 64
+#: Reading a file takes milliseconds; what takes this long is a tool that hangs at import.
+READ_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,27 @@ class Applier:
         self.loaded = loaded
         #: What to go back to when a call that waits for its turn's end refuses, and those calls.
         self._undo: tuple[Version, frozenset[str]] | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     async def saved(self, first_event: float) -> Outcome:
         """Take what the file says now. ``first_event``: time.monotonic() of the save."""
-        try:
-            loaded = self._load()
-            tools = load_tools(loaded)
-        except ConfigError as error:
-            return Rejected(error.problems)
+        async with self._one_at_a_time:
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    loaded, tools = await in_own_thread(self._read, {}, "of a saved file")
+            except ConfigError as error:
+                return Rejected(error.problems)
+            except TimeoutError:
+                words = f"a tool is still being imported after {READ_SECONDS:.0f} s"
+                return Rejected((self.loaded.problem_at("tools", words),))
+            return await self._take(loaded, tools, first_event)
+
+    def _read(self) -> tuple[Loaded, Toolbox]:
+        # Off the loop: a tool module that takes its time to import must not stop the audio.
+        loaded = self._load()
+        return loaded, load_tools(loaded)
+
+    async def _take(self, loaded: Loaded, tools: Toolbox, first_event: float) -> Outcome:
         desk = self._desk
         changes = diff(desk.deployment, loaded.deployment)
         if not changes:
@@ -83,7 +99,7 @@ class Applier:
         calls = tuple(desk.calls.values())
         states, refusal = await self._spread(calls, revision)
         if refusal is not None:
-            await self._back(old, calls)
+            await self._back(old)
             return Rejected((self._refused_at(loaded, changes, refusal),))
         waiting = frozenset(id for id, state in states.items() if state == "pending")
         self._undo = (old, waiting) if waiting else None
@@ -106,7 +122,7 @@ class Applier:
             return None
         self._undo = None
         new, changes = self.loaded, diff(old[0], self._desk.deployment)
-        await self._back(old, tuple(self._desk.calls.values()))
+        await self._back(old)
         return Rejected((self._refused_at(new, changes, event),))
 
     async def _spread(
@@ -155,11 +171,12 @@ class Applier:
                 return None
             raise
 
-    async def _back(self, old: Version, calls: Sequence[Call]) -> None:
+    async def _back(self, old: Version) -> None:
+        """Every call, also one that was opened meanwhile, gets the old version."""
         desk = self._desk
         desk.deployment, desk.tools, self.loaded = old
         desk.revision += 1  # a revision is never used twice, also for the way back
-        await asyncio.gather(*(self._give(call, desk.revision) for call in calls))
+        await asyncio.gather(*(self._give(call, desk.revision) for call in desk.calls.values()))
 
     def _refused_at(
         self, loaded: Loaded, changes: Sequence[Change], event: SettingsRefused

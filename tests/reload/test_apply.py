@@ -7,13 +7,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+from support.refusing import RefusingServer, refusing_server
+from support.until import until
 
 from runner.config.load import load
 from runner.core.events import SessionEvent, SettingsRefused
 from runner.desk import Address, Call, Desk, load_tools
 from runner.reload.apply import Applied, Applier, Rejected, Unchanged
-from support.refusing import RefusingServer, refusing_server
-from support.until import until
 
 SHOP = """\
 transport: websocket
@@ -137,6 +139,29 @@ def test_a_tool_that_does_not_import_changes_nothing(tmp_path: Path) -> None:
         assert isinstance(outcome, Rejected)
         assert outcome.problems[0].path == "tools.price.python"
         assert "line 1" in outcome.problems[0].message
+
+    in_shop(tmp_path, edit, calls=1)
+
+
+def test_a_tool_that_hangs_at_import_stops_nobody(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("runner.reload.apply.READ_SECONDS", 0.3)
+
+    async def edit(it: Shop) -> None:
+        (tmp_path / "price.py").write_text("import threading\nthreading.Event().wait()\n")
+        beats = 0
+
+        async def beat() -> None:
+            nonlocal beats
+            while True:
+                await asyncio.sleep(0.01)
+                beats += 1
+
+        heart = asyncio.create_task(beat())
+        outcome = await it.applier.saved(time.monotonic())
+        heart.cancel()
+        assert isinstance(outcome, Rejected)
+        assert "still being imported" in outcome.problems[0].message
+        assert beats > 10
 
     in_shop(tmp_path, edit, calls=1)
 
