@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from runner.model.settings import merge
 from websockets.asyncio.server import ServerConnection, serve
+
+from runner.model.settings import merge
 
 
 class RefusingServer:

@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+
 from runner.media.resample import resample
 from runner.media.wav import read_wav
 
