@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.engine.brain import hours
 from runner.engine.brain.lexicon import ASPECTS
@@ -32,6 +32,16 @@ def answer(asked: Query, notes: Notes) -> Found | None:
     now = _about_now(asked, notes)
     if now:
         return Found(now, 1.0, True)
+    if asked.inherited:
+        bare = answer(replace(asked, inherited=()), notes) if asked.stems or asked.aspects else None
+        found = _answer(asked, notes)
+        if found is None or (bare is not None and bare.own and bare.score > found.score):
+            return bare
+        return found
+    return _answer(asked, notes)
+
+
+def _answer(asked: Query, notes: Notes) -> Found | None:
     matches = rank(asked, notes)
     if _is_hours(asked, matches, notes):
         said = hours.answer(asked, notes)
@@ -44,10 +54,21 @@ def answer(asked: Query, notes: Notes) -> Found | None:
         priced = [fact for fact in notes.facts if fact.item and "price" in fact.aspects]
         if len(priced) > 1:
             return Found(_listed(priced), 0.6)
-    if not matches or matches[0].score < ENOUGH:
+    if not matches or not _enough(asked, matches):
         return None
     top = matches[0]
     return Found(_compose(asked, matches, notes), top.score, top.own)
+
+
+def _enough(asked: Query, matches: Sequence[Match]) -> bool:
+    """Whether the best fact is an answer, and not only shares a word with the question."""
+    top = matches[0]
+    others = [match.score for match in matches[1:2]]
+    if asked.topic and not top.own and not asked.inherited and asked.aspects & {"price", "duration"}:
+        return top.score >= 0.75  # the price of something else
+    if top.score >= ENOUGH:
+        return True
+    return top.own and top.score >= 0.4 and all(top.score >= 1.3 * score for score in others)
 
 
 _OFFERED = re.compile(

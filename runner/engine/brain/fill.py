@@ -385,7 +385,7 @@ def _thing(slot: Slot, said: Said) -> Any:
     if named and named[1].lower() not in STOP:
         return named[1]
     if re.search(r"service|treatment|procedure|purpose|work|type|kind", slot.label):
-        purpose = re.search(r"\bfor (?:a|an|my|some|the)\s+((?:[\w'’-]+\s?){1,4}?)(?=\s+(?:on|at|for|tomorrow|today|next|this|please|with|by)\b|[?.!,]|$)", said.text, re.I)
+        purpose = re.search(r"\bfor (?:a|an|my|some|the)\s+([\w'’-]+(?:\s[\w'’-]+){0,3}?)(?=\s+(?:on|at|for|tomorrow|today|next|this|please|with|by)\b|[?.!,]|$)", said.text, re.I)
         if purpose and [one for one in content(purpose[1]) if one not in said.generic] and not find_days(tokens(purpose[1])):
             return purpose[1].strip()
     if not slot.required and slot.label not in content_words(said.text):

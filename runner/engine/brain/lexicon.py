@@ -16,7 +16,7 @@ ASPECTS: dict[str, tuple[str, str]] = {
         "prices",
         "price prices pricing cost costs costing fee fees charge charges charged rate rates dollar "
         "dollars euro euros pound pounds cheap cheaper cheapest expensive free affordable tariff "
-        "quote bucks surcharge",
+        "quote bucks surcharge cent cents",
     ),
     "location": (
         "where to find us",
@@ -131,6 +131,7 @@ SYNONYMS: tuple[str, ...] = (
     "vet veterinarian",
     "flower flowers bouquet bouquets rose roses",
     "lunch lunches", "dinner dinners supper", "brunch",
+    "donate donation donations donated",
     "terrace patio outdoor outdoors outside garden",
     "borrow loan loans lend", "renew renewal renewals extend",
     "fine fines overdue",
@@ -176,7 +177,7 @@ SYNONYMS: tuple[str, ...] = (
     "move change reschedule rescheduling modify alter",
     "gift voucher vouchers giftcard certificate",
     "test tests testing",
-    "medicine medication prescription drug drugs",
+    "medicine aspirin ibuprofen painkiller painkillers antibiotic antibiotics pill pills medication prescription drug drugs",
     "lost forgot forgotten missing",
     "late delay delayed overdue",
     "hire rent rental rental",
@@ -220,6 +221,7 @@ HEARD: tuple[tuple[str, str], ...] = (
     (r"\bplant[ -]based\b", "plantbased"),
     (r"\bcar park\b", "parking"),
     (r"\bup to\b", "upto"),
+    (r"\bgive away\b", "donate"),
     (r"\bfor of us\b|^for (?:people|persons|guests)\b", "four of us"),
     (r"\b(?:to|too) of us\b|^(?:to|too) (?:people|persons|guests)\b", "two of us"),
     (r"\bhappy hours?\b", "happyhour"),
@@ -280,7 +282,7 @@ CONTRACTIONS: tuple[tuple[str, str], ...] = (
 LIGHT_WORDS = frozenset(
     """check time day place thing number person people name week month year way kind type list
     detail option bit moment minute second morn morning afternoon evening night guy line phon
-    part point rest start set use today tomorrow tonight offer bring buy stay leav accept allow
+    part point rest start set use today tomorrow tonight offer back buy stay leav accept allow
     take arriv learn hold put keep pick bring plan mind tri hop run pleas""".split()
 )
 
@@ -300,6 +302,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"\bhow (?:do|can|would) (?:i|we) (?:get|find|reach) (?:there|to you|you|it)\b", "location"),
     (r"\bwhere (?:do|can|should) (?:i|we) (?:go|come|find you)\b|\bwhat street\b", "location"),
     (r"\bhow long\b", "duration"),
+    (r"\b(?:until|till|from|since) when\b|\bwhen can (?:i|we) (?:call|reach|come|visit|stop)\b", "hours"),
     (r"\bhow (?:do|can|could) (?:i|we) (?:call|reach|write|contact)\b", "contact"),
     (r"\bwho (?:is|are) (?:the|your)\b", "staff"),
     (r"\bwhat (?:do you|have you got|can i|can we|kind of|sort of).*\b(?:eat|order|serve)\b",
@@ -317,7 +320,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
      "cancel"),
     (r"\b(?:move|change|shift|push) (?:my|the|our) (?:appointment|booking|reservation)\b",
      "cancel"),
-    (r"\bmoney back\b|\bsend (?:it|this|them) back\b|\bbring (?:it|this) back\b", "refund"),
+    (r"\bmoney back\b|\bsend (?:it|this|them|something|an? \w+|the \w+|my \w+) back\b|\bbring (?:it|this) back\b", "refund"),
     (r"\bwhere is (?:my|our|the)\b.*\b(?:order|package|parcel|delivery|pizza|food|shipment)\b|\b(?:is|has|when will) (?:my|our) \w+"
      r".*\b(?:ready|ship|shipped|arrive|come|left|here|sent)\b", "status"),
     (r"\bhow (?:do|can|should) (?:i|we) pay\b", "payment"),

@@ -381,7 +381,7 @@ class Mind:
 
     def _request(self, asked: Query) -> Reply:
         small = universal.small_talk(asked.text)
-        tool, fits = best(self.tools, asked)
+        tool, fits = best(self.tools, asked, self.notes.itself)
         found = answer(asked, self.notes)
         known = found.score if found else 0.0
         refused = self._refused(asked, found)
@@ -453,6 +453,8 @@ class Mind:
                 continue
             if not rule.admits(asked.numbers):
                 continue
+            if rule.wish and asked.terms and not asked.days and re.match(r"(?:what|when|where|who|how|which|why|do|does|is|are)\b", asked.text):
+                continue  # "wants to book" is not asked by "how do I prepare for my booking"
             if "upset" in rule.tags and any(akin(one, "upset") >= 0.75 for one in words):
                 top = (rule, 0.8) if top[1] < 0.8 else top
             for stems in rule.when:
@@ -463,7 +465,7 @@ class Mind:
                 loose = max((0.7 * (aspect in aspects_of(one)) for one in stems for aspect in asked.aspects), default=0.0)
                 met = sum(max(fit, loose if aspects_of(one) else 0.0) for one, fit in fits.items()) / len(stems)
                 spoken = sum(any(_fit(one, other) >= 0.6 for one in stems) for other in meaning) / max(1, len(meaning))
-                value = 0.8 * met + 0.2 * spoken
+                value = 0.8 * met + 0.2 * spoken + 0.15 * (rule.limit is not None)
                 if met >= 0.6 and value > top[1]:
                     top = (rule, value)
         return top

@@ -59,7 +59,7 @@ _BEHAVIOUR = re.compile(
     r"\b(?:role|persona|personality|tone|style|rules?|guidelines?|instructions?|behaviou?r|flow|"
     r"guardrails?|constraints?|do'?s|don'?ts?|how to|steps|workflow|handling|safety|boundaries|"
     r"voice|speaking|speech|speak|your job|tasks?|goals?|objective|objectives|conversation|dialog|dialogue|"
-    r"responsibilities|manner|etiquette|prompt|limits|identity|purpose|what you do|must|never|always)\b",
+    r"responsibilities|what to do|process|procedures?|script|duties|approach|manner|etiquette|prompt|limits|identity|purpose|what you do|must|never|always)\b",
     re.I,
 )
 _FACTUAL = re.compile(
@@ -75,6 +75,7 @@ _ORDERS = (
     "you will|you need|you have|follow|treat|assume|confirm|repeat|spell|read|mention|explain|"
     "acknowledge|sound|use (?:a|the|short|simple|plain|only|natural|tools?|[a-z]+_)|keep|limit|"
     "thank|wish|inform|remind|suggest|recommend|refer|direct|quote|pronounce|convert|translate|"
+    "find out|figure|determine|identify|understand (?:what|the|why)|establish|proceed|continue|show empathy|reassure|remain|consult|record|log|welcome|"
     "transfer|hand|route|escalate|collect|gather|verify|help|assist|respect|listen|let|focus|stick|"
     "decline|redirect|summari[sz]e|wait for|pause|address|respond|encourage|upsell|offer|provide|"
     "give|handle|ask|if unsure|end (?:the|each|every)|close (?:the|each|with)|start (?:the|each|with|by)|"
@@ -144,8 +145,13 @@ def read(instructions: str) -> Notes:
     return Notes(
         reader.persona, tuple(reader.facts), tuple(reader.rules), tuple(reader.refusals),
         tuple(reader.abilities), now, vocabulary,
-        frozenset(content(f"{reader.persona.business} shop store place office business company guys")),
+        frozenset(content(f"{reader.persona.business} {_trade(reader.persona)} shop store place office business company guys")),
     )  # fmt: skip
+
+
+def _trade(persona: Persona) -> str:
+    """'an online lamp shop' of 'an online lamp shop in Porto'."""
+    return " ".join(re.split(r"\b(?:in|at|on|near|located)\b", about)[0] for about in persona.about)
 
 
 def _without_now(text: str, now: Now | None) -> str:
@@ -211,7 +217,8 @@ class _Reader:
         if re.search(r"[;]| \d", line.text) and len(more) and not re.search(r"[a-z]{3}", first):
             first, more = line.text, []
         self._previous = None
-        if not _DIRECTIVE.match(first) or _MILD.match(first):
+        known = any(aspects_of(stem(word)) for word in tokens(key)) and not behaving
+        if len(first.split()) < 3 or known or not _DIRECTIVE.match(first) or _MILD.match(first):
             self._add(said_pair(key, first, self._names, self.clock), f"{key} {first}", line, item=line.item)
         for one in more:
             self._sentence(one, line, behaving)
@@ -348,7 +355,7 @@ def _aspects(text: str) -> frozenset[str]:
         found.add("location")
     if re.search(r"\bwe are (?:in|at|on|located|near|next to|behind|opposite|across|between)\b", low):
         found.add("location")
-    if re.search(r"\d+\s?(?:to \d+ )?(?:minutes?|hours?|days?|weeks?)\b", low):
+    if re.search(r"(?:\b(?:one|two|three|four|five|six|seven|ten|twelve|few|several)|\d)\s?(?:(?:to|-) ?\d+ )?(?:business |working )?(?:minutes?|hours?|days?|weeks?)\b", low):
         found.add("duration")
     return frozenset(found)
 

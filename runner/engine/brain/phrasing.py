@@ -77,6 +77,7 @@ def said_statement(text: str, names: Sequence[str], clock: bool) -> str:
         r"^(?:the )?(?:callers?|users?|customers)(?= (?:can|may|must|should|need|have|get|pay|are|will)\b)",
         "You", text, flags=re.I,
     )  # fmt: skip
+    text = re.sub(r"\b(?:the )?(?:callers?|users?)(?= (?:can|may|must|should|need|have|get|pay|are|will)\b)", "you", text)
     if not has_verb(text) or re.match(r"(?:open|closed)\b", text, re.I):
         return said_item(text, names, clock)
     text = re.sub(r"^(?:opening |office |business )?hours (?:are|is)\b", lambda m: "our " + lower_first(m[0]).lower(), text, flags=re.I)

@@ -20,7 +20,7 @@ _POLAR = re.compile(
 _FOLLOWS = re.compile(
     r"^(?:and|but|or|no|what about|how about|what if|also|then|same|ok and|or maybe|what of|i meant?|actually|sorry i meant?|make (?:it|that))\b"
 )
-_BACK = re.compile(r"\b(?:it|that|there|this|they|them|those|these|one|ones|he|she|both|either)\b")
+_BACK = re.compile(r"\b(?:it|that|this|they|them|those|these|one|ones|he|she|both|either)\b")
 _REQUEST = re.compile(
     r"\b(?:i would (?:like|love|prefer)|i (?:want|need|have) to|i want|i need|i am looking|can i|could i|may i|can we|"
     r"could we|can you|could you|would you|will you|let me|let us|please|help me|we (?:want|need|would like)|"
@@ -32,7 +32,7 @@ _IMPERATIVE = re.compile(
     r"register|sign|buy|bring|deliver|tell|switch|reset|report|open|remove|delete|pay|calculate|convert|file|confirm)\b"
 )
 _ABOUT_TERMS = re.compile(
-    r"\b(?:policy|policies|how much|how long|what happens|penalty|rules?|fee|cost|costs|price|prices|"
+    r"\b(?:policy|policies|how much|how many|how long|what happens|penalty|rules?|fee|cost|costs|price|prices|"
     r"do you (?:have|offer|take|accept|allow|charge|do|deliver|sell|serve|open|close|provide)|what (?:is|are) (?:your|the)|"
     r"where|when (?:do|are|is)|what time|are you|is there|are there|am i allowed|do i (?:need|have))\b"
 )

@@ -29,6 +29,7 @@ class Rule:
     when: tuple[frozenset[str], ...]
     tags: frozenset[str]
     steps: tuple[Step, ...]
+    wish: bool = False  # the condition is that the caller wants something done
     limit: tuple[str, int] | None = None  # "more than 8": ("more", 8)
 
     def admits(self, numbers: Sequence[int]) -> bool:
@@ -95,6 +96,7 @@ _TAGS: tuple[tuple[str, str], ...] = (
     ("upset", r"\b(?:upset|angry|complain\w*|frustrated|dissatisfied|unhappy|rude|annoyed|abusive)\b"),
     ("robot", r"\b(?:robot|bot|ai|a machine|human|real person|automated|computer)\b"),
 )  # fmt: skip
+_VAGUE = frozenset(content("advice detail details help information problem issue"))
 _SITUATIONS = frozenset({"unknown", "unclear", "silence", "start", "bye"})
 _BOILER = frozenset(
     content(
@@ -118,7 +120,11 @@ def rule_in(text: str) -> Rule | None:
     tags = _tags(condition)
     # Situations are no matter of words: "if you do not know the answer" is not about answers.
     when = () if tags & _SITUATIONS else _alternatives(condition)
-    return Rule(when, tags, tuple(steps(consequence)), _limit(condition))
+    return Rule(when, tags, tuple(steps(consequence)), _wishes(condition), _limit(condition))
+
+
+def _wishes(condition: str) -> bool:
+    return bool(re.search(r"\b(?:wants?|would like|wishes|needs?|requests?|would love)\b", condition)) and not re.search(r"\b(?:asks?|asking|know|information|mentions?)\b", condition)
 
 
 def _split(text: str) -> tuple[str, str] | None:
@@ -164,6 +170,7 @@ def _alternatives(condition: str) -> tuple[frozenset[str], ...]:
     condition = re.sub(r"\b(?:on|over|by) the (?:phone|line|telephone)\b|\b(?:by|over) phone\b|\bduring (?:the|a) call\b", "", condition)
     parts = re.split(r",\s*(?:or\s+)?|\s+or\s+|;|/", condition)
     found = [frozenset(content(part)) - _BOILER for part in parts]
+    found = [stems - _VAGUE or stems for stems in found]
     return tuple(dict.fromkeys(stems for stems in found if stems))
 
 

@@ -50,6 +50,7 @@ class Tool:
     core: frozenset[str]
     verbs: frozenset[str]
     more: frozenset[str]
+    values: frozenset[str]
     handoff: bool
     ends: bool
 
@@ -103,23 +104,24 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
     about = re.sub(r"\b(?:do not|don't|never|not)\b[^.;]*", " ", about, flags=re.I)
     return Tool(
         name, description, tuple(slots_of(parameters)), core, frozenset(verbs),
-        frozenset(content(f"{about} {values}")) - _USUAL - _WHENS - core, handoff, bool(_END_NAMES.match(name)),
+        frozenset(content(f"{about} {values}")) - _USUAL - _WHENS - core, frozenset(content(values)), handoff, bool(_END_NAMES.match(name)),
     )  # fmt: skip
 
 
-def score(tool: Tool, asked: Query) -> float:
-    """How surely ``asked`` calls for ``tool``, 0 to 1."""
+def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> float:
+    """How surely ``asked`` calls for ``tool``, 0 to 1. ``itself``: words for the business as such."""
     if tool.ends:
         return 0.0
-    terms = [one for one in (*asked.stems, *asked.inherited, *asked.carried) if one not in LIGHT or one in tool.core]
+    terms = [one for one in (*asked.stems, *asked.inherited, *asked.carried) if one not in itself and (one not in LIGHT or one in tool.core)]
     if not terms and not asked.aspects:
         return 0.0
     takes_words = tool.handoff or any(slot.kind in _WORDY for slot in tool.slots)
     hit = weight = 0.0
-    touched = False
+    touched = named = False
     for one in terms:
         fit = _fit(tool, one)
         touched = touched or fit >= 0.6
+        named = named or one in tool.values or any(akin(one, other) >= 0.7 for other in tool.core | tool.verbs)
         hit += fit
         # Words that no tool knows may be values for a parameter; they weigh little.
         weight += 1.0 if fit else (0.35 if takes_words and not aspects_of(one) else 0.7)
@@ -127,6 +129,7 @@ def score(tool: Tool, asked: Query) -> float:
     spoken_aspects = {aspect for one in terms for aspect in aspects_of(one)}
     for aspect in asked.aspects - spoken_aspects:
         met = aspect in tool_aspects
+        named = named or met
         touched = touched or (met and aspect in ("booking", "cancel", "refund", "delivery"))
         hit += 0.8 * met
         weight += 0.8
@@ -145,6 +148,10 @@ def score(tool: Tool, asked: Query) -> float:
         found -= 0.5  # "cancel my booking" is not book_table
     elif not acts and "cancel" in asked.aspects and own and own[0] is _ACTS[0]:
         found -= 0.5
+    dated = bool(asked.days or asked.times) and any(slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots)
+    if not (named or dated or tool.handoff):
+        # Only its description has the word: enough for a request, not for a question.
+        found = min(found, 0.5) if asked.request and not asked.terms else min(found, 0.3)
     return max(0.0, min(1.0, found))
 
 
@@ -170,9 +177,9 @@ def _aspects(tool: Tool) -> frozenset[str]:
     return frozenset(found)
 
 
-def best(tools: Sequence[Tool], asked: Query) -> tuple[Tool | None, float]:
+def best(tools: Sequence[Tool], asked: Query, itself: frozenset[str] = frozenset()) -> tuple[Tool | None, float]:
     """The tool that ``asked`` most likely calls for; the first among equals."""
-    ranked = sorted(((score(tool, asked), -place, tool) for place, tool in enumerate(tools)), key=lambda one: one[:2], reverse=True)
+    ranked = sorted(((score(tool, asked, itself), -place, tool) for place, tool in enumerate(tools)), key=lambda one: one[:2], reverse=True)
     if not ranked or ranked[0][0] <= 0:
         return None, 0.0
     top, _, tool = ranked[0]

@@ -48,7 +48,7 @@ def tokens(text: str) -> list[str]:
 
 _IRREGULAR = {
     "teeth": "tooth", "feet": "foot", "men": "man", "women": "woman", "children": "child",
-    "people": "person", "persons": "person", "paid": "pay", "bought": "buy", "took": "take",
+    "books": "bookz", "people": "person", "persons": "person", "paid": "pay", "bought": "buy", "took": "take",
     "brought": "bring", "hours": "hour", "ate": "eat", "bus": "bus", "gas": "gas", "news": "news",
     "address": "address", "addresses": "address", "business": "business", "during": "during",
     "wednesday": "wednesday", "evening": "evening", "morning": "morning", "building": "building",

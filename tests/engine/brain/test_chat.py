@@ -15,7 +15,12 @@ from support.chat_server import HEAD, Answer, chat_server, chunk, refusing, stre
 from support.utterances import agent, call, output, user
 
 PROMPT = Prompt("You are Ada.", [user("Hello")])
-WEATHER = {"type": "function", "name": "weather", "description": "d", "parameters": {"type": "object", "properties": {}}}
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "description": "d",
+    "parameters": {"type": "object", "properties": {}},
+}
 
 
 async def collect(brain: Any, prompt: Prompt) -> tuple[list[str], list[Call]]:
@@ -28,7 +33,9 @@ async def collect(brain: Any, prompt: Prompt) -> tuple[list[str], list[Call]]:
     return said, calls
 
 
-def ask(answer: Answer, prompt: Prompt = PROMPT, **spec: Any) -> tuple[list[str], list[Call], dict[str, Any], dict[str, str]]:
+def ask(
+    answer: Answer, prompt: Prompt = PROMPT, **spec: Any
+) -> tuple[list[str], list[Call], dict[str, Any], dict[str, str]]:
     async def run() -> Any:
         async with chat_server(answer) as server:
             brain = make_brain({"type": "chat", "url": server.url, "model": "m", **spec})
@@ -48,10 +55,15 @@ def fail(answer: Answer, **spec: Any) -> BrainError:
 
 
 def test_text_comes_in_pieces_as_it_is_streamed() -> None:
-    said, calls, request, headers = ask(streaming([chunk(role="assistant"), chunk(content="Hello. "), chunk(content="I am Ada.")]))
+    said, calls, request, headers = ask(
+        streaming([chunk(role="assistant"), chunk(content="Hello. "), chunk(content="I am Ada.")])
+    )
     assert said == ["Hello. ", "I am Ada."]
     assert calls == []
-    assert request["messages"] == [{"role": "system", "content": "You are Ada."}, {"role": "user", "content": "Hello"}]
+    assert request["messages"] == [
+        {"role": "system", "content": "You are Ada."},
+        {"role": "user", "content": "Hello"},
+    ]
     assert request["stream"] is True
     assert "tools" not in request
     assert headers["path"] == "/v1/chat/completions"
@@ -83,7 +95,12 @@ def test_a_call_streamed_in_fragments_is_whole() -> None:
     pieces = [
         chunk(tool_calls=[tool_part(0, "c1", "weather", "")]),
         chunk(tool_calls=[tool_part(0, arguments='{"ci')]),
-        chunk(tool_calls=[tool_part(0, arguments='ty":"Paris"}'), tool_part(1, "c2", "weather", '{"city":"Rome"}')]),
+        chunk(
+            tool_calls=[
+                tool_part(0, arguments='ty":"Paris"}'),
+                tool_part(1, "c2", "weather", '{"city":"Rome"}'),
+            ]
+        ),
     ]
     said, calls, request, _ = ask(streaming(pieces), Prompt("", [user("?")], [WEATHER]))
     assert said == []
@@ -93,14 +110,20 @@ def test_a_call_streamed_in_fragments_is_whole() -> None:
 
 
 def test_whole_calls_that_share_index_zero_stay_apart() -> None:
-    pieces = [chunk(tool_calls=[tool_part(0, "a", "weather", "{}")]), chunk(tool_calls=[tool_part(0, "b", "weather", "")])]
+    pieces = [
+        chunk(tool_calls=[tool_part(0, "a", "weather", "{}")]),
+        chunk(tool_calls=[tool_part(0, "b", "weather", "")]),
+    ]
     _, calls, _, _ = ask(streaming(pieces), Prompt("", [user("?")], [WEATHER]))
     assert calls == [Call("weather", "{}"), Call("weather", "{}")]
 
 
 def test_tool_choice_is_carried() -> None:
     pieces = [chunk(content="ok")]
-    _, _, request, _ = ask(streaming(pieces), Prompt("", [user("?")], [WEATHER], {"type": "function", "name": "weather"}))
+    _, _, request, _ = ask(
+        streaming(pieces),
+        Prompt("", [user("?")], [WEATHER], {"type": "function", "name": "weather"}),
+    )
     assert request["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
     _, _, request, _ = ask(streaming(pieces), Prompt("", [user("?")], [WEATHER], "none"))
     assert "tools" not in request
@@ -108,7 +131,11 @@ def test_tool_choice_is_carried() -> None:
 
 def test_items_become_messages() -> None:
     items = [
-        {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be kind."}]},
+        {
+            "type": "message",
+            "role": "system",
+            "content": [{"type": "input_text", "text": "Be kind."}],
+        },
         user("Weather in Paris?"),
         call("weather", '{"city":"Paris"}', "c1"),
         call("weather", '{"city":"Rome"}', "c2"),
@@ -119,7 +146,9 @@ def test_items_become_messages() -> None:
         user("Thanks"),
     ]
     _, _, request, _ = ask(streaming([chunk(content="ok")]), Prompt("", items))
-    roles = [(one["role"], one.get("content"), one.get("tool_call_id")) for one in request["messages"]]
+    roles = [
+        (one["role"], one.get("content"), one.get("tool_call_id")) for one in request["messages"]
+    ]
     assert roles == [
         ("system", "Be kind.", None),
         ("user", "Weather in Paris?", None),
@@ -133,7 +162,13 @@ def test_items_become_messages() -> None:
 
 
 def test_thoughts_are_not_spoken() -> None:
-    pieces = [chunk(content="<thi"), chunk(content="nk>He wants tea.</th"), chunk(content="ink>\n\nTea, "), chunk(content="if x <"), chunk(content=" y.")]
+    pieces = [
+        chunk(content="<thi"),
+        chunk(content="nk>He wants tea.</th"),
+        chunk(content="ink>\n\nTea, "),
+        chunk(content="if x <"),
+        chunk(content=" y."),
+    ]
     said, _, _, _ = ask(streaming(pieces))
     assert "".join(said) == "Tea, if x < y."
 
@@ -209,7 +244,10 @@ def test_a_page_of_html_and_an_empty_answer() -> None:
     page = b"<html>login</html>"
 
     async def html(writer: asyncio.StreamWriter, _: dict[str, Any]) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page)
+            + page
+        )
         await writer.drain()
 
     assert fail(html).code in ("brain_empty", "brain_garbled")
@@ -218,7 +256,9 @@ def test_a_page_of_html_and_an_empty_answer() -> None:
 
 def test_a_line_cut_in_the_middle() -> None:
     async def answer(writer: asyncio.StreamWriter, _: dict[str, Any]) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:"
+        )
         await writer.drain()
         writer.transport.abort()
 
