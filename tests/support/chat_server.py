@@ -29,7 +29,9 @@ class ChatServer:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             lines = head.split("\r\n")
-            headers = {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines[1:] if x)}
+            headers = {
+                k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines[1:] if x)
+            }
             body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
             self.requests.append(body)
             self.headers.append({"path": lines[0].split()[1], **headers})
@@ -68,7 +70,9 @@ def chunk(**delta: Any) -> bytes:
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
-def tool_part(index: int, call_id: str | None = None, name: str | None = None, arguments: str | None = None) -> dict[str, Any]:
+def tool_part(
+    index: int, call_id: str | None = None, name: str | None = None, arguments: str | None = None
+) -> dict[str, Any]:
     part: dict[str, Any] = {"index": index, "function": {}}
     if call_id:
         part |= {"id": call_id, "type": "function"}
@@ -93,7 +97,10 @@ def streaming(pieces: Sequence[bytes]) -> Answer:
 
 def refusing(status: str, body: bytes = b'{"error":{"message":"no such model"}}') -> Answer:
     async def answer(writer: asyncio.StreamWriter, _: dict[str, Any]) -> None:
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(
+            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
         await writer.drain()
 
     return answer

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from runner.codec import loads
 from runner.engine.brain import make_brain
 from runner.engine.ports import Brain, Call, Prompt, Say
@@ -106,7 +107,13 @@ def _dialogue(
                 break
         leaked = leaks.search(said)
         found.append(
-            Verdict(turn["say"], said, tuple(made), _wrong(turn, said, made), leaked[0] if leaked else "")
+            Verdict(
+                turn["say"],
+                said,
+                tuple(made),
+                _wrong(turn, said, made),
+                leaked[0] if leaked else "",
+            )
         )
     return found
 

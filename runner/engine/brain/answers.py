@@ -12,7 +12,17 @@ from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.recall import Match, Query, rank, verdict
 from runner.engine.brain.speech import lower_first
 from runner.engine.brain.times import said_date, said_time
-from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, joined, normal, stem, tokens
+from runner.engine.brain.words import (
+    LIGHT,
+    akin,
+    aspects_of,
+    content,
+    is_stop,
+    joined,
+    normal,
+    stem,
+    tokens,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,12 @@ def _enough(asked: Query, matches: Sequence[Match]) -> bool:
     """Whether the best fact is an answer, and not only shares a word with the question."""
     top = matches[0]
     others = [match.score for match in matches[1:2]]
-    if asked.topic and not top.own and not asked.inherited and asked.aspects & {"price", "duration"}:
+    if (
+        asked.topic
+        and not top.own
+        and not asked.inherited
+        and asked.aspects & {"price", "duration"}
+    ):
         return top.score >= 0.75  # the price of something else
     if top.score >= ENOUGH:
         return True
@@ -80,15 +95,23 @@ def _section(asked: Query, notes: Notes) -> list[Fact]:
     """The items under the heading that a question such as 'what rooms do you have' names."""
     found: dict[str, list[Fact]] = {}
     for fact in notes.facts:
-        if fact.section and any(akin(one, other) >= 0.75 for one in asked.topic for other in content(fact.section)):
+        if fact.section and any(
+            akin(one, other) >= 0.75 for one in asked.topic for other in content(fact.section)
+        ):
             found.setdefault(fact.section, []).append(fact)
     best = max(found.values(), key=len, default=[])
     return best if len(best) > 1 else []
 
 
 def _about_now(asked: Query, notes: Notes) -> str:
-    date_asked = re.search(r"\bwhat(?: is)?(?: the)? (?:day|date|days date)\b(?: is it| it is| today)|what is todays date|what is the date|\bwhat day is (?:it|today)", asked.text)
-    time_asked = re.search(r"\bwhat time is it\b|\bwhat is the (?:current )?time\b|\bhave you got the time\b|\bwhat time do you have\b", asked.text)
+    date_asked = re.search(
+        r"\bwhat(?: is)?(?: the)? (?:day|date|days date)\b(?: is it| it is| today)|what is todays date|what is the date|\bwhat day is (?:it|today)",
+        asked.text,
+    )
+    time_asked = re.search(
+        r"\bwhat time is it\b|\bwhat is the (?:current )?time\b|\bhave you got the time\b|\bwhat time do you have\b",
+        asked.text,
+    )
     if not (date_asked or time_asked) or re.search(r"\b(?:open|close|there)\b", asked.text):
         return ""
     if notes.now is None:
@@ -106,7 +129,11 @@ def _is_hours(asked: Query, matches: Sequence[Match], notes: Notes) -> bool:
         return False
     if "booking" in asked.aspects and not {"open", "clos", "hour"} & set(asked.stems):
         return False
-    other = [one for one in (*asked.topic, *asked.inherited) if one not in _HOURS_STEMS and not _names_business(one, notes)]
+    other = [
+        one
+        for one in (*asked.topic, *asked.inherited)
+        if one not in _HOURS_STEMS and not _names_business(one, notes)
+    ]
     if not other:
         # Aspects of something else ("when does parking open") leave the field to the ranking.
         return not any(aspects_of(one) - {"hours"} and _known(one, matches) for one in asked.stems)
@@ -125,13 +152,20 @@ def _names_business(one: str, notes: Notes) -> bool:
 def _compose(asked: Query, matches: Sequence[Match], notes: Notes) -> str:
     top = matches[0]
     near = [match for match in matches if match.score >= 0.93 * top.score]
-    items = [match for match in matches if match.fact.item and match.fact.section and match.score >= 0.85 * top.score]
+    items = [
+        match
+        for match in matches
+        if match.fact.item and match.fact.section and match.score >= 0.85 * top.score
+    ]
     sections: dict[str, list[Match]] = {}
     for match in items:
         sections.setdefault(match.fact.section, []).append(match)
     group = max(sections.values(), key=len, default=[])
     if len(group) > 2 or (len(group) == 2 and all(match in near for match in group)):
-        narrow = any(one in match.fact.stems for match in group[:1] for one in asked.topic) and len({m.score for m in group}) > 1
+        narrow = (
+            any(one in match.fact.stems for match in group[:1] for one in asked.topic)
+            and len({m.score for m in group}) > 1
+        )
         if not narrow:
             return _listed([match.fact for match in sorted(group, key=lambda m: m.fact.place)])
     chosen = [top]
@@ -148,9 +182,35 @@ def _compose(asked: Query, matches: Sequence[Match], notes: Notes) -> str:
 
 def _inside(said: str, asked: Query) -> str:
     first = said.split()[0]
-    if first in ("We", "Our", "You", "Your", "There", "It", "They", "The", "A", "An", "Please", "On", "In", "At", "For", "All", "Some", "Every", "If", "We're"):
+    if first in (
+        "We",
+        "Our",
+        "You",
+        "Your",
+        "There",
+        "It",
+        "They",
+        "The",
+        "A",
+        "An",
+        "Please",
+        "On",
+        "In",
+        "At",
+        "For",
+        "All",
+        "Some",
+        "Every",
+        "If",
+        "We're",
+    ):
         return said[:1].lower() + said[1:]
-    if stem(first.lower()) in asked.stems and not first[1:].isupper() and " " in said and not said.split()[1][:1].isupper():
+    if (
+        stem(first.lower()) in asked.stems
+        and not first[1:].isupper()
+        and " " in said
+        and not said.split()[1][:1].isupper()
+    ):
         return said[:1].lower() + said[1:]
     return lower_first(said)
 
@@ -167,7 +227,13 @@ def _listed(facts: Sequence[Fact], most: int = 6) -> str:
     """Items of one section as one sentence."""
     said = [fact.said.rstrip(".") for fact in facts]
     if all(len(one.split()) <= 16 for one in said):
-        shown = [said[0], *[lower_first(one) if one.split()[0] in ("We", "Our", "On", "The", "A") else one for one in said[1:most]]]
+        shown = [
+            said[0],
+            *[
+                lower_first(one) if one.split()[0] in ("We", "Our", "On", "The", "A") else one
+                for one in said[1:most]
+            ],
+        ]
         more = len(said) - len(shown)
         return f"{joined(shown)}{', among others' if more > 0 else ''}."
     return " ".join(fact.said for fact in facts[:2])
@@ -178,12 +244,27 @@ def topics(notes: Notes) -> list[str]:
     found: dict[str, int] = {}
     for fact in notes.facts:
         for aspect in fact.aspects | fact.context_aspects:
-            if aspect not in ("duration", "services", "booking", "staff", "contact", "access", "language", "status"):
+            if aspect not in (
+                "duration",
+                "services",
+                "booking",
+                "staff",
+                "contact",
+                "access",
+                "language",
+                "status",
+            ):
                 found[aspect] = found.get(aspect, 0) + 1
     order = sorted(found, key=lambda aspect: (_RANK.get(aspect, 50), -found[aspect]))
     said = [ASPECTS[aspect][0] for aspect in order]
     if not said:
-        said = list(dict.fromkeys(fact.section.lower() for fact in notes.facts if fact.section and len(fact.section.split()) < 4))
+        said = list(
+            dict.fromkeys(
+                fact.section.lower()
+                for fact in notes.facts
+                if fact.section and len(fact.section.split()) < 4
+            )
+        )
     return said[:4]
 
 
@@ -191,7 +272,9 @@ _RANK = {aspect: place for place, aspect in enumerate(
     ("hours", "price", "menu", "delivery", "location", "parking", "payment", "insurance", "checkin", "cancel", "refund", "wifi", "pets", "diet"))}  # fmt: skip
 
 
-_DEEDS = frozenset("order book reserve buy get make take speak talk change cancel pay use eat drink sell offer carry stock bring".split())
+_DEEDS = frozenset(
+    "order book reserve buy get make take speak talk change cancel pay use eat drink sell offer carry stock bring".split()
+)
 
 
 def named_thing(asked: Query, notes: Notes) -> str:

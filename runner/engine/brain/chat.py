@@ -47,15 +47,24 @@ class Chat:
         """From a deployment's ``brain`` without its ``type``. UsageError for a bad or missing field."""
         unknown = sorted(set(map(str, spec)) - _FIELDS)
         if unknown:
-            raise UsageError(f"brain chat has no field {unknown[0]!r}", f"it has: {', '.join(sorted(_FIELDS))}")
+            raise UsageError(
+                f"brain chat has no field {unknown[0]!r}", f"it has: {', '.join(sorted(_FIELDS))}"
+            )
         for name in ("url", "model"):
             if not isinstance(spec.get(name), str) or not spec[name].strip():
-                raise UsageError(f"brain chat needs {name}", "such as { type: chat, url: http://127.0.0.1:11434/v1, model: llama3.2 }")
+                raise UsageError(
+                    f"brain chat needs {name}",
+                    "such as { type: chat, url: http://127.0.0.1:11434/v1, model: llama3.2 }",
+                )
         parts = urlsplit(spec["url"])
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"brain chat: {spec['url']!r} is no http or https URL")
         timeout = spec.get("timeout", FIRST_TOKEN)
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= 120:
+        if (
+            isinstance(timeout, bool)
+            or not isinstance(timeout, int | float)
+            or not 0 < timeout <= 120
+        ):
             raise UsageError(f"brain chat: timeout {timeout!r} is not between 0 and 120 seconds")
         key = spec.get("api_key")
         if key is not None and not isinstance(key, str):
@@ -125,14 +134,20 @@ class Chat:
             yield call.whole(self.model)
 
     async def _open(self, prompt: Prompt) -> AsyncStream[ChatCompletionChunk]:
-        request: dict[str, Any] = {"model": self.model, "messages": messages.messages(prompt), "stream": True}
+        request: dict[str, Any] = {
+            "model": self.model,
+            "messages": messages.messages(prompt),
+            "stream": True,
+        }
         offered = messages.tools(prompt.tools) if prompt.tool_choice != "none" else []
         if offered:
             request["tools"] = offered
             choice = messages.tool_choice(prompt.tool_choice)
             if choice is not None:
                 request["tool_choice"] = choice
-        stream: AsyncStream[ChatCompletionChunk] = await self._connect().chat.completions.create(**request)
+        stream: AsyncStream[ChatCompletionChunk] = await self._connect().chat.completions.create(
+            **request
+        )
         return stream
 
     def _failed(self, error: Exception) -> BrainError:
@@ -143,7 +158,9 @@ class Chat:
         if isinstance(error, BrainError):
             return error
         if isinstance(error, TimeoutError | openai.APITimeoutError):
-            return BrainError("brain_timeout", f"{where}: nothing for {self.timeout:g} s", SPOKEN_SLOW)
+            return BrainError(
+                "brain_timeout", f"{where}: nothing for {self.timeout:g} s", SPOKEN_SLOW
+            )
         if isinstance(error, openai.APIStatusError):
             said = str(error.message)[:200]
             return BrainError("brain_refused", f"{where}: HTTP {error.status_code}: {said}", SPOKEN)
@@ -176,7 +193,11 @@ class _Fragments:
         except ValueError:
             value = None
         if not self.name or not isinstance(value, dict):
-            raise BrainError("brain_garbled", f"{model}: a call of {self.name or 'nothing'} with {text[:100]!r}", SPOKEN)
+            raise BrainError(
+                "brain_garbled",
+                f"{model}: a call of {self.name or 'nothing'} with {text[:100]!r}",
+                SPOKEN,
+            )
         return Call(self.name, text)
 
 
@@ -214,7 +235,10 @@ class _Thoughts:
                 self._held = after.lstrip() if not self._inside else after
                 continue
             # What may be the beginning of a mark waits for the next piece.
-            keep = next((size for size in range(len(mark) - 1, 0, -1) if self._held.endswith(mark[:size])), 0)
+            keep = next(
+                (size for size in range(len(mark) - 1, 0, -1) if self._held.endswith(mark[:size])),
+                0,
+            )
             cut = len(self._held) - keep
             said += "" if self._inside else self._held[:cut]
             self._held = self._held[cut:]

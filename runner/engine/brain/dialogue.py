@@ -70,7 +70,10 @@ def turns_of(items: Sequence[Mapping[str, Any]]) -> tuple[list[Turn], str]:
             output = item.get("output")
             turns.append(
                 Turn(
-                    OUTPUT, output if isinstance(output, str) else _parts(output), call.name, call_id,
+                    OUTPUT,
+                    output if isinstance(output, str) else _parts(output),
+                    call.name,
+                    call_id,
                     call.arguments,
                 )  # fmt: skip
             )
@@ -90,7 +93,9 @@ def _object(arguments: Any) -> dict[str, Any]:
 def _parts(output: Any) -> str:
     """A tool's output given as content parts."""
     if isinstance(output, Sequence):
-        return " ".join(str(part.get("text") or "") for part in output if isinstance(part, Mapping)).strip()
+        return " ".join(
+            str(part.get("text") or "") for part in output if isinstance(part, Mapping)
+        ).strip()
     return ""
 
 
@@ -118,7 +123,9 @@ class Dialogue:
 
     def users(self) -> list[int]:
         """Places of the caller's turns that have words."""
-        return [place for place, turn in enumerate(self.turns) if turn.who == USER and turn.text.strip()]
+        return [
+            place for place, turn in enumerate(self.turns) if turn.who == USER and turn.text.strip()
+        ]
 
     def agent_before(self, place: int) -> Turn | None:
         """The agent's last words before the caller's turn at ``place``; None when there are none."""
@@ -140,7 +147,9 @@ class Dialogue:
         return list(reversed(found))
 
     def last_said(self) -> Turn | None:
-        return next((turn for turn in reversed(self.turns) if turn.who == AGENT and turn.text.strip()), None)
+        return next(
+            (turn for turn in reversed(self.turns) if turn.who == AGENT and turn.text.strip()), None
+        )
 
     def count_said(self, start: str) -> int:
         return sum(turn.who == AGENT and turn.text.startswith(start) for turn in self.turns)

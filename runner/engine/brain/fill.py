@@ -45,7 +45,10 @@ _LEAD = re.compile(
     r"actually|no|just|only|for|the one|how about|what about|say)[ ,.!]+)+",
     re.I,
 )
-_TAIL = re.compile(r"[ ,.!?]*\b(?:please|thanks|thank you|thank you very much|if possible|would be (?:great|good|fine|nice)|works?(?: for me)?|is fine)[.!]*$", re.I)
+_TAIL = re.compile(
+    r"[ ,.!?]*\b(?:please|thanks|thank you|thank you very much|if possible|would be (?:great|good|fine|nice)|works?(?: for me)?|is fine)[.!]*$",
+    re.I,
+)
 
 
 def cleaned(text: str) -> str:
@@ -76,7 +79,10 @@ def _date(slot: Slot, said: Said) -> Any:
     found = said.days()
     if not found:
         loose = cleaned(said.text)
-        any_day = re.search(r"\b(?:any|soon|earliest|first|next) ?(?:day|available|possible|week|time|one|opening)?", normal(loose))
+        any_day = re.search(
+            r"\b(?:any|soon|earliest|first|next) ?(?:day|available|possible|week|time|one|opening)?",
+            normal(loose),
+        )
         if said.direct and any_day and len(loose.split()) <= 6 and not wants_iso(slot):
             return loose
         return None
@@ -93,7 +99,9 @@ def _date(slot: Slot, said: Said) -> Any:
 def _time(slot: Slot, said: Said) -> Any:
     found = said.times()
     if not found:
-        part = re.search(r"\b(?:morning|afternoon|evening|noon|lunch ?time|any ?time)\b", normal(said.text))
+        part = re.search(
+            r"\b(?:morning|afternoon|evening|noon|lunch ?time|any ?time)\b", normal(said.text)
+        )
         return part[0] if part and said.direct and slot.schema.get("format") != "time" else None
     later = len(found) > 1 and re.search(r"end|until|close|\bto\b", slot.label)
     return clock(found[-1] if later else found[0], said.opens, slot)
@@ -121,23 +129,38 @@ def _moment(slot: Slot, said: Said) -> Any:
     days, times = said.days(), said.times()
     if days and times:
         return moment(slot, days[0], times[0], said.words[days[0].start : days[0].end], said)
-    if (days or (times and said.direct)) and slot.schema.get("format") is None and slot.label == "when":
-        return cleaned(said.text) if said.direct else _as_said(said.words[days[0].start : days[0].end])
+    if (
+        (days or (times and said.direct))
+        and slot.schema.get("format") is None
+        and slot.label == "when"
+    ):
+        return (
+            cleaned(said.text) if said.direct else _as_said(said.words[days[0].start : days[0].end])
+        )
     return None
 
 
-_PARTY = re.compile(r"\b(?:party|people|guests?|persons?|seats|covers|adults|diners|size|headcount)\b")
+_PARTY = re.compile(
+    r"\b(?:party|people|guests?|persons?|seats|covers|adults|diners|size|headcount)\b"
+)
 _PARTY_NOUN = frozenset("people persons person guests guest adults adult diners seats pax".split())
 
 
 def _count(slot: Slot, said: Said) -> Any:
     words = said.words
-    taken = {p for one in (*said.days(), *find_times(words, bare=False)) for p in range(one.start, one.end)}
+    taken = {
+        p
+        for one in (*said.days(), *find_times(words, bare=False))
+        for p in range(one.start, one.end)
+    }
     label = [stem(word) for word in slot.label.split()]
     party = bool(_PARTY.search(slot.label) or _PARTY.search(slot.description.lower()))
     if party and re.search(r"\b(?:just me|only me|myself|by myself|alone)\b", normal(said.text)):
         return 1
-    if party and re.search(r"\b(?:me and my|my (?:wife|husband|partner|friend) and (?:i|me)|the two of us)\b", normal(said.text)):
+    if party and re.search(
+        r"\b(?:me and my|my (?:wife|husband|partner|friend) and (?:i|me)|the two of us)\b",
+        normal(said.text),
+    ):
         return 2
     numbers: list[tuple[float, str, str]] = []
     alone = {"for": 4, "to": 2, "too": 2, "ate": 8, "won": 1}.get(normal(said.text).strip())
@@ -145,18 +168,25 @@ def _count(slot: Slot, said: Said) -> Any:
         return alone  # heard for "four"
     at = 0
     while at < len(words):
-        decimal = re.fullmatch(r"\d+\.\d+", words[at]) if slot.schema.get("type") == "number" else None
+        decimal = (
+            re.fullmatch(r"\d+\.\d+", words[at]) if slot.schema.get("type") == "number" else None
+        )
         found = None if at in taken else number_at(words, at)
         if decimal is None and found is None:
             at += 1
             continue
         used = found[1] if found else 1
         value = float(words[at]) if decimal else float(found[0]) if found else 0.0
-        numbers.append((value, words[at - 1] if at else "", words[at + used] if at + used < len(words) else ""))
+        numbers.append(
+            (value, words[at - 1] if at else "", words[at + used] if at + used < len(words) else "")
+        )
         at += used
     best = None
     for value, before, after in numbers:
-        near = after and any(akin(stem(after), one) >= 0.7 for one in label)
+        near = after and (
+            any(akin(stem(after), one) >= 0.7 for one in label)
+            or (said.alone and stem(after) in said.generic)
+        )
         if near or (party and (after in _PARTY_NOUN or (before in ("for", "of") and after in ("", "at", "on", "tomorrow", "tonight", "please", "today", "this", "next", "of", "and", "by", *DAYS)))):  # fmt: skip
             best = value
             break
@@ -191,8 +221,15 @@ def _person(slot: Slot, said: Said) -> Any:
             return _part_of_name(slot, name)
     if not said.direct:
         return None
-    bare = re.sub(r"^(?:my (?:full |last |first )?name(?: is|'s)?|the name(?: is|'s)?|i am|i'm|this is|it is|it's|under)\s+", "", cleaned(said.text), flags=re.I)
-    bare = re.split(r"[,.]? (?:and my|my (?:phone|number|email)|spelled|that is|with an?)\b", bare)[0].strip(" .,")
+    bare = re.sub(
+        r"^(?:my (?:full |last |first )?name(?: is|'s)?|the name(?: is|'s)?|i am|i'm|this is|it is|it's|under)\s+",
+        "",
+        cleaned(said.text),
+        flags=re.I,
+    )
+    bare = re.split(r"[,.]? (?:and my|my (?:phone|number|email)|spelled|that is|with an?)\b", bare)[
+        0
+    ].strip(" .,")
     if not bare or len(bare.split()) > 5 or re.search(r"\d", bare):
         return None
     return _part_of_name(slot, bare if bare != bare.lower() else bare.title())
@@ -202,7 +239,11 @@ def _name(words: str, text: str) -> str:
     cased = text != text.lower()
     kept: list[str] = []
     for word in words.split():
-        if word.lower().strip(".,") in _NOT_A_NAME or (cased and not word[0].isupper()) or word.lower().endswith("ing"):
+        if (
+            word.lower().strip(".,") in _NOT_A_NAME
+            or (cased and not word[0].isupper())
+            or word.lower().endswith("ing")
+        ):
             break
         kept.append(word.strip(",."))
         if word.endswith((",", ".")) and len(word) > 3:
@@ -219,7 +260,10 @@ def _part_of_name(slot: Slot, name: str) -> str:
     return name
 
 
-_DIGIT = {word: str(number) for number, word in enumerate("zero one two three four five six seven eight nine".split())}
+_DIGIT = {
+    word: str(number)
+    for number, word in enumerate("zero one two three four five six seven eight nine".split())
+}
 _DIGIT |= {"oh": "0", "o": "0", "for": "4", "to": "2", "too": "2", "ate": "8", "won": "1"}
 
 
@@ -236,7 +280,9 @@ def digit_runs(words: list[str]) -> list[str]:
         homophone = word in ("for", "to", "too", "ate", "won", "o")
         if plain.isdecimal() and plain.isascii():
             run, started = run + plain, True
-        elif word in _DIGIT and (not homophone or (started and following in _DIGIT and following not in ("the", "a"))):
+        elif word in _DIGIT and (
+            not homophone or (started and following in _DIGIT and following not in ("the", "a"))
+        ):
             run, started = run + _DIGIT[word] * times, True
         elif started and (two := number_at([word], 0)):
             run += str(two[0])
@@ -261,30 +307,51 @@ def _email(slot: Slot, said: Said) -> Any:
     if literal:
         return literal[0]
     low = re.sub(r"\s+", " ", said.text.lower().replace(",", " ").strip(" .?!"))
-    spoken = re.search(r"((?:[\w-]+ (?:dot|underscore|dash|hyphen) )*[\w.-]+) at ((?:[\w-]+ ?(?:dot|\.) ?)+[a-z]{2,})\b", low)
+    spoken = re.search(
+        r"((?:[\w-]+ (?:dot|underscore|dash|hyphen) )*[\w.-]+) at ((?:[\w-]+ ?(?:dot|\.) ?)+[a-z]{2,})\b",
+        low,
+    )
     if not spoken:
         return None
-    local = re.sub(r" ?(dot|underscore|dash|hyphen) ?", lambda m: {"dot": ".", "underscore": "_"}.get(m[1], "-"), spoken[1])
+    local = re.sub(
+        r" ?(dot|underscore|dash|hyphen) ?",
+        lambda m: {"dot": ".", "underscore": "_"}.get(m[1], "-"),
+        spoken[1],
+    )
     domain = re.sub(r" ?(?:dot|\.) ?", ".", spoken[2])
     return f"{local}@{domain}"
 
 
 def _code(slot: Slot, said: Said) -> Any:
-    mixed = re.search(r"(?<![\w$€£])#?([A-Za-z]{1,5}-?\d[\w-]*|\d+[A-Za-z][\w-]*|\d{3,}[\w-]*)\b", said.text)
+    mixed = re.search(
+        r"(?<![\w$€£])#?([A-Za-z]{1,5}-?\d[\w-]*|\d+[A-Za-z][\w-]*|\d{3,}[\w-]*)\b", said.text
+    )
     if mixed and not re.fullmatch(r"\d{1,2}(?:am|pm|st|nd|rd|th)", mixed[1], re.I):
         rest = digit_runs(tokens(said.text[mixed.start(1) :]))
         if mixed[1].isdecimal() and rest and rest[0].startswith(mixed[1]):
             return rest[0]
         return mixed[1]
     runs = [run for run in digit_runs(said.words) if len(run) >= (1 if said.direct else 3)]
-    letters = re.search(r"\b((?:[a-z] )+)(?=\d|(?:%s)\b)" % "|".join(_DIGIT), normal(said.text) + " ")
+    letters = re.search(
+        r"\b((?:[a-z] )+)(?=\d|(?:%s)\b)" % "|".join(_DIGIT), normal(said.text) + " "
+    )
     if runs:
-        head = letters[1].replace(" ", "").upper() if letters and not letters[1].endswith(("a ", "i ")) or (letters and said.direct) else ""
+        head = (
+            letters[1].replace(" ", "").upper()
+            if letters and not letters[1].endswith(("a ", "i ")) or (letters and said.direct)
+            else ""
+        )
         return head + max(runs, key=len)
     if said.direct:
         bare = cleaned(said.text)
         spelled = all(len(word) == 1 for word in bare.split())
-        return bare.replace(" ", "").upper() if bare and spelled else bare if len(bare.split()) == 1 and bare else None
+        return (
+            bare.replace(" ", "").upper()
+            if bare and spelled
+            else bare
+            if len(bare.split()) == 1 and bare
+            else None
+        )
     return None
 
 
@@ -298,14 +365,22 @@ def _place(slot: Slot, said: Said) -> Any:
     elif re.search(r"dest|\bto\b|drop", slot.label):
         wanted = "to|for|into"
     text = _undated(said)
-    for match in re.finditer(rf"\b(?:{wanted})\s+([^\W\d_][\w'’.-]*(?:\s+[^\W\d_][\w'’.-]*){{0,3}}?){_STOPPED}", text, re.I):
+    for match in re.finditer(
+        rf"\b(?:{wanted})\s+([^\W\d_][\w'’.-]*(?:\s+[^\W\d_][\w'’.-]*){{0,3}}?){_STOPPED}",
+        text,
+        re.I,
+    ):
         place = match[1].strip()
         words = [word for word in place.split() if word.lower() not in ("the", "city", "of")]
         if words and words[0].lower() not in STOP and not said.generic & {stem(words[0].lower())}:
             return _titled(" ".join(words))
     if said.direct:
         bare = cleaned(text)
-        return _titled(re.sub(r"^(?:in|at|to|from|near|the)\s+", "", bare, flags=re.I)) if 0 < len(bare.split()) <= 5 else None
+        return (
+            _titled(re.sub(r"^(?:in|at|to|from|near|the)\s+", "", bare, flags=re.I))
+            if 0 < len(bare.split()) <= 5
+            else None
+        )
     return None
 
 
@@ -318,7 +393,15 @@ def _undated(said: Said) -> str:
     text = re.sub(r"['’]s\b", " is", said.text)
     for one in (*said.days(), *find_times(said.words)):
         words = said.words[one.start : one.end]
-        text = re.sub(r"(?:\b(?:on|at|by|for|around|from)\s+)?\b" + r"[\s,:-]*".join(map(re.escape, words)) + r"\b", " ", text, count=1, flags=re.I)
+        text = re.sub(
+            r"(?:\b(?:on|at|by|for|around|from)\s+)?\b"
+            + r"[\s,:-]*".join(map(re.escape, words))
+            + r"\b",
+            " ",
+            text,
+            count=1,
+            flags=re.I,
+        )
     return re.sub(r"\s+", " ", text).strip()
 
 
@@ -334,7 +417,10 @@ def _address(slot: Slot, said: Said) -> Any:
     return cleaned(said.text) or None if said.direct else None
 
 
-_ABOUT = re.compile(r"\b(?:about|regarding|concerning|because(?: of)?|search for|look up|looking for|find(?: me)?|saying|that says|to say|tell (?:him|her|them)(?: that)?)\s+(.+)$", re.I)
+_ABOUT = re.compile(
+    r"\b(?:about|regarding|concerning|because(?: of)?|search for|look up|looking for|find(?: me)?|saying|that says|to say|tell (?:him|her|them)(?: that)?)\s+(.+)$",
+    re.I,
+)
 
 
 def _whole(slot: Slot, said: Said) -> Any:
@@ -343,7 +429,10 @@ def _whole(slot: Slot, said: Said) -> Any:
     match = _ABOUT.search(said.text)
     if match and cleaned(match[1]):
         return cleaned(match[1])
-    if slot.required and re.search(r"query|question|search|text|request|topic|prompt|issue|problem|complaint|symptom|feedback|descri|detail", slot.label):
+    if slot.required and re.search(
+        r"query|question|search|text|request|topic|prompt|issue|problem|complaint|symptom|feedback|descri|detail",
+        slot.label,
+    ):
         bare = cleaned(said.text)
         left = [one for one in content(bare) if one not in said.generic]
         return bare if left else None
@@ -369,7 +458,10 @@ def thing_in(said: Said) -> str:
     text = _TAIL.sub("", text).strip(" .,!?")
     text = _REQUEST.sub("", text, count=1)
     text = _VERB.sub("", text.strip())
-    text = re.split(r"\s+(?:for|on|at|to|from|with|in|please|under|by|because|and my|my name|is|are)\b|[?.!,;]", text)[0]
+    text = re.split(
+        r"\s+(?:for|on|at|to|from|with|in|please|under|by|because|and my|my name|is|are)\b|[?.!,;]",
+        text,
+    )[0]
     words = [word for word in text.split() if word.strip()]
     if not words or len(words) > 7:
         return ""
@@ -381,12 +473,24 @@ def _thing(slot: Slot, said: Said) -> Any:
     if said.direct:
         bare = re.sub(r"^(?:a|an|the|some|my)\s+", "", cleaned(said.text), flags=re.I)
         return bare or None
-    named = re.search(rf"\b{re.escape(slot.label)}\s+(?:is |of |called |named )?([\w'’-]+(?: [A-Z][\w'’-]+)*)", said.text, re.I)
+    named = re.search(
+        rf"\b{re.escape(slot.label)}\s+(?:is |of |called |named )?([\w'’-]+(?: [A-Z][\w'’-]+)*)",
+        said.text,
+        re.I,
+    )
     if named and named[1].lower() not in STOP:
         return named[1]
     if re.search(r"service|treatment|procedure|purpose|work|type|kind", slot.label):
-        purpose = re.search(r"\bfor (?:a|an|my|some|the)\s+([\w'’-]+(?:\s[\w'’-]+){0,3}?)(?=\s+(?:on|at|for|tomorrow|today|next|this|please|with|by)\b|[?.!,]|$)", said.text, re.I)
-        if purpose and [one for one in content(purpose[1]) if one not in said.generic] and not find_days(tokens(purpose[1])):
+        purpose = re.search(
+            r"\bfor (?:a|an|my|some|the)\s+([\w'’-]+(?:\s[\w'’-]+){0,3}?)(?=\s+(?:on|at|for|tomorrow|today|next|this|please|with|by)\b|[?.!,]|$)",
+            said.text,
+            re.I,
+        )
+        if (
+            purpose
+            and [one for one in content(purpose[1]) if one not in said.generic]
+            and not find_days(tokens(purpose[1]))
+        ):
             return purpose[1].strip()
     if not slot.required and slot.label not in content_words(said.text):
         return None
@@ -405,7 +509,20 @@ def _choice(slot: Slot, said: Said) -> Any:
         # The longest name wins: "extra large" over "large".
         return max(found, key=lambda option: len(str(option)))
     if said.direct:
-        near = [(max((akin(stem(word), one) for word in tokens(str(option).replace("_", " ")) for one in words), default=0.0), place) for place, option in enumerate(options)]
+        near = [
+            (
+                max(
+                    (
+                        akin(stem(word), one)
+                        for word in tokens(str(option).replace("_", " "))
+                        for one in words
+                    ),
+                    default=0.0,
+                ),
+                place,
+            )
+            for place, option in enumerate(options)
+        ]
         score, place = max(near, default=(0.0, 0), key=lambda pair: (pair[0], -pair[1]))
         if score >= 0.7:
             return options[place]
@@ -417,7 +534,9 @@ def _chosen(option: str, words: list[str]) -> bool:
     return bool(wanted) and all(one in words for one in wanted)
 
 
-_YES = re.compile(r"^(?:yes|yeah|yep|yup|sure|of course|definitely|absolutely|correct|right|i do|please do|ok|okay|true)\b")
+_YES = re.compile(
+    r"^(?:yes|yeah|yep|yup|sure|of course|definitely|absolutely|correct|right|i do|please do|ok|okay|true)\b"
+)
 _NO = re.compile(r"^(?:no|nope|nah|not|i do not|negative|never|false)\b")
 
 
@@ -437,16 +556,22 @@ def _flag(slot: Slot, said: Said) -> Any:
 def _list(slot: Slot, said: Said) -> Any:
     if slot.choices:
         words = [stem(word) for word in said.words]
-        found = [option for option in slot.choices if option is not None and _chosen(str(option), words)]
+        found = [
+            option for option in slot.choices if option is not None and _chosen(str(option), words)
+        ]
         return found or None
     if slot.of in (kinds.THING, kinds.WHOLE):
         text = cleaned(said.text) if said.direct else thing_in(said)
-        parts = [part.strip() for part in re.split(r",\s*(?:and )?|\s+and\s+", text) if part.strip()]
+        parts = [
+            part.strip() for part in re.split(r",\s*(?:and )?|\s+and\s+", text) if part.strip()
+        ]
         items = slot.schema.get("items")
         if parts and isinstance(items, dict) and isinstance(items.get("properties"), dict):
             return None
         return parts or None
-    inner = Slot(slot.path, slot.of, slot.required, slot.schema.get("items") or {}, slot.description)
+    inner = Slot(
+        slot.path, slot.of, slot.required, slot.schema.get("items") or {}, slot.description
+    )
     value = value_of(inner, said)
     return None if value is None else [value]
 

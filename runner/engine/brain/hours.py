@@ -8,7 +8,7 @@ from datetime import date
 
 from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.recall import Query
-from runner.engine.brain.schedule import Schedule, schedule
+from runner.engine.brain.schedule import Schedule, schedule, unread
 from runner.engine.brain.speech import sentence
 from runner.engine.brain.times import find_days, find_times, said_days, said_time
 from runner.engine.brain.words import joined, tokens
@@ -29,12 +29,17 @@ def hours_facts(notes: Notes) -> list[Fact]:
 def _is_hours(fact: Fact) -> bool:
     words = tokens(fact.said)
     days, times = find_days(words), find_times(words, bare=True)
-    if not (days or "daily" in words or "day" in words) or not (times or "closed" in words or "24" in words):
+    if not (days or "daily" in words or "day" in words) or not (
+        times or "closed" in words or "24" in words
+    ):
         return False
     headed = "hours" in fact.context_aspects
     if not headed and not _ABOUT & set(words):
         return False
-    first = min([one.start for one in (*days, *times)] + [words.index("closed") if "closed" in words else 999])
+    first = min(
+        [one.start for one in (*days, *times)]
+        + [words.index("closed") if "closed" in words else 999]
+    )
     lead = [word for word in words[:first] if not word.isdigit()]
     return all(word in _LEAD or word in ("every", "daily") for word in lead)
 
@@ -50,7 +55,9 @@ def said_schedule(week: Schedule) -> str:
     groups: dict[tuple[tuple[int, int], ...], list[int]] = {}
     for day in sorted(week):
         groups.setdefault(tuple(week[day]), []).append(day)
-    opened = [f"{said_days(days)} {said_hours(list(hours))}" for hours, days in groups.items() if hours]
+    opened = [
+        f"{said_days(days)} {said_hours(list(hours))}" for hours, days in groups.items() if hours
+    ]
     closed = [said_days(days) for hours, days in groups.items() if not hours]
     parts = [f"We are open {joined(opened)}."] if opened else []
     if closed:
@@ -76,12 +83,19 @@ def answer(asked: Query, notes: Notes) -> str:
     if any(day.month for day in asked.days) and today is None:
         return whole
     if asked.times and (days or asked.polar):
-        return _at(asked.times[0].within(min(h[0] for hours in week.values() for h in hours)), days, week)
+        return _at(
+            asked.times[0].within(min(h[0] for hours in week.values() for h in hours)), days, week
+        )
     if not days:
         return whole
+    if any(day not in week for day in days) and any(unread(fact.said) for fact in facts):
+        return whole  # read in part only: better all of it than a wrong "closed"
     if len(days) > 2:
         return _several(days, week)
-    parts = [_on(day, week, opening, closing, _said_day(asked, day, today)) for day in dict.fromkeys(days)]
+    parts = [
+        _on(day, week, opening, closing, _said_day(asked, day, today))
+        for day in dict.fromkeys(days)
+    ]
     open_any = any(week.get(day) for day in days)
     if asked.polar and not (closing or opening):
         first = parts[0][:1].lower() + parts[0][1:]
@@ -113,7 +127,11 @@ def _several(days: list[int], week: Schedule) -> str:
 
 def _at(minutes: int, days: list[int], week: Schedule) -> str:
     asked = list(dict.fromkeys(days)) or sorted(day for day in week if week[day])
-    fits = [day for day in asked if any(opens <= minutes < closes for opens, closes in week.get(day, []))]
+    fits = [
+        day
+        for day in asked
+        if any(opens <= minutes < closes for opens, closes in week.get(day, []))
+    ]
     time = said_time(minutes)
     if days:
         day = asked[0]
@@ -143,4 +161,6 @@ def _now(notes: Notes, week: Schedule) -> str:
     if ahead is None:
         return "No, we are closed now."
     opens = week[ahead % 7][0][0]
-    return f"No, we are closed now. We open again on {said_days([ahead % 7])} at {said_time(opens)}."
+    return (
+        f"No, we are closed now. We open again on {said_days([ahead % 7])} at {said_time(opens)}."
+    )

@@ -123,17 +123,20 @@ SYNONYMS: tuple[str, ...] = (
     "taxi cab uber",
     "bike bikes bicycle bicycles cycle",
     "computer laptop pc",
-    "photo photos picture pictures image images",
+    "photo photos photography photograph photographs picture pictures image images",
     "movie movies film films",
     "ticket tickets admission entry entrance",
     "exhibit exhibits exhibition exhibitions",
     "vaccine vaccines vaccination vaccinations shot shots",
     "vet veterinarian",
     "flower flowers bouquet bouquets rose roses",
-    "lunch lunches", "dinner dinners supper", "brunch",
+    "lunch lunches",
+    "dinner dinners supper",
+    "brunch",
     "donate donation donations donated",
     "terrace patio outdoor outdoors outside garden",
-    "borrow loan loans lend", "renew renewal renewals extend",
+    "borrow loan loans lend",
+    "renew renewal renewals extend",
     "fine fines overdue",
     "crib cot highchair",
     "elevator lift",
@@ -178,7 +181,7 @@ SYNONYMS: tuple[str, ...] = (
     "gift voucher vouchers giftcard certificate",
     "test tests testing",
     "medicine aspirin ibuprofen painkiller painkillers antibiotic antibiotics pill pills medication prescription drug drugs",
-    "lost forgot forgotten missing",
+    "lost left lose forgot forgotten missing",
     "late delay delayed overdue",
     "hire rent rental rental",
     "salary job jobs hiring career careers vacancy vacancies",
@@ -206,8 +209,10 @@ STOP = frozenset(
 # Homophones and split words as speech recognition writes them; applied to the lower-case text
 # between word borders. Order matters.
 HEARD: tuple[tuple[str, str], ...] = (
-    (r"(opening|office|business|your|closing|working|visiting|what|the|store|shop|open) ours\b",
-     r"\1 hours"),
+    (
+        r"(opening|office|business|your|closing|working|visiting|what|the|store|shop|open) ours\b",
+        r"\1 hours",
+    ),
     (r"\b(?:wi fi|wi-fi|why fi|wife eye|wife i|y fi|wifey)\b", "wifi"),
     (r"\bweb ?site\b", "website"),
     (r"\be[ -]mails?\b", "email"),
@@ -247,8 +252,10 @@ HEARD: tuple[tuple[str, str], ...] = (
     (r"\bat for(?= am| pm| oclock| on | tomorrow| today|$)", "at four"),
     (r"\bat (?:to|too)(?= am| pm| oclock| on | tomorrow| today|$)", "at two"),
     (r"\bat ate\b", "at eight"),
-    (r"\bfor (?:to|too)(?= people| persons| guests| adults| nights| at | on | tomorrow|$)",
-     "for two"),
+    (
+        r"\bfor (?:to|too)(?= people| persons| guests| adults| nights| at | on | tomorrow|$)",
+        "for two",
+    ),
     (r"\b(table|reservation|booking|appointment) four (?=\w)", r"\1 for "),
 )
 
@@ -291,38 +298,69 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"\bhow much(?! (?:time|notice|long))\b", "price"),
     (r"\bwhat (?:is|are|would) (?:the |your )?(?:damage|it cost)", "price"),
     (r"\bwhat do (?:you|i) (?:charge|pay|owe)\b|\bset me back\b", "price"),
-    (r"\b(?:what time|when|how late|how early|until when|till when) (?:do|are|will|does|can|is) "
-     r"(?:you|i come|the (?:shop|store|office|clinic|restaurant|place|business|practice))"
-     r"(?!.*\b(?:deliver|serve|ship))", "hours"),
-    (r"\b(?:are|is|will) (?:you|anyone|anybody|someone|the (?:shop|store|office|clinic|"
-     r"restaurant|place)) (?:guys )?(?:there|around|in|here|working)\b", "hours"),
+    (
+        r"\b(?:what time|when|how late|how early|until when|till when) (?:do|are|will|does|can|is) "
+        r"(?:you|i come|the (?:shop|store|office|clinic|restaurant|place|business|practice))"
+        r"(?!.*\b(?:deliver|serve|ship))",
+        "hours",
+    ),
+    (
+        r"\b(?:are|is|will) (?:you|anyone|anybody|someone|the (?:shop|store|office|clinic|"
+        r"restaurant|place)) (?:guys )?(?:there|around|in|here|working)\b",
+        "hours",
+    ),
     (r"\bdo you work (?:on|at)\b|\bwork (?:on )?(?:satur|sun|week)", "hours"),
-    (r"\bwhere (?:are|is) (?:you|your (?:shop|store|office|clinic|restaurant|place|hotel)|"
-     r"the (?:shop|store|office|clinic|restaurant|place|hotel|practice))\b", "location"),
+    (
+        r"\bwhere (?:are|is) (?:you|your (?:shop|store|office|clinic|restaurant|place|hotel)|"
+        r"the (?:shop|store|office|clinic|restaurant|place|hotel|practice))\b",
+        "location",
+    ),
     (r"\bhow (?:do|can|would) (?:i|we) (?:get|find|reach) (?:there|to you|you|it)\b", "location"),
     (r"\bwhere (?:do|can|should) (?:i|we) (?:go|come|find you)\b|\bwhat street\b", "location"),
     (r"\bhow long\b", "duration"),
-    (r"\b(?:until|till|from|since) when\b|\bwhen can (?:i|we) (?:call|reach|come|visit|stop)\b", "hours"),
+    (
+        r"\b(?:until|till|from|since) when\b|\bwhen can (?:i|we) (?:call|reach|come|visit|stop)\b",
+        "hours",
+    ),
     (r"\bhow (?:do|can|could) (?:i|we) (?:call|reach|write|contact)\b", "contact"),
     (r"\bwho (?:is|are) (?:the|your)\b", "staff"),
-    (r"\bwhat (?:do you|have you got|can i|can we|kind of|sort of).*\b(?:eat|order|serve)\b",
-     "menu"),
-    (r"\b(?:come|fit me|squeeze me|get me|get|pop|see me|stop|drop) (?:in|by|over)\b(?! for free)",
-     "booking"),
-    (r"\b(?:bring|take|drop) (?:my|our|the|it|in)\b.*\bin\b|\b(?:get|have) (?:my|our) .*(?:done|fixed|serviced|checked|cut|cleaned|repaired|looked at)", "booking"),
+    (
+        r"\bwhat (?:do you|have you got|can i|can we|kind of|sort of).*\b(?:eat|order|serve)\b",
+        "menu",
+    ),
+    (
+        r"\b(?:come|fit me|squeeze me|get me|get|pop|see me|stop|drop) (?:in|by|over)\b(?! for free)",
+        "booking",
+    ),
+    (
+        r"\b(?:bring|take|drop) (?:my|our|the|it|in)\b.*\bin\b|\b(?:get|have) (?:my|our) .*(?:done|fixed|serviced|checked|cut|cleaned|repaired|looked at)",
+        "booking",
+    ),
     (r"\bsee (?:the|a|one of|dr|doctor|somebody|someone)\b|\bbe seen\b", "booking"),
-    (r"\b(?:anything|something|slots?|times?|appointments?|tables?|rooms?|spots?|seats?)"
-     r"(?: is| are)? (?:free|available|open|left)\b", "booking"),
-    (r"\b(?:free|available) (?:on|at|for)\b|\b(?:free|available|open) (?:slots?|times?|appointments?|tables?|spots?)\b",
-     "booking"),
+    (
+        r"\b(?:anything|something|slots?|times?|appointments?|tables?|rooms?|spots?|seats?)"
+        r"(?: is| are)? (?:free|available|open|left)\b",
+        "booking",
+    ),
+    (
+        r"\b(?:free|available) (?:on|at|for)\b|\b(?:free|available|open) (?:slots?|times?|appointments?|tables?|spots?)\b",
+        "booking",
+    ),
     (r"\bavailab\w+\b|\bopenings\b|\bhave (?:any )?time\b|\btable for\b", "booking"),
-    (r"\bcan not (?:make|come)\b|\bnot (?:able|going) to (?:make|come)\b|\bcall off\b",
-     "cancel"),
-    (r"\b(?:move|change|shift|push) (?:my|the|our) (?:appointment|booking|reservation)\b",
-     "cancel"),
-    (r"\bmoney back\b|\bsend (?:it|this|them|something|an? \w+|the \w+|my \w+) back\b|\bbring (?:it|this) back\b", "refund"),
-    (r"\bwhere is (?:my|our|the)\b.*\b(?:order|package|parcel|delivery|pizza|food|shipment)\b|\b(?:is|has|when will) (?:my|our) \w+"
-     r".*\b(?:ready|ship|shipped|arrive|come|left|here|sent)\b", "status"),
+    (r"\bcan not (?:make|come)\b|\bnot (?:able|going) to (?:make|come)\b|\bcall off\b", "cancel"),
+    (
+        r"\b(?:move|change|shift|push) (?:my|the|our) (?:appointment|booking|reservation)\b",
+        "cancel",
+    ),
+    (
+        r"\bmoney back\b|\bsend (?:it|this|them|something|an? \w+|the \w+|my \w+) back\b|\bbring (?:it|this) back\b",
+        "refund",
+    ),
+    (
+        r"\bwhere is (?:my|our|the)\b.*\b(?:order|package|parcel|delivery|pizza|food|shipment)\b|\b(?:is|has|when will) (?:my|our) \w+"
+        r".*\b(?:ready|ship|shipped|arrive|come|left|here|sent)\b",
+        "status",
+    ),
     (r"\bhow (?:do|can|should) (?:i|we) pay\b", "payment"),
 )
 

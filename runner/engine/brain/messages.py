@@ -50,7 +50,12 @@ def messages(prompt: Prompt) -> list[Message]:
         elif kind == "function_call_output":
             if _id(item) in called:
                 output = item.get("output")
-                found.append(_tool(_id(item), output if isinstance(output, str) else text_of({"content": output})))
+                found.append(
+                    _tool(
+                        _id(item),
+                        output if isinstance(output, str) else text_of({"content": output}),
+                    )
+                )
         elif kind == "message":
             settle()
             text, role = text_of(item), item.get("role")
@@ -69,7 +74,10 @@ def _id(item: Mapping[str, Any]) -> str:
 
 
 def _call(item: Mapping[str, Any]) -> Message:
-    function = {"name": str(item.get("name") or ""), "arguments": str(item.get("arguments") or "{}")}
+    function = {
+        "name": str(item.get("name") or ""),
+        "arguments": str(item.get("arguments") or "{}"),
+    }
     return {"id": _id(item), "type": "function", "function": function}
 
 

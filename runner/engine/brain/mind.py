@@ -39,7 +39,9 @@ _WORDS_ONLY = re.compile(
 )
 # Aspects whose words are kinds of a thing, not names of one thing: gluten is not an allergy.
 _MIXED = frozenset("diet payment language staff services access menu checkin contact".split())
-_COMPARED = frozenset(content("more than over larger bigger greater least fewer less under smaller exceeding")) | frozenset(map(str, range(100)))
+_COMPARED = frozenset(
+    content("more than over larger bigger greater least fewer less under smaller exceeding")
+) | frozenset(map(str, range(100)))
 _ANSWERABLE_SLOTS = (PERSON, THING, WHOLE)
 
 
@@ -90,7 +92,9 @@ class Mind:
         if not re.search(r"\w", pending):
             rule = self._tagged("silence") or self._tagged("unclear")
             said = self._perform(rule) if rule else None
-            return said or Reply(social.NOT_HEARD[min(1, self.dialogue.count_said(social.NOT_HEARD[0]))])
+            return said or Reply(
+                social.NOT_HEARD[min(1, self.dialogue.count_said(social.NOT_HEARD[0]))]
+            )
         return self._turn(pending)
 
     # What is said when nobody asked anything.
@@ -106,22 +110,38 @@ class Mind:
             return said
         if not self.notes.facts and not self.notes.persona.business:
             # Instructions for this one answer: "Ask the caller for their name."
-            done = [step.text for one in sentences(self.prompt.instructions[:600]) for step in rules.steps(one) if step.kind == rules.SAY]
+            done = [
+                step.text
+                for one in sentences(self.prompt.instructions[:600])
+                for step in rules.steps(one)
+                if step.kind == rules.SAY
+            ]
             done = [one for one in done if not leaks(one)]
             if done:
-                hello = "Hello! " if re.match(r"\s*(?:greet|welcome|say h)", self.prompt.instructions, re.I) else ""
+                hello = (
+                    "Hello! "
+                    if re.match(r"\s*(?:greet|welcome|say h)", self.prompt.instructions, re.I)
+                    else ""
+                )
                 return Reply(hello + " ".join(done[:3]))
         return Reply(social.greeting(self.notes.persona))
 
     # After a tool.
 
     def _after(self, outputs: list[Turn]) -> Reply:
-        handed = [turn for turn in outputs if '"assistant"' in turn.text and turn.text.strip().startswith("{")]
+        handed = [
+            turn
+            for turn in outputs
+            if '"assistant"' in turn.text and turn.text.strip().startswith("{")
+        ]
         if handed and len(handed) == len(outputs):
             return self._taken_over(handed[-1])
         said: list[str] = []
         for turn in outputs:
-            if any(tool.handoff and tool.name == turn.name for tool in self.tools) and len(turn.text) < 40:
+            if (
+                any(tool.handoff and tool.name == turn.name for tool in self.tools)
+                and len(turn.text) < 40
+            ):
                 said.append("I am putting you through now.")
                 continue
             tool = next((one for one in self.tools if one.name == turn.name), None)
@@ -134,7 +154,9 @@ class Mind:
         label = " ".join(plain_words(named[1])) if named else ""
         hello = social.introduction(self.notes.persona)
         if label and label.split()[0] not in hello.lower():
-            hello = f"{label} at {hello}" if hello and not self.notes.persona.name else hello or label
+            hello = (
+                f"{label} at {hello}" if hello and not self.notes.persona.name else hello or label
+            )
         hello = f"Hello, this is {hello}." if hello else "Hello."
         self.tools = [tool for tool in self.tools if not tool.handoff]
         users = self.dialogue.users()
@@ -168,7 +190,11 @@ class Mind:
         bare = universal.stripped(text)
         if bare != normal(text):
             intent = universal.intent_of(bare)
-            said = self._universal(intent, bare) if intent and intent != "ack" and (intent != "repeat" or " " in bare) else None
+            said = (
+                self._universal(intent, bare)
+                if intent and intent != "ack" and (intent != "repeat" or " " in bare)
+                else None
+            )
             if said is not None:
                 return said
         return self._request(self._resolved(self.dialogue.users()[-1], text))
@@ -178,10 +204,14 @@ class Mind:
         candidates = self.planner.asked()
         tool, slot = candidates[0]
         if len({one.name for one, _ in candidates}) > 1:
-            started = best([one for one, _ in candidates], self._query_of(self.planner.started_with()))[0]
+            started = best(
+                [one for one, _ in candidates], self._query_of(self.planner.started_with())
+            )[0]
             tool, slot = next((pair for pair in candidates if pair[0] is started), (tool, slot))
         question = ask_for(slot)
-        if intent == "drop" or re.match(r"(?:no )?(?:i )?(?:do not want to|changed my mind)", normal(text)):
+        if intent == "drop" or re.match(
+            r"(?:no )?(?:i )?(?:do not want to|changed my mind)", normal(text)
+        ):
             return Reply(f"All right, I leave it at that. {social.ELSE}")
         if intent in ("repeat", "slower"):
             return Reply(question)
@@ -202,7 +232,9 @@ class Mind:
         if not direct or bare.polar or bare.terms:
             other = self._request(bare)
             if other.fits and not other.calls and other.text != question:
-                return Reply(f"{other.text} {question}" if not other.text.endswith("?") else other.text)
+                return Reply(
+                    f"{other.text} {question}" if not other.text.endswith("?") else other.text
+                )
             if other.calls and other.calls[0].name != tool.name:
                 return other
         if intent in ("robot", "who", "can", "help", "how", "hello", "there", "thanks"):
@@ -210,7 +242,10 @@ class Mind:
             if said is not None:
                 first = [one for one in sentences(said.text) if not one.endswith("?")]
                 return Reply(" ".join([*first, question]))
-        if re.match(r"(?:no|i do not|i have no|none)\b", normal(text)) and len(normal(text).split()) < 8:
+        if (
+            re.match(r"(?:no|i do not|i have no|none)\b", normal(text))
+            and len(normal(text).split()) < 8
+        ):
             return Reply(f"I am sorry, I need that to go on. {question}")
         if len(bare.stems) > 1 or bare.request:
             other = self._request(bare)  # the caller has moved on
@@ -231,11 +266,18 @@ class Mind:
         bare = query(text)
         if question in (WHICH, THAT) and not no:
             tool = self._taker()
-            picks = bare.times or yes or re.search(r"\b(?:first|second|third|last|earliest|latest|one|\d+|oclock)\b", low) or self._names_offer(low)
+            picks = (
+                bare.times
+                or yes
+                or re.search(r"\b(?:first|second|third|last|earliest|latest|one|\d+|oclock)\b", low)
+                or self._names_offer(low)
+            )
             if picks and not bare.polar and not (bare.days and not bare.times):
                 if tool is not None:
                     return _planned(self.planner.plan(tool))
-                return Reply(f"Very well. I can only tell you what there is, not book it from here. {social.ELSE}")
+                return Reply(
+                    f"Very well. I can only tell you what there is, not book it from here. {social.ELSE}"
+                )
         if not (yes or no):
             return None
         if re.match(r"(?:thanks|thank you)", low) and no and not question:
@@ -245,16 +287,30 @@ class Mind:
                 return None  # "great" is no answer to a statement
             if no and not re.match(r"(?:no|nope|nah)", low):
                 return None
-            return Reply(f"All right. {social.ELSE}" if yes else social.goodbye(self.notes.persona) if agent and "no" in low.split() and "thank" in low else f"All right. {social.ELSE}")
+            return Reply(
+                f"All right. {social.ELSE}"
+                if yes
+                else social.goodbye(self.notes.persona)
+                if agent and "no" in low.split() and "thank" in low
+                else f"All right. {social.ELSE}"
+            )
         if re.search(r"anything else|else i can (?:help|do)", question, re.I):
             if no:
                 return self._said_by_rule("bye") or Reply(social.goodbye(self.notes.persona))
-            return Reply("Of course. What would you like to know?") if re.match(r"(?:yes|yeah|yep|sure)", low) else Reply(social.goodbye(self.notes.persona))
+            return (
+                Reply("Of course. What would you like to know?")
+                if re.match(r"(?:yes|yeah|yep|sure)", low)
+                else Reply(social.goodbye(self.notes.persona))
+            )
         if question == ANOTHER:
             return Reply(f"All right. {social.ELSE}" if no else "Which day would suit you?")
         if no:
             return Reply(f"All right. {social.ELSE}")
-        offer = re.match(r"(?:would you like|shall i|should i|do you want|may i)(?: me)?(?: to)?\s+(.+)\?", question, re.I)
+        offer = re.match(
+            r"(?:would you like|shall i|should i|do you want|may i)(?: me)?(?: to)?\s+(.+)\?",
+            question,
+            re.I,
+        )
         if offer and not re.match(r"(?:that|this)\b", offer[1], re.I):
             return self._accepted(offer[1])
         if question == THAT:
@@ -276,7 +332,9 @@ class Mind:
         tool = named_in(offer, self.tools) or best(self.tools, self._query_of(offer))[0]
         if tool is not None:
             return _planned(self.planner.plan(tool))
-        return Reply("Very well. I have no way to arrange that from here, so please tell us when you come in or call again.")
+        return Reply(
+            "Very well. I have no way to arrange that from here, so please tell us when you come in or call again."
+        )
 
     def _names_offer(self, low: str) -> bool:
         offered = self.planner._offered(len(self.dialogue.turns))
@@ -297,7 +355,11 @@ class Mind:
         fresh = said is None
         if intent in ("repeat", "slower"):
             if said is None:
-                return Reply(social.greeting(persona)) if intent == "repeat" else Reply(f"Of course. {social.HELP}")
+                return (
+                    Reply(social.greeting(persona))
+                    if intent == "repeat"
+                    else Reply(f"Of course. {social.HELP}")
+                )
             whole = self._said_again(said).removeprefix("Of course. ")
             return Reply(whole if intent == "repeat" else f"Of course. {social.slowly(whole)}")
         if intent == "hello":
@@ -309,7 +371,11 @@ class Mind:
             return self._person(text)
         if intent == "robot":
             rule = self._said_by_rule("robot")
-            honest = rule and not re.search(r"\b(?:not (?:a |an )?(?:robot|bot|ai|machine)|(?:am|are) (?:a )?(?:human|real person))", rule.text, re.I)
+            honest = rule and not re.search(
+                r"\b(?:not (?:a |an )?(?:robot|bot|ai|machine)|(?:am|are) (?:a )?(?:human|real person))",
+                rule.text,
+                re.I,
+            )
             return rule if rule and honest else Reply(social.robot(persona))
         if intent == "who":
             return Reply(f"{social.who(persona)} {social.HELP}")
@@ -319,7 +385,11 @@ class Mind:
             return self._said_by_rule("bye") or Reply(social.goodbye(persona))
         if intent == "insult":
             person = person_tool(self.tools)
-            offer = f"Would you like me to connect you with {target(person)}?" if person else "What can I do to help?"
+            offer = (
+                f"Would you like me to connect you with {target(person)}?"
+                if person
+                else "What can I do to help?"
+            )
             return Reply(f"I am sorry that this is frustrating. {offer}")
         plain = {
             "help": "Of course. What can I do for you?",
@@ -339,7 +409,10 @@ class Mind:
         """The last answer; when the caller cut it off, the whole of it once more."""
         if said.whole:
             return said.text
-        place = next((at for at in reversed(self.dialogue.users()) if at < self.dialogue.turns.index(said)), None)
+        place = next(
+            (at for at in reversed(self.dialogue.users()) if at < self.dialogue.turns.index(said)),
+            None,
+        )
         if place is None:
             return social.greeting(self.notes.persona)
         reply = self._request(self._resolved(place))
@@ -357,7 +430,9 @@ class Mind:
             return _planned(self.planner.plan(tool))
         contact = answer(query("what is your phone number"), self.notes)
         known = f" {contact.text}" if contact and contact.own else ""
-        return Reply(f"I am sorry, I cannot put you through to a person from here.{known} {social.HELP}")
+        return Reply(
+            f"I am sorry, I cannot put you through to a person from here.{known} {social.HELP}"
+        )
 
     # Everything else: rules, tools, facts.
 
@@ -388,12 +463,21 @@ class Mind:
         if refused:
             return Reply(refused)
         rule, held = self._rule(asked)
-        if rule is not None and held >= 0.55 and held >= known - 0.2 and not (found and found.own and known > held):
+        if (
+            rule is not None
+            and held >= 0.55
+            and held >= known - 0.2
+            and not (found and found.own and known > held)
+        ):
             said = self._perform(rule)
             acts = tool is not None and fits >= 0.6 and asked.request and not (said and said.calls)
             if said is not None and not (acts and not asked.terms):
                 return said
-        if small and (known < 0.7 or (found and not found.own) or "favo" in asked.text) and (fits < 0.4 or "favo" in asked.text):
+        if (
+            small
+            and (known < 0.7 or (found and not found.own) or "favo" in asked.text)
+            and (fits < 0.4 or "favo" in asked.text)
+        ):
             return Reply(f"{small} {social.HELP}")
         if tool is not None and self._acts(tool, fits, asked, found):
             return _planned(self.planner.plan(tool))
@@ -403,23 +487,46 @@ class Mind:
             return _planned(self.planner.plan(tool))
         near = rank(asked, self.notes)
         if asked.request and near and near[0].own and near[0].score >= 0.3:
-            return Reply(f"I cannot arrange that from here, I am sorry. What I can tell you: {near[0].fact.said}")
+            return Reply(
+                f"I cannot arrange that from here, I am sorry. What I can tell you: {near[0].fact.said}"
+            )
+        rule, held = self._rule(asked, 0.5)
+        said = self._perform(rule) if rule and held else None
+        if said is not None:
+            return said
         if any(akin(one, "upset") >= 0.75 for one in asked.stems):
             return self._universal("insult", asked.text) or Reply(social.HELP)
         rule = self._tagged("unknown")
         said = self._perform(rule) if rule else None
         if said is not None:
             return Reply(said.text, said.calls, fits=bool(said.calls))
-        return Reply(social.fallback(self.notes, self.tools, self.dialogue, named_thing(asked, self.notes), asked.polar), fits=False)
+        return Reply(
+            social.fallback(
+                self.notes, self.tools, self.dialogue, named_thing(asked, self.notes), asked.polar
+            ),
+            fits=False,
+        )
 
     def _acts(self, tool: Tool, fits: float, asked: Query, found: Found | None) -> bool:
         """Whether to use the tool rather than to tell a fact."""
         known = found.score if found else 0.0
-        if found and found.own and known >= 0.6 and not (asked.request or asked.personal or asked.days or asked.times):
+        if (
+            found
+            and found.own
+            and known >= 0.6
+            and not (asked.request or asked.personal or asked.days or asked.times)
+        ):
             return False
-        if found and found.own and "hours" in asked.aspects and not asked.aspects & {"booking", "cancel"}:
+        if (
+            found
+            and found.own
+            and "hours" in asked.aspects
+            and not asked.aspects & {"booking", "cancel"}
+        ):
             return False
-        dated = any(slot.kind in (DATE, TIME, MOMENT) for slot in tool.slots) and bool(asked.days or asked.times)
+        dated = any(slot.kind in (DATE, TIME, MOMENT) for slot in tool.slots) and bool(
+            asked.days or asked.times
+        )
         if dated and tool.reads and not asked.aspects & {"price", "hours", "duration", "location"}:
             return fits >= 0.4 and fits >= known - 0.5
         if asked.terms and not asked.request and not tool.reads and not tool.handoff:
@@ -438,12 +545,18 @@ class Mind:
         if found and found.own and found.score > 0.85:
             return ""
         for refusal in self.notes.refusals:
-            met = [one for one in refusal.stems if any(akin(one, other) >= 0.75 for other in asked.stems)]
-            if len(met) == len(refusal.stems) or (len(refusal.stems) > 1 and len(met) >= 0.66 * len(refusal.stems)):
+            met = [
+                one
+                for one in refusal.stems
+                if any(akin(one, other) >= 0.75 for other in asked.stems)
+            ]
+            if len(met) == len(refusal.stems) or (
+                len(refusal.stems) > 1 and len(met) >= 0.66 * len(refusal.stems)
+            ):
                 return f"I am sorry, I cannot help with {refusal.what}. {social.ELSE}"
         return ""
 
-    def _rule(self, asked: Query) -> tuple[Rule | None, float]:
+    def _rule(self, asked: Query, least: float = 0.6) -> tuple[Rule | None, float]:
         """The rule whose condition the caller's words meet best."""
         top: tuple[Rule | None, float] = (None, 0.0)
         words = (*asked.stems, *asked.inherited)
@@ -453,7 +566,12 @@ class Mind:
                 continue
             if not rule.admits(asked.numbers):
                 continue
-            if rule.wish and asked.terms and not asked.days and re.match(r"(?:what|when|where|who|how|which|why|do|does|is|are)\b", asked.text):
+            if (
+                rule.wish
+                and asked.terms
+                and not asked.days
+                and re.match(r"(?:what|when|where|who|how|which|why|do|does|is|are)\b", asked.text)
+            ):
                 continue  # "wants to book" is not asked by "how do I prepare for my booking"
             if "upset" in rule.tags and any(akin(one, "upset") >= 0.75 for one in words):
                 top = (rule, 0.8) if top[1] < 0.8 else top
@@ -461,12 +579,25 @@ class Mind:
                 stems = stems - _COMPARED if rule.limit else stems
                 if not stems:
                     continue
-                fits = {one: max((_fit(one, other) for other in words), default=0.0) for one in stems}
-                loose = max((0.7 * (aspect in aspects_of(one)) for one in stems for aspect in asked.aspects), default=0.0)
-                met = sum(max(fit, loose if aspects_of(one) else 0.0) for one, fit in fits.items()) / len(stems)
-                spoken = sum(any(_fit(one, other) >= 0.6 for one in stems) for other in meaning) / max(1, len(meaning))
+                fits = {
+                    one: max((_fit(one, other) for other in words), default=0.0) for one in stems
+                }
+                loose = max(
+                    (
+                        0.7 * (aspect in aspects_of(one))
+                        for one in stems
+                        for aspect in asked.aspects
+                    ),
+                    default=0.0,
+                )
+                met = sum(
+                    max(fit, loose if aspects_of(one) else 0.0) for one, fit in fits.items()
+                ) / len(stems)
+                spoken = sum(
+                    any(_fit(one, other) >= 0.6 for one in stems) for other in meaning
+                ) / max(1, len(meaning))
                 value = 0.8 * met + 0.2 * spoken + 0.15 * (rule.limit is not None)
-                if met >= 0.6 and value > top[1]:
+                if met >= least and value > top[1]:
                     top = (rule, value)
         return top
 
@@ -512,7 +643,9 @@ def _planned(plan: object) -> Reply:
 def _offers(name: str, tool: Tool | None) -> bool:
     """Whether a list that the tool gives is of what is free."""
     about = f"{' '.join(plain_words(name))} {tool.description if tool else ''}".lower()
-    return bool(re.search(r"\b(?:slots?|free|availab\w+|openings?|times?|appointments?|tables?)\b", about)) and not re.search(r"\b(?:track|order|menu|invoice)", name)
+    return bool(
+        re.search(r"\b(?:slots?|free|availab\w+|openings?|times?|appointments?|tables?)\b", about)
+    ) and not re.search(r"\b(?:track|order|menu|invoice)", name)
 
 
 def said(text: str) -> str:

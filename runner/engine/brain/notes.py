@@ -89,7 +89,10 @@ _ORDERS = (
     "no (?:markdown|lists|emojis?|jargon)|one question|short (?:answers|sentences)"
 )
 _DIRECTIVE = re.compile(rf"^{_ADVERB}(?:{_ORDERS})\b", re.I)
-_MILD = re.compile(rf"^{_ADVERB}(?:call|book|check|park|bring|use|take|give|start|end|keep|visit|contact|email|collect|ask|do not|don't|provide|let|wait|read|address)\b", re.I)
+_MILD = re.compile(
+    rf"^{_ADVERB}(?:call|book|check|park|bring|use|take|give|start|end|keep|visit|contact|email|collect|ask|do not|don't|provide|let|wait|read|address)\b",
+    re.I,
+)
 _TOLD = re.compile(
     rf"^{_ADVERB}(?:tell|inform|remind|let|mention|explain|note|say)(?: to)?(?: (?:the |all |every )?(?:callers?|"
     r"customers?|them|users?|guests?|patients?|people|clients?|everyone)(?: know)?)?,? (that )(.+)$",
@@ -201,7 +204,15 @@ class _Reader:
                      "restaurant", "hotel", "clinic", "shop", "business name", "company name"):  # fmt: skip
             return
         own = _BEHAVIOUR.search(key) and not _FACTUAL.search(key)
-        if own or plain in ("note", "important", "example", "job", "who you are", "greeting", "character"):
+        if own or plain in (
+            "note",
+            "important",
+            "example",
+            "job",
+            "who you are",
+            "greeting",
+            "character",
+        ):
             for one in sentences(line.text):
                 self._sentence(one, line, bool(own) or behaving)
             return
@@ -211,7 +222,9 @@ class _Reader:
             return
         if price_items(line.text):
             for part in price_items(line.text):
-                self._add(said_item(part, self._names, self.clock), f"{part} {key}", line, item=True)
+                self._add(
+                    said_item(part, self._names, self.clock), f"{part} {key}", line, item=True
+                )
             return
         first, *more = sentences(line.text) or [line.text]
         if re.search(r"[;]| \d", line.text) and len(more) and not re.search(r"[a-z]{3}", first):
@@ -219,7 +232,12 @@ class _Reader:
         self._previous = None
         known = any(aspects_of(stem(word)) for word in tokens(key)) and not behaving
         if len(first.split()) < 3 or known or not _DIRECTIVE.match(first) or _MILD.match(first):
-            self._add(said_pair(key, first, self._names, self.clock), f"{key} {first}", line, item=line.item)
+            self._add(
+                said_pair(key, first, self._names, self.clock),
+                f"{key} {first}",
+                line,
+                item=line.item,
+            )
         for one in more:
             self._sentence(one, line, behaving)
 
@@ -239,18 +257,26 @@ class _Reader:
             _FACTUAL.search(near) or any(aspects_of(stem(word)) for word in tokens(near))
         )
         # "You can" is the agent where the prompt speaks of the agent, elsewhere the customer.
-        if (behaving or is_persona(spoken(line.text, self.clock)) or not line.item and not factual) and self._ability(plain):
+        if (
+            behaving or is_persona(spoken(line.text, self.clock)) or not line.item and not factual
+        ) and self._ability(plain):
             return
         mild = factual and _MILD.match(plain) and not _OF_CALLER.search(plain)
         if _DIRECTIVE.match(plain) and not mild:
             return
         if behaving and not re.search(r"\d|\b(?:we|our|us)\b", plain, re.I):
             return
-        if re.search(r"\byou(?:r)?\b", plain, re.I) and re.match(r"you\b(?! can| may| must| need| get| will| find| pay)", plain, re.I):
+        if re.search(r"\byou(?:r)?\b", plain, re.I) and re.match(
+            r"you\b(?! can| may| must| need| get| will| find| pay)", plain, re.I
+        ):
             return
         if mild and re.match(r"(?:do not|don't)\b", plain, re.I):
             plain = f"Please {plain[:1].lower()}{plain[1:]}"
-        led = re.match(r"^(?:we (?:have|offer|serve|sell)|(?:our|the) ([\w -]{3,40}?)(?: prices)? (?:are|include|includes))[:,]?\s+(.+)$", plain, re.I)
+        led = re.match(
+            r"^(?:we (?:have|offer|serve|sell)|(?:our|the) ([\w -]{3,40}?)(?: prices)? (?:are|include|includes))[:,]?\s+(.+)$",
+            plain,
+            re.I,
+        )
         items = price_items(led[2]) if led else []
         if items and led:
             line = replace(line, headings=(*line.headings, led[1] or "menu"))
@@ -258,7 +284,12 @@ class _Reader:
         for part in items:
             self._add(said_item(part, self._names, self.clock), part, line, item=True)
         if not items:
-            self._add(said_statement(text if not mild else plain, self._names, self.clock), plain, line, line.item)
+            self._add(
+                said_statement(text if not mild else plain, self._names, self.clock),
+                plain,
+                line,
+                line.item,
+            )
 
     def _from_persona(self, plain: str, line: Line) -> None:
         """'You are the desk of X, a dental clinic in Y' also says what X is."""
@@ -273,10 +304,17 @@ class _Reader:
         """'Tell callers that we are closed in July' is a fact in a rule's clothes."""
         told = _TOLD.match(text)
         if told and told[1] and not re.search(r"\b(?:if|when|unless)\b", told[2]):
-            self._add(said_statement(to_caller(told[2]), self._names, self.clock), told[2], line, item=False)
+            self._add(
+                said_statement(to_caller(told[2]), self._names, self.clock),
+                told[2],
+                line,
+                item=False,
+            )
             return True
         remind = _REMIND.match(text)
-        if remind and not re.search(r"\b(?:if|when|unless|hold|wait|spell|repeat|confirm|speak)\b", remind[1]):
+        if remind and not re.search(
+            r"\b(?:if|when|unless|hold|wait|spell|repeat|confirm|speak)\b", remind[1]
+        ):
             said = sentence("please " + spoken(to_caller(remind[1]), self.clock))
             self._add(said, remind[1], line, item=False)
             return True
@@ -286,11 +324,22 @@ class _Reader:
         refused = _REFUSED.match(plain)
         if refused is None:
             return False
-        what = re.split(r"\b(?:unless|until|without|before|if|when|except|aloud|out loud|to (?:the|a|any)|over)\b|[,.;]", refused[1])[0]
+        what = re.split(
+            r"\b(?:unless|until|without|before|if|when|except|aloud|out loud|to (?:the|a|any)|over)\b|[,.;]",
+            refused[1],
+        )[0]
         what = re.sub(r"^(?:any|a|an|the|specific|about)\s+", "", what.strip(), flags=re.I)
         stems = frozenset(content(what))
-        if what and stems and len(what.split()) <= 6 and not re.search(r"\b(?:your|you|these|this|it|more than|up|sure)\b", what, re.I):
-            if not re.search(r"_|\b(?:instruction|prompt|slots?|times?|questions?|lists?|answers?|bookings?|assumptions?|details|information)s?\b", what):
+        if (
+            what
+            and stems
+            and len(what.split()) <= 6
+            and not re.search(r"\b(?:your|you|these|this|it|more than|up|sure)\b", what, re.I)
+        ):
+            if not re.search(
+                r"_|\b(?:instruction|prompt|slots?|times?|questions?|lists?|answers?|bookings?|assumptions?|details|information)s?\b",
+                what,
+            ):
                 self.refusals.append(Refusal(to_caller(what), stems))
         return True
 
@@ -299,11 +348,16 @@ class _Reader:
         if match is None:
             return False
         if match[2]:
-            gerund = re.match(r"(?:book|order|find|choose|get|make|track|cancel|plan|buy|learn|solve|reset)\b", match[2])
+            gerund = re.match(
+                r"(?:book|order|find|choose|get|make|track|cancel|plan|buy|learn|solve|reset)\b",
+                match[2],
+            )
             ability = f"help you {'' if gerund else 'with '}{to_caller(match[2])}"
         else:
             ability = to_caller(match[3] or match[4])
-        ability = re.sub(r"\bby \w+ing .*|\busing .*|\bwith the \w+ tool.*", "", ability).strip(" ,.")
+        ability = re.sub(r"\bby \w+ing .*|\busing .*|\bwith the \w+ tool.*", "", ability).strip(
+            " ,."
+        )
         if 0 < len(ability) < 140 and not leaks(ability):
             self.abilities.append(ability)
         return True
@@ -313,12 +367,16 @@ class _Reader:
             return
         heads = [head for head in line.headings if not head.endswith("?")][-2:]
         around = " ".join([*heads, line.key])
-        refers = bool(re.match(r"(?:It|They|This|These|That|Both|He|She|The price|The fee)\b", said))
+        refers = bool(
+            re.match(r"(?:It|They|This|These|That|Both|He|She|The price|The fee)\b", said)
+        )
         previous = self._previous if hasattr(self, "_previous") else None
         own = frozenset(content(source)) | frozenset(content(said))
         context = frozenset(content(around)) - own
         if refers and previous is not None:
-            context |= previous.stems | (previous.context if previous.needs_previous else frozenset())
+            context |= previous.stems | (
+                previous.context if previous.needs_previous else frozenset()
+            )
         self.facts.append(
             Fact(
                 said=said,
@@ -341,11 +399,19 @@ def _aspects(text: str) -> frozenset[str]:
     low = normal(text)
     words = low.split()
     # "two hours" are no opening hours.
-    lasting = re.sub(r"\b(?:\w+) hours? (?:before|in advance|notice|later|ahead)\b|\b(?:\d+|a|an|one|two|three|four|six|twelve|few|half) hours?\b", "", low)
+    lasting = re.sub(
+        r"\b(?:\w+) hours? (?:before|in advance|notice|later|ahead)\b|\b(?:\d+|a|an|one|two|three|four|six|twelve|few|half) hours?\b",
+        "",
+        low,
+    )
     found = {aspect for word in lasting.split() for aspect in aspects_of(stem(word))}
     if re.search(r"[$€£]\s?\d|\d\s?(?:dollars|euros|pounds|usd|eur)\b", text, re.I):
         found.add("price")
-    days = any(weekday_of(word) is not None for word in words) or "daily" in words or "every day" in low
+    days = (
+        any(weekday_of(word) is not None for word in words)
+        or "daily" in words
+        or "every day" in low
+    )
     if re.search(r"\d\s?(?:am|pm)\b|\d:\d\d|noon|midnight|oclock", low) and days:
         found.add("hours")
     if re.search(r"\+?\d[\d -]{6,}\d|\d{3}-\d{4}|@|\b\w+ at \w+ dot \w+", text):
@@ -353,9 +419,14 @@ def _aspects(text: str) -> frozenset[str]:
     if re.search(r"\b\d+ (?:[A-Z]\w+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Blvd|"
                  r"Square|Way|Place|Court|Plaza|Quay)\b", text):  # fmt: skip
         found.add("location")
-    if re.search(r"\bwe are (?:in|at|on|located|near|next to|behind|opposite|across|between)\b", low):
+    if re.search(
+        r"\bwe are (?:in|at|on|located|near|next to|behind|opposite|across|between)\b", low
+    ):
         found.add("location")
-    if re.search(r"(?:\b(?:one|two|three|four|five|six|seven|ten|twelve|few|several)|\d)\s?(?:(?:to|-) ?\d+ )?(?:business |working )?(?:minutes?|hours?|days?|weeks?)\b", low):
+    if re.search(
+        r"(?:\b(?:one|two|three|four|five|six|seven|ten|twelve|few|several)|\d)\s?(?:(?:to|-) ?\d+ )?(?:business |working )?(?:minutes?|hours?|days?|weeks?)\b",
+        low,
+    ):
         found.add("duration")
     return frozenset(found)
 

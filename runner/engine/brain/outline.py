@@ -36,7 +36,9 @@ _PAIR = re.compile(
     r"(?:\*\*|__|\*|_)?\s+(\S.*)$"
 )
 _DASHED = re.compile(r"^(?:\*\*|__)?([A-Z][^:.!?\n|]{0,40}?)(?:\*\*|__)?\s+(?:-|–|—)\s+(\S.*)$")
-_ASKED = re.compile(r"^(?:\*\*)?(?:q|question|a|answer)\s*(?:\d+)?\s*[:.)](?:\*\*)?\s+(\S.*)$", re.I)
+_ASKED = re.compile(
+    r"^(?:\*\*)?(?:q|question|a|answer)\s*(?:\d+)?\s*[:.)](?:\*\*)?\s+(\S.*)$", re.I
+)
 _QUESTION = re.compile(r"^(?:\*\*|__)?([A-Z][^?!.]{4,90}\?)(?:\*\*|__)?\s+(\S.*)$")
 _STARTS = re.compile(r"^(?:if|when|whenever|never|always|do not|don't|please)\b", re.I)
 _CONDITION = re.compile(r"^(?:if|when|whenever|in case|should|once|after|before|unless)\b", re.I)
@@ -129,10 +131,17 @@ def _lines(instructions: str) -> Iterator[Line]:
             yield from flush()
             enter(10 + indent, stripped)
         else:
-            own = _QUESTION.match(stripped) or pair_of(stripped, False) is not None or _ASKED.match(stripped)
+            own = (
+                _QUESTION.match(stripped)
+                or pair_of(stripped, False) is not None
+                or _ASKED.match(stripped)
+            )
             # A line is a wrapped one only if its first word would not have fitted on the last.
             short = bool(open_text) and len(last_raw) + len(stripped.split()[0]) < 68
-            starts = bool(_STARTS.match(stripped)) and (bool(_PAIR.match(last_raw) or _STARTS.match(last_raw)) or last_raw.rstrip().endswith((".", "!", "?")))
+            starts = bool(_STARTS.match(stripped)) and (
+                bool(_PAIR.match(last_raw) or _STARTS.match(last_raw))
+                or last_raw.rstrip().endswith((".", "!", "?"))
+            )
             if (own or short or starts) and not (open_item and indent > 1):
                 yield from flush()
             last_raw = line

@@ -59,7 +59,8 @@ _SERVICE = re.compile(
     re.I,
 )
 _GREETS = re.compile(
-    r"\b(?:greet|answer|start|begin|open|welcome|say hello|greeting)\b[^.\n\"“]{0,80}?[:,]?\s*[\"“]([^\"”\n]{4,200})[\"”]", re.I
+    r"\b(?:greet|answer|start|begin|open|welcome|say hello|greeting)\b[^.\n\"“]{0,80}?[:,]?\s*[\"“]([^\"”\n]{4,200})[\"”]",
+    re.I,
 )
 _KEYS = ("business", "company", "restaurant", "hotel", "clinic", "shop", "business name", "company name", "store",
          "organization", "organisation", "practice", "salon")  # fmt: skip
@@ -82,14 +83,18 @@ def persona_in(lines: Sequence[Line]) -> Persona:
             proper = re.match(_RUN, value)
             name = name or (proper[0] if proper else "")
         elif key in ("greeting", "opening line", "first message", "welcome message"):
-            greeting = greeting or value.strip("\"“” ")
+            greeting = greeting or value.strip('"“” ')
         elif key in ("role", "identity", "persona", "you", "character"):
             value = value if _PERSONA.match(value) else f"You are {value[:1].lower()}{value[1:]}"
         found = _GREETS.search(value)
         if found and not greeting:
             before = sentences(value[: found.start()] + ".")[-1] if found.start() else ""
             around = before + found[0]
-            if not re.search(r"\b(?:if|when|whenever)\b(?!.{0,40}(?:call (?:starts|begins|comes)|conversation|pick))|n't know|not know", around, re.I):
+            if not re.search(
+                r"\b(?:if|when|whenever)\b(?!.{0,40}(?:call (?:starts|begins|comes)|conversation|pick))|n't know|not know",
+                around,
+                re.I,
+            ):
                 greeting = found[1]
         for text in sentences(value):
             if not _PERSONA.match(text):
@@ -116,18 +121,29 @@ def _one(text: str) -> tuple[str, str, str]:
     rest = re.sub(rf"^{re.escape(name)},?\s*", "", body) if name else body
     found = _ROLE.match(rest)
     if found:
-        role = re.sub(r"^(?:friendly|helpful|polite|warm|professional|cheerful|calm|patient|very|,|and|\s)+", "", found[1])
+        role = re.sub(
+            r"^(?:friendly|helpful|polite|warm|professional|cheerful|calm|patient|very|,|and|\s)+",
+            "",
+            found[1],
+        )
     for place in _FOR.finditer(rest):
         if place[1] not in _NOT_NAMES and place[1] != name:
             business = place[1].strip(" .,")
             break
     if not business:
         inner = re.search(rf"(?:^|\s)((?:{_PROPER}\s+)*{_PROPER})\s+[a-z]", role)
-        if inner and inner[1].title() not in _NOT_NAMES and not re.fullmatch(r"[A-Z]{2,3}", inner[1]):
+        if (
+            inner
+            and inner[1].title() not in _NOT_NAMES
+            and not re.fullmatch(r"[A-Z]{2,3}", inner[1])
+        ):
             business = inner[1]
             role = role.replace(inner[1], "").strip()
     if not business and text == text.lower():
-        small = re.search(r"\b(?:of|at|for|from) ((?!the |a |an |our |your |this )[a-z'&]+(?: [a-z'&]+){0,3})(?=,|\.|$| in | on )", rest)
+        small = re.search(
+            r"\b(?:of|at|for|from) ((?!the |a |an |our |your |this )[a-z'&]+(?: [a-z'&]+){0,3})(?=,|\.|$| in | on )",
+            rest,
+        )
         if small:
             business = small[1].title().replace("'S", "'s")
     role = re.sub(r"\b(?:AI|LLM)\b\s*", "", role).strip()
@@ -140,7 +156,10 @@ def _about(text: str, business: str) -> list[str]:
     match = re.match(r"(?:,)?\s+((?:an?|the|in|at|on|located)\s[^.]*)", tail)
     if not match:
         return []
-    said = re.split(r"[,;]?\s+(?:and|where|who|which|that)?\s*\b(?:you|your|help|helping|answering|answer)\b", match[1])[0]
+    said = re.split(
+        r"[,;]?\s+(?:and|where|who|which|that)?\s*\b(?:you|your|help|helping|answering|answer)\b",
+        match[1],
+    )[0]
     return [said.strip(" ,.;")] if len(said.split()) > 1 else []
 
 
@@ -153,7 +172,10 @@ def _titled(lines: Sequence[Line]) -> str:
         if proper and len(left.split()) <= 5 and proper[0].lower() not in ("role", "identity", "you", "about", "overview", "persona", "role and goal", "the", "personality", "role and objective", "context", "objective", "task", "general", "rules", "hours"):  # fmt: skip
             return proper[0]
     for line in lines[:4]:
-        start = re.match(rf"(?:Welcome to |This is )?({_PROPER}(?: (?:{_PROPER}|&|and|of))+) (?:is|opens|offers|sells|serves)\b", line.text)
+        start = re.match(
+            rf"(?:Welcome to |This is )?({_PROPER}(?: (?:{_PROPER}|&|and|of))+) (?:is|opens|offers|sells|serves)\b",
+            line.text,
+        )
         if start and start[1].split()[0] not in _NOT_NAMES:
             return start[1]
     return ""

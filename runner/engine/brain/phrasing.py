@@ -44,7 +44,10 @@ def price_items(value: str) -> list[str]:
     parts = [part.strip(" .") for part in cut]
     priced = [part for part in parts if re.search(_MONEY, part, re.I)]
     plain = len(parts) > 1 and len(priced) == len(parts)
-    loose = re.compile(r"^(?:it|they|otherwise|plus|then|or|but|with|extra|after|over|under|above|below|free|that|this|each|\W|\d)", re.I)
+    loose = re.compile(
+        r"^(?:it|they|otherwise|plus|then|or|but|with|extra|after|over|under|above|below|free|that|this|each|\W|\d)",
+        re.I,
+    )
     whole = [re.sub(r"\b(?:is|are|costs?)\b", "", part) for part in parts]
     return parts if plain and not any(has_verb(part) or loose.match(part) for part in whole) else []
 
@@ -62,7 +65,9 @@ def said_item(text: str, names: Sequence[str], clock: bool) -> str:
     if priced and not re.search(r"[$€£]", priced[1]) and len(priced[1].split()) < 8:
         name = priced[1].strip(" ,:")
         return sentence(f"{capital(name)} {'are' if is_plural(name) else 'is'} {priced[2]}")
-    if re.match(r"(?:free|complimentary|on-?site|private|same-day|24-hour|outdoor|indoor)\b", text, re.I):
+    if re.match(
+        r"(?:free|complimentary|on-?site|private|same-day|24-hour|outdoor|indoor)\b", text, re.I
+    ):
         return sentence(f"we have {lower_first(text)}")
     if re.match(r"no [a-z]", text, re.I) and len(text.split()) < 12:
         return sentence(f"sorry, {lower_first(text)}")
@@ -72,15 +77,29 @@ def said_item(text: str, names: Sequence[str], clock: bool) -> str:
 def said_statement(text: str, names: Sequence[str], clock: bool) -> str:
     """A prose sentence about the business."""
     text = spoken(text, clock)
-    text = re.sub(r"^(?:note|important|please note|n\.?b\.?|fact|info)(?: that)?[:,]?\s+", "", text, flags=re.I)
+    text = re.sub(
+        r"^(?:note|important|please note|n\.?b\.?|fact|info)(?: that)?[:,]?\s+",
+        "",
+        text,
+        flags=re.I,
+    )
     text = re.sub(
         r"^(?:the )?(?:callers?|users?|customers)(?= (?:can|may|must|should|need|have|get|pay|are|will)\b)",
         "You", text, flags=re.I,
     )  # fmt: skip
-    text = re.sub(r"\b(?:the )?(?:callers?|users?)(?= (?:can|may|must|should|need|have|get|pay|are|will)\b)", "you", text)
+    text = re.sub(
+        r"\b(?:the )?(?:callers?|users?)(?= (?:can|may|must|should|need|have|get|pay|are|will)\b)",
+        "you",
+        text,
+    )
     if not has_verb(text) or re.match(r"(?:open|closed)\b", text, re.I):
         return said_item(text, names, clock)
-    text = re.sub(r"^(?:opening |office |business )?hours (?:are|is)\b", lambda m: "our " + lower_first(m[0]).lower(), text, flags=re.I)
+    text = re.sub(
+        r"^(?:opening |office |business )?hours (?:are|is)\b",
+        lambda m: "our " + lower_first(m[0]).lower(),
+        text,
+        flags=re.I,
+    )
     return sentence(as_we(text, names))
 
 
@@ -94,26 +113,45 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
     whole = has_verb(value) and (
         value[:1].isupper() or bool(re.match(r"(?:we|you|it|there|they|our)\b", value, re.I))
     )
-    days = [word for word in words if weekday_of(word) is not None or word.startswith(("weekday", "weekend", "daily", "holiday"))]
+    days = [
+        word
+        for word in words
+        if weekday_of(word) is not None
+        or word.startswith(("weekday", "weekend", "daily", "holiday"))
+    ]
     if days and len(words) <= 6:
         named = key if weekday_of(words[0]) is not None or "holiday" in low else key.lower()
         lead = "" if low.startswith(("daily", "every")) else "on "
         if re.match(r"closed\b", bare, re.I):
             return sentence(f"{lead}{named} we are {lower_first(bare)}")
         if re.match(r"(?:from |noon|\d)", bare, re.I):
-            return sentence(f"{lead}{named} we are open {'' if bare.lower().startswith('from') else 'from '}{bare}")
+            return sentence(
+                f"{lead}{named} we are open {'' if bare.lower().startswith('from') else 'from '}{bare}"
+            )
     if set(words) <= _HOUR_WORDS and not whole:
         return sentence(f"we are open {lower_first(bare)}" if not re.match(r"(?:open|closed)\b", bare, re.I)
                         else f"we are {lower_first(bare)}")  # fmt: skip
     if whole:
-        spoken_value = re.sub(r"^(?:It|They) (?=is|are|has|have|costs?|takes?)", f"{capital(key)} ", value)
+        spoken_value = re.sub(
+            r"^(?:It|They) (?=is|are|has|have|costs?|takes?)", f"{capital(key)} ", value
+        )
         return sentence(as_we(spoken_value, names))
-    fit = re.match(r"([a-z][^,]{2,40}?) (allowed|welcome|permitted|accepted|available|required)\b", bare, re.I)
+    fit = re.match(
+        r"([a-z][^,]{2,40}?) (allowed|welcome|permitted|accepted|available|required)\b", bare, re.I
+    )
     if fit and not has_verb(fit[1]) and not re.search(r"\b(?:not|no)\b", fit[1], re.I):
-        return sentence(f"{fit[1]} {_be(re.split(r' (?:under|over|with|of|in|for|up|at|on|from) ', fit[1])[0], '')} {bare[len(fit[1]) + 1 :]}")
-    if re.match(r"(?:open|closed|from|until|till|by|after|before|daily|every|at|starts?|between)\b", bare, re.I):
+        return sentence(
+            f"{fit[1]} {_be(re.split(r' (?:under|over|with|of|in|for|up|at|on|from) ', fit[1])[0], '')} {bare[len(fit[1]) + 1 :]}"
+        )
+    if re.match(
+        r"(?:open|closed|from|until|till|by|after|before|daily|every|at|starts?|between)\b",
+        bare,
+        re.I,
+    ):
         article = "the " if low in _PLACES else ""
-        return sentence(f"{article}{key if not article else low} {_be(key, bare)} {lower_first(bare)}")
+        return sentence(
+            f"{article}{key if not article else low} {_be(key, bare)} {lower_first(bare)}"
+        )
     if low in ("phone", "telephone"):
         low = "phone number"
     template = _template(low, bare)
@@ -121,7 +159,11 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
         return sentence(template.format(key=low, value=lower_first(bare), is_=_be(key, bare)))
     if re.match(r"(?:yes|no)\b[,.]?", bare, re.I):
         return sentence(bare)
-    if re.match(rf"(?:{_MONEY}|\d+\s?(?:to \d+ )?(?:minutes|hours|days|weeks|years|%|am\b|pm\b)|\d:|free|included|complimentary|available|not |allowed|by )", bare, re.I):
+    if re.match(
+        rf"(?:{_MONEY}|\d+\s?(?:to \d+ )?(?:minutes|hours|days|weeks|years|%|am\b|pm\b)|\d:|free|included|complimentary|available|not |allowed|by )",
+        bare,
+        re.I,
+    ):
         return sentence(f"{capital(key)} {_be(key, bare)} {lower_first(bare)}")
     if re.match(r"(?:is|are|costs?|takes?|has|have|must|can|opens?|starts?) ", bare):
         return sentence(f"{capital(key)} {bare}")

@@ -56,7 +56,13 @@ class Planner:
         self.dialogue = dialogue
         self.tools = tools
         self.today = notes.now.today if notes.now else None
-        spans = [span for hours in schedule(fact.said for fact in notes.facts if "hours" in fact.aspects).values() for span in hours]
+        spans = [
+            span
+            for hours in schedule(
+                fact.said for fact in notes.facts if "hours" in fact.aspects
+            ).values()
+            for span in hours
+        ]
         self.opens = min((opens for opens, _ in spans), default=7 * 60)
         self._questions = {ask_for(slot) for tool in tools for slot in tool.slots}
 
@@ -67,7 +73,9 @@ class Planner:
         question = question_in(agent.text) if agent else ""
         if not question:
             return []
-        return [(tool, slot) for tool in self.tools for slot in tool.slots if ask_for(slot) == question]
+        return [
+            (tool, slot) for tool in self.tools for slot in tool.slots if ask_for(slot) == question
+        ]
 
     @property
     def correcting(self) -> bool:
@@ -177,7 +185,9 @@ class Planner:
         low = normal(self.dialogue.turns[place].text)
         words = tokens(low)
         item = None
-        if len(offered) == 1 and re.match(r"(?:yes|yeah|yep|sure|ok|okay|please|that|perfect|great|book|fine|good)\b", low):
+        if len(offered) == 1 and re.match(
+            r"(?:yes|yeah|yep|sure|ok|okay|please|that|perfect|great|book|fine|good)\b", low
+        ):
             item = offered[0]
         elif re.search(r"\b(?:earliest|first|soonest)\b", low):
             item = offered[0]
@@ -206,7 +216,16 @@ class Planner:
                     value = next((one for one in value.values() if isinstance(one, list)), [])
                 if not isinstance(value, list):
                     return []
-                return [one if isinstance(one, str) else str(next((one[key] for key in ("time", "start", "slot") if key in one), "")) if isinstance(one, dict) else "" for one in value]
+                return [
+                    one
+                    if isinstance(one, str)
+                    else str(
+                        next((one[key] for key in ("time", "start", "slot") if key in one), "")
+                    )
+                    if isinstance(one, dict)
+                    else ""
+                    for one in value
+                ]
         return []
 
     def _before(self, tool: Tool, slot: Slot, chain: list[int]) -> Any:
@@ -220,7 +239,11 @@ class Planner:
             if value is None or slot.choices and value not in slot.choices:
                 continue
             lasting = slot.kind in _LASTING or (self.correcting and turn.name == tool.name)
-            if lasting or place > since or (not tool.reads and turn.name != tool.name and slot.kind != kinds.TIME):
+            if (
+                lasting
+                or place > since
+                or (not tool.reads and turn.name != tool.name and slot.kind != kinds.TIME)
+            ):
                 return value
         return None
 
@@ -228,8 +251,13 @@ class Planner:
 def answers(slot: Slot, text: str) -> bool:
     """Whether ``text`` may be the answer to the question for ``slot``, not a question of its own."""
     low = normal(text)
-    if re.match(r"(?:what|when|where|who|why|how|which|do|does|are|is|can|could|would|will|wait|hold)\b", low) and not re.match(r"(?:is it|is that) (?:ok|okay)", low):
-        return slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT, kinds.COUNT) and bool(re.match(r"(?:how about|can|could|would|do you have|what about|is)\b", low))
+    if re.match(
+        r"(?:what|when|where|who|why|how|which|do|does|are|is|can|could|would|will|wait|hold)\b",
+        low,
+    ) and not re.match(r"(?:is it|is that) (?:ok|okay)", low):
+        return slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT, kinds.COUNT) and bool(
+            re.match(r"(?:how about|can|could|would|do you have|what about|is)\b", low)
+        )
     if slot.kind in (kinds.PERSON, kinds.THING, kinds.PLACE, kinds.CODE):
         if re.match(r"(?:no|not|i do not|i have no|never mind|nothing|none|actually|sorry)\b", low):
             return False
@@ -241,4 +269,6 @@ def _any(slot: Slot, text: str) -> Any:
     """Something of the right type for a call that must be made."""
     if slot.choices:
         return slot.choices[0]
-    return {"integer": 1, "number": 1, "boolean": False, "array": [], "object": {}}.get(str(slot.schema.get("type")), text)
+    return {"integer": 1, "number": 1, "boolean": False, "array": [], "object": {}}.get(
+        str(slot.schema.get("type")), text
+    )

@@ -10,9 +10,21 @@ from functools import lru_cache
 from runner.engine.brain.lexicon import PHRASES
 from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.times import Day, Time, find_days, find_times, weekday_of
-from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, normal, number_at, stem, tokens
+from runner.engine.brain.words import (
+    LIGHT,
+    akin,
+    aspects_of,
+    content,
+    is_stop,
+    normal,
+    number_at,
+    stem,
+    tokens,
+)
 
-_ADVERBS = re.compile(r"\b(?:exactly|actually|really|guys|just|currently|also|even|usually|normally|please|still|ever) ")
+_ADVERBS = re.compile(
+    r"\b(?:exactly|actually|really|guys|just|currently|also|even|usually|normally|please|still|ever) "
+)
 _PHRASES = tuple((re.compile(pattern), aspect) for pattern, aspect in PHRASES)
 _POLAR = re.compile(
     r"^(?:and |but |so |or )?(?:is|are|was|do|does|did|can|could|will|would|may|have|has|am|should|must)\b"
@@ -76,7 +88,8 @@ def query(text: str) -> Query:
     days, times = tuple(find_days(words)), tuple(find_times(words))
     dated = {place for one in (*days, *times) for place in range(one.start, one.end)}
     stems = dict.fromkeys(
-        stem(word) for place, word in enumerate(words) 
+        stem(word)
+        for place, word in enumerate(words)
         if place not in dated and not is_stop(word) and number_at([word], 0) is None
     )
     plain = _ADVERBS.sub("", low)
@@ -85,7 +98,11 @@ def query(text: str) -> Query:
     faint = frozenset(stem(word) for match, _ in hits for word in match[0].split())
     for one in stems:
         aspects |= aspects_of(one)
-    if "booking" in aspects and re.search(r"\b(?:anything|something|slots?|times?|free (?:on|at|slot|for))\b", low):
+    if re.search(r"\bopen(?:ing)? (?:a|an|my|up|it|this|new)\b", low):
+        aspects -= {"hours"}  # an account, not a shop
+    if "booking" in aspects and re.search(
+        r"\b(?:anything|something|slots?|times?|free (?:on|at|slot|for))\b", low
+    ):
         aspects -= {"price"}
         stems.pop("fre", None)
         stems.pop("free", None)
@@ -183,7 +200,9 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
                 missing.append(one)
             own = own or (fit >= 0.7 and one in asked.topic)
         for aspect in loose:
-            score += 0.7 * (1.0 if aspect in fact.aspects else 0.7 * (aspect in fact.context_aspects))
+            score += 0.7 * (
+                1.0 if aspect in fact.aspects else 0.7 * (aspect in fact.context_aspects)
+            )
         score /= total
         if day_names and day_names & _days_of(fact.said):
             score += 0.08
@@ -216,7 +235,10 @@ def _days_of(said: str) -> set[int]:
     return {day for one in find_days(tokens(said)) for day in one.weekdays}
 
 
-_NEGATION = re.compile(r"\b(?:no|not|never|n't|without|closed|except|cannot|can't|don't|doesn't|isn't|aren't|sorry|unavailable|only)\b", re.I)
+_NEGATION = re.compile(
+    r"\b(?:no|not|never|n't|without|closed|except|cannot|can't|don't|doesn't|isn't|aren't|sorry|unavailable|only)\b",
+    re.I,
+)
 
 
 def verdict(asked: Query, match: Match) -> str:
@@ -225,7 +247,11 @@ def verdict(asked: Query, match: Match) -> str:
         return ""
     named = [one for one in asked.stems if one not in LIGHT]
     clauses = re.split(r"[,;]\s|\bbut\b|\bexcept\b", match.fact.said)
-    exact = [one for one in named if one in match.fact.stems or any(akin(one, other) >= 0.75 for other in match.fact.stems)]
+    exact = [
+        one
+        for one in named
+        if one in match.fact.stems or any(akin(one, other) >= 0.75 for other in match.fact.stems)
+    ]
     if not named or len(exact) < len(named):
         return ""
     for clause in clauses:

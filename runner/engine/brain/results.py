@@ -16,11 +16,29 @@ from runner.engine.brain.words import joined, plain_words
 WHICH = "Which one would you like?"
 SORRY = "I am sorry, that did not work just now."
 
-_TEXT_KEYS = ("message", "text", "answer", "summary", "response", "reply", "content", "result", "output", "description", "say")
-_HIDDEN = frozenset("ok success id_internal type object created_at updated_at timestamp metadata raw debug trace".split())
+_TEXT_KEYS = (
+    "message",
+    "text",
+    "answer",
+    "summary",
+    "response",
+    "reply",
+    "content",
+    "result",
+    "output",
+    "description",
+    "say",
+)
+_HIDDEN = frozenset(
+    "ok success id_internal type object created_at updated_at timestamp metadata raw debug trace".split()
+)
 _ISO_DATE = re.compile(r"(?<![\d-])(20\d\d)-(\d\d)-(\d\d)(?![\d-])")
-_ISO_MOMENT = re.compile(r"(?<![\d-])(20\d\d-\d\d-\d\d)[T ](\d\d):(\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
-_ERROR = re.compile(r"^\W*(?:an )?(?:error|exception|traceback|failed|failure|timeout|timed out)\b", re.I)
+_ISO_MOMENT = re.compile(
+    r"(?<![\d-])(20\d\d-\d\d-\d\d)[T ](\d\d):(\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+)
+_ERROR = re.compile(
+    r"^\W*(?:an )?(?:error|exception|traceback|failed|failure|timeout|timed out)\b", re.I
+)
 
 
 def said_value(text: str) -> str:
@@ -32,7 +50,9 @@ def said_value(text: str) -> str:
         except ValueError:
             return f"{MONTHS[(int(month) - 1) % 12].title()} {int(dom)}"
 
-    text = _ISO_MOMENT.sub(lambda m: f"{day(*m[1].split('-'))} at {said_time(int(m[2]) * 60 + int(m[3]))}", text)
+    text = _ISO_MOMENT.sub(
+        lambda m: f"{day(*m[1].split('-'))} at {said_time(int(m[2]) * 60 + int(m[3]))}", text
+    )
     text = _ISO_DATE.sub(lambda m: day(m[1], m[2], m[3]), text)
     return spoken(text, day_clock=True)
 
@@ -44,7 +64,11 @@ def result(output: str, name: str, arguments: Mapping[str, Any], booking: bool) 
     """
     text = output.strip()
     value: Any = text
-    if text[:1] in "[{\"" or text in ("true", "false", "null") or re.fullmatch(r"-?\d+(?:\.\d+)?", text):
+    if (
+        text[:1] in '[{"'
+        or text in ("true", "false", "null")
+        or re.fullmatch(r"-?\d+(?:\.\d+)?", text)
+    ):
         try:
             value = loads(text)
         except ValueError:
@@ -78,22 +102,61 @@ def _text(text: str) -> str:
 
 
 def _label(name: str) -> str:
-    words = [word for word in plain_words(name) if word not in ("get", "find", "check", "look", "up", "lookup", "fetch", "search", "list", "calculate", "compute", "read", "show")]
+    words = [
+        word
+        for word in plain_words(name)
+        if word
+        not in (
+            "get",
+            "find",
+            "check",
+            "look",
+            "up",
+            "lookup",
+            "fetch",
+            "search",
+            "list",
+            "calculate",
+            "compute",
+            "read",
+            "show",
+        )
+    ]
     return " ".join(words) or "answer"
 
 
-def _mapping(value: Mapping[str, Any], name: str, arguments: Mapping[str, Any], booking: bool, depth: int) -> str:
+def _mapping(
+    value: Mapping[str, Any], name: str, arguments: Mapping[str, Any], booking: bool, depth: int
+) -> str:
     failed = value.get("error") or value.get("errors")
-    bad = any(value.get(key) is False for key in ("ok", "success", "booked", "found", "available", "cancelled")) or value.get("status") in ("error", "failed", "rejected")
+    bad = any(
+        value.get(key) is False
+        for key in ("ok", "success", "booked", "found", "available", "cancelled")
+    ) or value.get("status") in ("error", "failed", "rejected")
     if failed or bad:
-        why = failed if isinstance(failed, str) else next((value[key] for key in ("message", "reason", "detail", "explanation") if isinstance(value.get(key), str)), "")
+        why = (
+            failed
+            if isinstance(failed, str)
+            else next(
+                (
+                    value[key]
+                    for key in ("message", "reason", "detail", "explanation")
+                    if isinstance(value.get(key), str)
+                ),
+                "",
+            )
+        )
         if isinstance(failed, Mapping):
             why = str(failed.get("message") or "")
         if bad and not failed and not why and value.get("available") is False:
             return "I am sorry, that is not available."
         if not why or re.search(r"traceback|exception|\w+error\b|[{}<>]", why, re.I):
             return SORRY
-        others = [one for key, one in value.items() if isinstance(one, list) and one and key not in ("errors",)]
+        others = [
+            one
+            for key, one in value.items()
+            if isinstance(one, list) and one and key not in ("errors",)
+        ]
         rest = f" {_listed(others[0], name, arguments, True)}" if others else ""
         return f"I am sorry, {_as_clause(why)}{rest}"
     for key in _TEXT_KEYS:
@@ -104,18 +167,37 @@ def _mapping(value: Mapping[str, Any], name: str, arguments: Mapping[str, Any], 
     lists = [(key, one) for key, one in value.items() if isinstance(one, list)]
     if len(lists) == 1 and depth < 2:
         given = {**arguments, **{key: one for key, one in value.items() if isinstance(one, str)}}
-        return _listed(lists[0][1], lists[0][0], given, booking or "slot" in lists[0][0] or "time" in lists[0][0])
+        return _listed(
+            lists[0][1],
+            lists[0][0],
+            given,
+            booking or "slot" in lists[0][0] or "time" in lists[0][0],
+        )
     parts: list[str] = []
     code = _code(value)
-    done = any(value.get(key) is True for key in ("ok", "success", "booked", "confirmed", "cancelled", "done", "created")) or (
-        value.get("status") in ("ok", "success", "confirmed", "booked", "done")
-    )
+    done = any(
+        value.get(key) is True
+        for key in ("ok", "success", "booked", "confirmed", "cancelled", "done", "created")
+    ) or (value.get("status") in ("ok", "success", "confirmed", "booked", "done"))
     if done:
-        verb = next((key for key in ("booked", "confirmed", "cancelled") if value.get(key) is True or value.get("status") == key), "done")
+        verb = next(
+            (
+                key
+                for key in ("booked", "confirmed", "cancelled")
+                if value.get(key) is True or value.get("status") == key
+            ),
+            "done",
+        )
         parts.append(f"That is {verb}.")
     about: list[str] = []
     for key, one in value.items():
-        if key in _HIDDEN or (code and key == code[0]) or one is None or (done and key in ("status",)) or isinstance(one, list):
+        if (
+            key in _HIDDEN
+            or (code and key == code[0])
+            or one is None
+            or (done and key in ("status",))
+            or isinstance(one, list)
+        ):
             continue
         if isinstance(one, bool):
             if key not in ("booked", "confirmed", "cancelled", "done", "created"):
@@ -135,34 +217,63 @@ def _mapping(value: Mapping[str, Any], name: str, arguments: Mapping[str, Any], 
 
 def _code(value: Mapping[str, Any]) -> tuple[str, Any] | None:
     for key, one in value.items():
-        if re.search(r"confirm|reference|^ref$|(?:booking|order|reservation|ticket|appointment|case)_?(?:id|number|code|no)$|^id$|^code$", key) and isinstance(one, str | int) and not isinstance(one, bool):
+        if (
+            re.search(
+                r"confirm|reference|^ref$|(?:booking|order|reservation|ticket|appointment|case)_?(?:id|number|code|no)$|^id$|^code$",
+                key,
+            )
+            and isinstance(one, str | int)
+            and not isinstance(one, bool)
+        ):
             return key, one
     return None
 
 
 def _said_code(code: tuple[str, Any]) -> str:
     key = _words(code[0])
-    kind = {"confirmation": "confirmation number", "id": "number", "ref": "reference", "confirm": "confirmation number"}.get(key, key)
+    kind = {
+        "confirmation": "confirmation number",
+        "id": "number",
+        "ref": "reference",
+        "confirm": "confirmation number",
+    }.get(key, key)
     return f"Your {kind} is {code[1]}."
 
 
 def _words(key: str) -> str:
-    return " ".join(re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).lower())) or key
+    return (
+        " ".join(re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).lower())) or key
+    )
 
 
 def _as_clause(why: str) -> str:
     said = sentence(said_value(why.strip()))
     first = said.split(None, 1)[0]
-    keep = first in ("I", "I'm") or not first[1:].islower() or first in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    keep = (
+        first in ("I", "I'm")
+        or not first[1:].islower()
+        or first in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    )
     return said if keep else said[:1].lower() + said[1:]
 
 
 def _listed(items: list[Any], name: str, arguments: Mapping[str, Any], booking: bool) -> str:
-    day = next((str(arguments[key]) for key in arguments if re.search(r"date|day", key) and isinstance(arguments[key], str)), "")
+    day = next(
+        (
+            str(arguments[key])
+            for key in arguments
+            if re.search(r"date|day", key) and isinstance(arguments[key], str)
+        ),
+        "",
+    )
     on = ""
     if day and len(day.split()) <= 5:
         said = said_value(day)
-        on = f" {said}" if re.match(r"(?:today|tomorrow|next|this|any|as|the)\b", said) else f" on {said}"
+        on = (
+            f" {said}"
+            if re.match(r"(?:today|tomorrow|next|this|any|as|the)\b", said)
+            else f" on {said}"
+        )
     if not items:
         if booking:
             return f"I am sorry, there is nothing free{on}. Would another day suit you?"
@@ -184,9 +295,30 @@ def _listed(items: list[Any], name: str, arguments: Mapping[str, Any], booking: 
 def _one(item: Any) -> str:
     """One entry of a list, short."""
     if isinstance(item, Mapping):
-        start = next((item[key] for key in ("start", "time", "slot", "starts_at", "datetime") if isinstance(item.get(key), str)), None)
-        name = next((item[key] for key in ("name", "title", "label", "item", "service", "product", "id") if isinstance(item.get(key), str)), None)
-        price = next((item[key] for key in ("price", "cost", "total", "amount") if isinstance(item.get(key), str | int | float)), None)
+        start = next(
+            (
+                item[key]
+                for key in ("start", "time", "slot", "starts_at", "datetime")
+                if isinstance(item.get(key), str)
+            ),
+            None,
+        )
+        name = next(
+            (
+                item[key]
+                for key in ("name", "title", "label", "item", "service", "product", "id")
+                if isinstance(item.get(key), str)
+            ),
+            None,
+        )
+        price = next(
+            (
+                item[key]
+                for key in ("price", "cost", "total", "amount")
+                if isinstance(item.get(key), str | int | float)
+            ),
+            None,
+        )
         day = next((item[key] for key in ("date", "day") if isinstance(item.get(key), str)), None)
         parts = [said_value(str(name))] if name else []
         if day and not (start and "-" in str(start)):
@@ -194,10 +326,18 @@ def _one(item: Any) -> str:
         if start:
             parts.append(("at " if parts else "") + said_value(str(start)))
         if price is not None:
-            parts.append(f"for {price if isinstance(price, str) else f'${price:.2f}' if isinstance(price, float) else f'${price}'}")
+            parts.append(
+                f"for {price if isinstance(price, str) else f'${price:.2f}' if isinstance(price, float) else f'${price}'}"
+            )
         if parts:
             return " ".join(parts)
-        return joined([f"{_words(str(key))} {said_value(str(one))}" for key, one in list(item.items())[:3] if isinstance(one, str | int | float)])
+        return joined(
+            [
+                f"{_words(str(key))} {said_value(str(one))}"
+                for key, one in list(item.items())[:3]
+                if isinstance(one, str | int | float)
+            ]
+        )
     if isinstance(item, Sequence) and not isinstance(item, str):
         return joined([said_value(str(one)) for one in item][:3])
     return said_value(str(item)).rstrip(".")

@@ -40,7 +40,10 @@ class Rule:
         return any(number > bound if kind == "more" else number < bound for number in numbers)
 
 
-_LIMIT = re.compile(r"\b(?:(more than|over|above|larger than|bigger than|greater than|exceeding|exceeds)|(less than|fewer than|under|below|smaller than)|(at least))\s+(\w+)|\b(\w+) or (more|fewer|less)\b", re.I)
+_LIMIT = re.compile(
+    r"\b(?:(more than|over|above|larger than|bigger than|greater than|exceeding|exceeds)|(less than|fewer than|under|below|smaller than)|(at least))\s+(\w+)|\b(\w+) or (more|fewer|less)\b",
+    re.I,
+)
 
 
 def _limit(condition: str) -> tuple[str, int] | None:
@@ -72,7 +75,9 @@ _WHEN = re.compile(
     r"^(?:and |but |also,? |however,? |otherwise,? )?(?:(?:only )?(?:if|when|whenever|in case(?: of)?|should|in the event))\b\s*(.+)$",
     re.I | re.S,
 )
-_FOR = re.compile(rf"^(?:for|in|on|with|regarding) (.{{3,80}}?),\s+((?:{_VERBS})\b.+)$", re.I | re.S)
+_FOR = re.compile(
+    rf"^(?:for|in|on|with|regarding) (.{{3,80}}?),\s+((?:{_VERBS})\b.+)$", re.I | re.S
+)
 _AFTERWARDS = re.compile(
     rf"^((?:{_VERBS})\b.{{3,200}}?)[,]?\s+(?:if|when|whenever|in case)\s+((?:{_WHO}|asked|you|it|there|unsure|in doubt)\b.+)$",
     re.I | re.S,
@@ -124,7 +129,9 @@ def rule_in(text: str) -> Rule | None:
 
 
 def _wishes(condition: str) -> bool:
-    return bool(re.search(r"\b(?:wants?|would like|wishes|needs?|requests?|would love)\b", condition)) and not re.search(r"\b(?:asks?|asking|know|information|mentions?)\b", condition)
+    return bool(
+        re.search(r"\b(?:wants?|would like|wishes|needs?|requests?|would love)\b", condition)
+    ) and not re.search(r"\b(?:asks?|asking|know|information|mentions?)\b", condition)
 
 
 def _split(text: str) -> tuple[str, str] | None:
@@ -135,15 +142,23 @@ def _split(text: str) -> tuple[str, str] | None:
         colon = re.match(r"([^:\"“]{3,160}):\s+(.+)$", body, re.S)
         for comma in re.finditer(r",\s+(?:then\s+)?|\s+then\s+", body):
             rest = body[comma.end() :]
-            if re.match(rf"(?:please |you (?:should|must|can|may|need to) |also |always |politely )?(?:{_VERBS})\b", rest, re.I) and (
-                colon is None or comma.start() < colon.end(1)
-            ):
+            if re.match(
+                rf"(?:please |you (?:should|must|can|may|need to) |also |always |politely )?(?:{_VERBS})\b",
+                rest,
+                re.I,
+            ) and (colon is None or comma.start() < colon.end(1)):
                 listed = re.match(r"\w+,? or\b|\w+ (?:or|and) \w+,\s", rest)
                 if not listed:
-                    return body[: comma.start()], re.sub(r"^you (?:should|must|can|may|need to) ", "", rest, flags=re.I)
+                    return body[: comma.start()], re.sub(
+                        r"^you (?:should|must|can|may|need to) ", "", rest, flags=re.I
+                    )
         if colon:
             return colon[1], colon[2]
-        if re.match(rf"(?:{_WHO}|asked|you are asked|you don't|you do not|you cannot|you can't|unsure|in doubt)\b", body, re.I):
+        if re.match(
+            rf"(?:{_WHO}|asked|you are asked|you don't|you do not|you cannot|you can't|unsure|in doubt)\b",
+            body,
+            re.I,
+        ):
             comma_at = re.search(r",\s+", body)
             if comma_at:
                 return body[: comma_at.start()], body[comma_at.end() :]
@@ -158,7 +173,13 @@ def _split(text: str) -> tuple[str, str] | None:
                 return match[1], match[2]
     who = _CALLERS_WHO.match(text)
     if who:
-        verb = {"told": "tell them", "informed": "tell them", "asked": "ask them", "offered": "offer them", "given": "give them"}
+        verb = {
+            "told": "tell them",
+            "informed": "tell them",
+            "asked": "ask them",
+            "offered": "offer them",
+            "given": "give them",
+        }
         return who[1], f"{verb.get(who[2].lower(), 'transfer them')} {who[3]}"
     after = _AFTERWARDS.match(text)
     if after:
@@ -167,7 +188,11 @@ def _split(text: str) -> tuple[str, str] | None:
 
 
 def _alternatives(condition: str) -> tuple[frozenset[str], ...]:
-    condition = re.sub(r"\b(?:on|over|by) the (?:phone|line|telephone)\b|\b(?:by|over) phone\b|\bduring (?:the|a) call\b", "", condition)
+    condition = re.sub(
+        r"\b(?:on|over|by) the (?:phone|line|telephone)\b|\b(?:by|over) phone\b|\bduring (?:the|a) call\b",
+        "",
+        condition,
+    )
     parts = re.split(r",\s*(?:or\s+)?|\s+or\s+|;|/", condition)
     found = [frozenset(content(part)) - _BOILER for part in parts]
     found = [stems - _VAGUE or stems for stems in found]
@@ -176,7 +201,11 @@ def _alternatives(condition: str) -> tuple[frozenset[str], ...]:
 
 def _tags(condition: str) -> frozenset[str]:
     low = normal(condition)
-    return frozenset(tag for tag, pattern in _TAGS if re.search(pattern, low) or re.search(pattern, condition, re.I))
+    return frozenset(
+        tag
+        for tag, pattern in _TAGS
+        if re.search(pattern, low) or re.search(pattern, condition, re.I)
+    )
 
 
 _QUOTED = re.compile(r"[\"“]([^\"”]{2,400})[\"”]|(?<!\w)'([^']{4,400})'(?!\w)")
@@ -187,10 +216,16 @@ _THAT = re.compile(
     re.I | re.S,
 )
 _TO_DO = re.compile(
-    rf"^(?:tell|advise|ask|remind|urge|encourage|instruct|invite|recommend|warn|direct)\s+{_THEM}(not )?to\s+(.+)$", re.I | re.S
+    rf"^(?:tell|advise|ask|remind|urge|encourage|instruct|invite|recommend|warn|direct)\s+{_THEM}(not )?to\s+(.+)$",
+    re.I | re.S,
 )
-_ASK_FOR = re.compile(rf"^(?:ask|collect|gather|get|take)\s+{_THEM}(?:for |down )?((?:their|the|a|an|his|your)\s+.+)$", re.I | re.S)
-_ASK_WHETHER = re.compile(rf"^ask\s+{_THEM}((?:if|whether|what|which|when|where|how|who)\b.+)$", re.I | re.S)
+_ASK_FOR = re.compile(
+    rf"^(?:ask|collect|gather|get|take)\s+{_THEM}(?:for |down )?((?:their|the|a|an|his|your)\s+.+)$",
+    re.I | re.S,
+)
+_ASK_WHETHER = re.compile(
+    rf"^ask\s+{_THEM}((?:if|whether|what|which|when|where|how|who)\b.+)$", re.I | re.S
+)
 _OFFER_TO = re.compile(rf"^(?:offer|propose|suggest)\s+{_THEM}to\s+(.+)$", re.I | re.S)
 _OFFER = re.compile(rf"^(?:offer|propose|suggest|recommend)\s+{_THEM}(?!to\b)(.+)$", re.I | re.S)
 _SEND = re.compile(rf"^(?:direct|refer|send|point)\s+{_THEM}to\s+(.+)$", re.I | re.S)
@@ -200,13 +235,24 @@ _DO = re.compile(
     r"find|book|schedule|cancel|switch|pass|end)\b",
     re.I,
 )
-_SORRY = re.compile(r"^(?:apologi[sz]e|express (?:sympathy|empathy|regret)|say sorry|be (?:sorry|sympathetic|empathetic))\b", re.I)
+_SORRY = re.compile(
+    r"^(?:apologi[sz]e|express (?:sympathy|empathy|regret)|say sorry|be (?:sorry|sympathetic|empathetic))\b",
+    re.I,
+)
 _REFUSAL = re.compile(r"^(?:politely |kindly )?(?:do not|don't|don’t|never|refuse|decline)\b", re.I)
-_NEXT = re.compile(rf",?\s+(?:and then|then|and|but)\s+(?=(?:{_VERBS})\b)|;\s+(?=(?:{_VERBS})\b)|\.\s+(?=(?:Then |And )?(?:{_VERBS})\b)", re.I)
+_NEXT = re.compile(
+    rf",?\s+(?:and then|then|and|but)\s+(?=(?:{_VERBS})\b)|;\s+(?=(?:{_VERBS})\b)|\.\s+(?=(?:Then |And )?(?:{_VERBS})\b)",
+    re.I,
+)
 
 
-_SAYS_WILL = re.compile(r"^(?:say|tell|explain|inform|let)\b.*\b(?:will|can|would|could|should|must|'ll)\b", re.I | re.S)
-_STRONG = re.compile(r"(?:then )?(?:offer|ask|transfer|apologi|suggest|tell|say|connect|hand|route|escalate|recommend|refer|direct|do not|don't|never)", re.I)
+_SAYS_WILL = re.compile(
+    r"^(?:say|tell|explain|inform|let)\b.*\b(?:will|can|would|could|should|must|'ll)\b", re.I | re.S
+)
+_STRONG = re.compile(
+    r"(?:then )?(?:offer|ask|transfer|apologi|suggest|tell|say|connect|hand|route|escalate|recommend|refer|direct|do not|don't|never)",
+    re.I,
+)
 
 
 def steps(consequence: str) -> list[Step]:
@@ -217,7 +263,14 @@ def steps(consequence: str) -> list[Step]:
         return [Step(SAY, spoken(whole[1] or whole[2]))]
     found: list[Step] = []
     for part in _parts(consequence):
-        step = _step(re.sub(r"^(?:then|and|please|politely|kindly|simply|just|always|briefly|immediately|first|only)[, ]+", "", part.strip(" .;"), flags=re.I))
+        step = _step(
+            re.sub(
+                r"^(?:then|and|please|politely|kindly|simply|just|always|briefly|immediately|first|only)[, ]+",
+                "",
+                part.strip(" .;"),
+                flags=re.I,
+            )
+        )
         if step is not None:
             found.append(step)
     return found
@@ -248,7 +301,9 @@ def _parts(consequence: str) -> list[str]:
 
 def _step(action: str) -> Step | None:
     quoted = _QUOTED.search(action)
-    if quoted and re.match(r"(?:say|tell|answer|reply|respond|explain|ask|greet|let|inform|state|with)\b", action, re.I):
+    if quoted and re.match(
+        r"(?:say|tell|answer|reply|respond|explain|ask|greet|let|inform|state|with)\b", action, re.I
+    ):
         return Step(SAY, spoken(quoted[1] or quoted[2]))
     if _SORRY.match(action):
         return Step(SAY, "I am sorry about that.")
@@ -284,10 +339,16 @@ def _step(action: str) -> Step | None:
     if match:
         return Step(DO, action)
     match = _THAT.match(action)
-    if match and not re.match(r"(?:them|about|to|briefly|politely|only|in|as|the (?:caller|customer|user)|honestly|it\b$|so\b$)\b", match[1], re.I):
+    if match and not re.match(
+        r"(?:them|about|to|briefly|politely|only|in|as|the (?:caller|customer|user)|honestly|it\b$|so\b$)\b",
+        match[1],
+        re.I,
+    ):
         words = re.sub(r"^(?:yes|no),? (?=and|we)", lambda m: m[0], match[1])
         return Step(SAY, " ".join(sentence(one) for one in sentences(capital(_told(words)))))
-    first = re.match(r"(?:we|our|you|they|it|there|the|a|an|yes|no|i|all|every|this|that|only)\b", action, re.I)
+    first = re.match(
+        r"(?:we|our|you|they|it|there|the|a|an|yes|no|i|all|every|this|that|only)\b", action, re.I
+    )
     if first and not re.match(rf"(?:{_VERBS})\b", action, re.I):
         return Step(SAY, sentence(_told(action)))
     return None

@@ -35,6 +35,15 @@ def schedule(texts: Iterable[str]) -> Schedule:
     return week
 
 
+def unread(text: str) -> bool:
+    """Whether ``text`` has times of day that :func:`schedule` could not place."""
+    words = tokens(text)
+    week: Schedule = {}
+    _apply(list(_marks(words)), week)
+    placed = {minutes % 720 for hours in week.values() for span in hours for minutes in span}
+    return any(time.minutes % 720 not in placed for time in find_times(words, bare=True))
+
+
 def _marks(words: list[str]) -> Iterator[_Mark]:
     days = {one.start: one for one in find_days(words)}
     times = {one.start: one for one in find_times(words, bare=True)}
@@ -48,7 +57,9 @@ def _marks(words: list[str]) -> Iterator[_Mark]:
         elif at in days:
             before = words[max(0, at - 3) : at]
             named, at = _named(words, at, days)
-            yield _Mark(days=named, joins=joins, excepted="except" in before or "excluding" in before)
+            yield _Mark(
+                days=named, joins=joins, excepted="except" in before or "excluding" in before
+            )
         elif two == ["24", "hours"]:
             yield _Mark(span=(0, 1440))
             at += 2
@@ -59,13 +70,18 @@ def _marks(words: list[str]) -> Iterator[_Mark]:
             start = times[at]
             before = words[max(0, at - 5) : at]
             at = start.end
-            if words[start.start - 1] == "at" and opens and {"close", "closes"} & set(before):
+            closing = opens is not None and bool(
+                {"close", "closes"} & set(words[max(0, at - 12) : at])
+            )
+            if closing and opens and words[start.start - 1] in ("at", "and", "to", "until", "or"):
                 yield _Mark(span=_span(opens, start))
                 continue
             if {"open", "opens"} & set(before):
                 opens = start
             link = words[at : at + 1]
-            linked = link and (link[0] in _THROUGH or (link[0] == "and" and "between" in words[:at]))
+            linked = link and (
+                link[0] in _THROUGH or (link[0] == "and" and "between" in words[:at])
+            )
             if linked and at + 1 in times:
                 yield _Mark(span=_span(start, times[at + 1]))
                 at = times[at + 1].end
@@ -148,7 +164,9 @@ def _apply(marks: list[_Mark], week: Schedule) -> None:
                 continue
             if named and ahead is None:
                 for day in named:
-                    week[day] = [*week.get(day, []), (opens, closes)] if given else [(opens, closes)]
+                    week[day] = (
+                        [*week.get(day, []), (opens, closes)] if given else [(opens, closes)]
+                    )
                 given = True
             else:
                 named, given, ahead = [], False, [(opens, closes)]

@@ -11,7 +11,15 @@ from runner.engine.brain.words import joined, plain_words
 
 Path = tuple[str, ...]
 
-DATE, TIME, MOMENT, COUNT, PERSON, PHONE, EMAIL = "date", "time", "moment", "count", "person", "phone", "email"
+DATE, TIME, MOMENT, COUNT, PERSON, PHONE, EMAIL = (
+    "date",
+    "time",
+    "moment",
+    "count",
+    "person",
+    "phone",
+    "email",
+)
 CODE, PLACE, ADDRESS, WHOLE, THING, CHOICE, FLAG, LIST = (
     "code", "place", "address", "whole", "thing", "choice", "flag", "list",
 )  # fmt: skip
@@ -90,7 +98,9 @@ def _plain(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in ("anyOf", "oneOf", "allOf"):
         options = schema.get(key)
         if isinstance(options, list):
-            real = [one for one in options if isinstance(one, Mapping) and one.get("type") != "null"]
+            real = [
+                one for one in options if isinstance(one, Mapping) and one.get("type") != "null"
+            ]
             if real:
                 merged = {**real[0], **{k: v for k, v in schema.items() if k != key}}
                 if len(real) < len(options):
@@ -133,7 +143,10 @@ def _kind(name: str, schema: Mapping[str, Any], description: str) -> str:
         if re.search(pattern, words):
             return kind
     about = description.lower()
-    if re.search(r"\bname of the (?:caller|patient|guest|customer|person|client)|(?:caller|patient|guest|customer|person)'s (?:full )?name", about):
+    if re.search(
+        r"\bname of the (?:caller|patient|guest|customer|person|client)|(?:caller|patient|guest|customer|person)'s (?:full )?name",
+        about,
+    ):
         return PERSON
     for pattern, kind in _BY_NAME[:5]:
         if re.search(pattern, " ".join(about.split()[:6])):
@@ -150,7 +163,10 @@ _ASK = {
     ADDRESS: "What is the address, please?",
 }
 _COUNTED = (
-    (r"\b(?:party|people|guests?|persons?|size|seats|covers|adults|diners|headcount)\b", "For how many people?"),
+    (
+        r"\b(?:party|people|guests?|persons?|size|seats|covers|adults|diners|headcount)\b",
+        "For how many people?",
+    ),
     (r"\bnights?\b", "For how many nights?"),
     (r"\b(?:quantity|qty|count|amount of items)\b", "How many would you like?"),
     (r"\b(?:age|years)\b", "What is the age, please?"),
@@ -159,7 +175,10 @@ _COUNTED = (
 _WHOLE_ASKED = (
     (r"\bmessage\b", "What message shall I pass on?"),
     (r"\b(?:reason|purpose)\b", "What is it about, please?"),
-    (r"\b(?:issue|problem|complaint|symptoms?|description|describe|details?)\b", "Could you tell me what the problem is?"),
+    (
+        r"\b(?:issue|problem|complaint|symptoms?|description|describe|details?)\b",
+        "Could you tell me what the problem is?",
+    ),
     (r"\b(?:feedback|comments?)\b", "What would you like to say?"),
 )
 
@@ -171,7 +190,11 @@ def ask_for(slot: Slot) -> str:
     label = slot.label
     if slot.kind == PERSON:
         whose = "the" if re.search(r"\b(?:pet|patient|guest|student|attendee)\b", label) else "your"
-        part = re.sub(r"\b(?:customer|caller|client|user|contact|your|person|member|party|who|guest|owner)\b ?", "", label)
+        part = re.sub(
+            r"\b(?:customer|caller|client|user|contact|your|person|member|party|who|guest|owner)\b ?",
+            "",
+            label,
+        )
         part = re.sub(r"surname|lastname", "last name", part).strip() or "name"
         if part in ("patient", "student", "attendee"):
             part += "'s name"
@@ -198,7 +221,11 @@ def ask_for(slot: Slot) -> str:
         for pattern, question in _WHOLE_ASKED:
             if re.search(pattern, label):
                 return question
-        return f"What is the {label}, please?" if label not in ("query", "search", "text", "question") else "What are you looking for?"
+        return (
+            f"What is the {label}, please?"
+            if label not in ("query", "search", "text", "question")
+            else "What are you looking for?"
+        )
     if slot.kind == PLACE:
         return f"Which {label}, please?"
     if slot.kind == LIST:
@@ -210,7 +237,10 @@ def ask_for(slot: Slot) -> str:
 
 def _described(slot: Slot) -> str:
     about = slot.description.strip().rstrip(".?")
-    if re.match(r"(?:is|are|do|does|would|should|will|has|have)\b", about, re.I) and len(about) < 80:
+    if (
+        re.match(r"(?:is|are|do|does|would|should|will|has|have)\b", about, re.I)
+        and len(about) < 80
+    ):
         return about[:1].upper() + about[1:]
     return ""
 

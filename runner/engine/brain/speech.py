@@ -21,7 +21,9 @@ _SMALL_DAY = re.compile(
 _DAY_STARTS = frozenset(day[:3] for day in DAYS)
 _DASH = r"\s*(?:-|–|—)\s*"
 _CLOCK = r"(\d{1,2})(?:[:.](\d{2}))?\s*(?:h\b|([ap])\.?\s?m\b\.?)?"
-_RANGE = re.compile(rf"(?<![\w$€£.:-]){_CLOCK}(?:{_DASH}|\s+(?:to|until|till)\s+){_CLOCK}(?![\w:%-])")
+_RANGE = re.compile(
+    rf"(?<![\w$€£.:-]){_CLOCK}(?:{_DASH}|\s+(?:to|until|till)\s+){_CLOCK}(?![\w:%-])"
+)
 _SINGLE = re.compile(r"(?<![\w$€£.:-])(\d{1,2}):(\d{2})(?!\d)\s*(?:h\b|([ap])\.?\s?m\b\.?)?")
 _HALF = re.compile(r"\b(\d{1,2})\s?([AaPp])\.?\s?[Mm]\b\.?(?=\s+[a-z]|[,;)]|\s+[A-Z]|$|\s*[-–])")
 _ABBREVIATED = ("dr", "st", "mr", "mrs", "ms", "ave", "rd", "blvd", "no", "vs", "approx", "e.g",
@@ -49,7 +51,9 @@ _WRITTEN: tuple[tuple[str, str], ...] = (
 )
 _PATTERNS = tuple((re.compile(pattern, re.M), to) for pattern, to in _WRITTEN)
 _EMAIL = re.compile(r"\b([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)\b")
-_DOMAIN = re.compile(r"\b((?:[a-z0-9-]+\.)+(?:com|org|net|io|co|example|dev|app|us|uk|de|eu|info))\b")
+_DOMAIN = re.compile(
+    r"\b((?:[a-z0-9-]+\.)+(?:com|org|net|io|co|example|dev|app|us|uk|de|eu|info))\b"
+)
 
 
 def sentences(text: str) -> list[str]:
@@ -63,10 +67,14 @@ def sentences(text: str) -> list[str]:
         if end[0][0] == ".":
             if last in _ABBREVIATED and following:
                 continue
-            if (last in ("a.m", "p.m") or len(last) == 1 and last.isalpha() and last != "i"
-                or last[:3] in _DAY_STARTS and len(last) < 6) and (
-                following[:1].islower() or following[:1].isdigit()
-            ):
+            if (
+                last in ("a.m", "p.m")
+                or len(last) == 1
+                and last.isalpha()
+                and last != "i"
+                or last[:3] in _DAY_STARTS
+                and len(last) < 6
+            ) and (following[:1].islower() or following[:1].isdigit()):
                 continue
             if last.isdigit() and len(last) < 3 and not text[start : end.start()].strip(last + " "):
                 continue  # the number of a list item
@@ -110,9 +118,7 @@ def on_day_clock(text: str) -> bool:
         return False
     hours = [int(hour) for hour in re.findall(r"(?<![\d$€£.:])([012]?\d):\d\d\b", text)]
     ends = [int(hour) for hour in re.findall(r"[-–—]\s*([12]\d)(?![\d:$%])", text)]
-    return bool(re.search(r"\b0\d:\d\d\b", text)) or any(
-        12 < hour < 24 for hour in [*hours, *ends]
-    )
+    return bool(re.search(r"\b0\d:\d\d\b", text)) or any(12 < hour < 24 for hour in [*hours, *ends])
 
 
 def _unbracketed(match: re.Match[str]) -> str:
@@ -230,7 +236,9 @@ def as_we(text: str, names: Sequence[str] = ()) -> str:
     if not named:
         subject = rf"(?:[Tt]he|[Tt]his|[Oo]ur) (?:{_KIND})"
     verb = r"(?:(also|only|always|usually|currently|never|still|now|just) )?([a-z]+(?:n't)?)\b"
-    start = re.compile(rf"(^|[,;] (?:and |but |so |because )?|\b(?:and|but|that) )({subject}) {verb}")
+    start = re.compile(
+        rf"(^|[,;] (?:and |but |so |because )?|\b(?:and|but|that) )({subject}) {verb}"
+    )
 
     def replaced(match: re.Match[str]) -> str:
         adverb = f"{match[3]} " if match[3] else ""
@@ -269,12 +277,15 @@ _TO_CALLER: tuple[tuple[str, str], ...] = (
     (r"\byou\b", "\0I"),
     (r"\b(?:the |that |this )?(?:caller|customer|user|guest|patient|client|person)'s\b", "your"),
     (r"\b(?:callers'|customers'|users'|guests'|patients'|clients'|his or her|their)\b", "your"),
-    (r"\b(?:the |that |this )?(?:caller|customer|user|guest|patient|client) (?:is|was)\b",
-     "you are"),
-    (r"\b(?:the |that |this )?(?:caller|customer|user|guest|patient|client) (?:has)\b",
-     "you have"),
-    (r"\bthe (?:caller|customer|user|guest|patient|client) (need|want|like|pay|get|ask|call)s\b",
-     r"you \1"),
+    (
+        r"\b(?:the |that |this )?(?:caller|customer|user|guest|patient|client) (?:is|was)\b",
+        "you are",
+    ),
+    (r"\b(?:the |that |this )?(?:caller|customer|user|guest|patient|client) (?:has)\b", "you have"),
+    (
+        r"\bthe (?:caller|customer|user|guest|patient|client) (need|want|like|pay|get|ask|call)s\b",
+        r"you \1",
+    ),
     (r"\b(?:the |a )?(?:caller|customer|user|guest|patient|client)s?\b", "you"),
     (r"\bthemsel(?:ves|f)\b", "yourself"),
     (r"\b(?:they|them|he or she|him or her)\b", "you"),

@@ -349,8 +349,11 @@ def said_days(days: list[int]) -> str:
     if len(days) == 7:
         return "every day"
     gap = next((place for place in range(1, len(days)) if days[place] - days[place - 1] > 1), 0)
-    round_week = gap and days[0] == 0 and days[-1] == 6 and (
-        days[gap - 1] - days[0] == gap - 1 and days[-1] - days[gap] == len(days) - gap - 1
+    round_week = (
+        gap
+        and days[0] == 0
+        and days[-1] == 6
+        and (days[gap - 1] - days[0] == gap - 1 and days[-1] - days[gap] == len(days) - gap - 1)
     )
     if len(days) > 2 and (not gap or round_week):
         return f"{names[gap]} to {names[gap - 1]}"

@@ -11,10 +11,21 @@ from runner.engine.brain import slots as kinds
 from runner.engine.brain.recall import Query
 from runner.engine.brain.slots import Slot, slots_of
 from runner.engine.brain.speech import to_caller
-from runner.engine.brain.words import LIGHT, akin, aspects_of, content, is_stop, normal, plain_words, stem
+from runner.engine.brain.words import (
+    LIGHT,
+    akin,
+    aspects_of,
+    content,
+    is_stop,
+    normal,
+    plain_words,
+    stem,
+)
 
 # Verbs of names that say how a tool works rather than what it is about.
-_READS = frozenset("find get list check lookup look search fetch show query read available availability free status track see".split())
+_READS = frozenset(
+    "find get list check lookup look search fetch show query read available availability free status track see".split()
+)
 _PLAIN = frozenset(
     """find get list check lookup look search fetch show query read do make create set update run call tool function
     perform execute handle process retrieve return use user caller customer new add submit by for to of the a an
@@ -26,13 +37,29 @@ _ACTS = (
     frozenset("move change reschedul updat modif".split()),
     frozenset("order buy purchas place".split()),
 )
-_WORDY = (kinds.PERSON, kinds.PLACE, kinds.THING, kinds.WHOLE, kinds.CODE, kinds.LIST, kinds.ADDRESS, kinds.CHOICE)
-_END_NAMES = re.compile(r"^(?:end|hang|hangup|finish|terminate)_?(?:the_?)?(?:call|up|conversation|session)?$")
+_WORDY = (
+    kinds.PERSON,
+    kinds.PLACE,
+    kinds.THING,
+    kinds.WHOLE,
+    kinds.CODE,
+    kinds.LIST,
+    kinds.ADDRESS,
+    kinds.CHOICE,
+)
+_END_NAMES = re.compile(
+    r"^(?:end|hang|hangup|finish|terminate)_?(?:the_?)?(?:call|up|conversation|session)?$"
+)
 # What the SDK writes in front of every handoff's description.
 _TEMPLATE = re.compile(r"^Handoff to the .*? agent to handle the request\.?\s*", re.I)
 # A tool's words for time say when, not what: "open" slots are no opening hours.
-_WHENS = frozenset(stem(word) for word in "open opening close hour hours time times date dates day days today week".split())
-_BOOKS = re.compile(r"\b(?:availab\w+|slots?|openings?|free|appointments?|reservations?|bookings?|calendar)\b")
+_WHENS = frozenset(
+    stem(word)
+    for word in "open opening close hour hours time times date dates day days today week".split()
+)
+_BOOKS = re.compile(
+    r"\b(?:availab\w+|slots?|openings?|free|appointments?|reservations?|bookings?|calendar)\b"
+)
 _USUAL = frozenset(
     content("use this tool function when caller customer user asks wants request needs call returns return given "
             "handoff transfer agent handle department team specialist person related question about")
@@ -67,7 +94,11 @@ class Tool:
     @property
     def generic(self) -> frozenset[str]:
         """Words that only name the tool: a value has more in it than these."""
-        return self.stems | frozenset(content(f"{' '.join(plain_words(self.name))} {self.description}")) | _WHENS
+        return (
+            self.stems
+            | frozenset(content(f"{' '.join(plain_words(self.name))} {self.description}"))
+            | _WHENS
+        )
 
     @property
     def stems(self) -> frozenset[str]:
@@ -86,21 +117,49 @@ def tools_of(wire: Sequence[Mapping[str, Any]]) -> list[Tool]:
         name = one.get("name")
         if one.get("type", "function") != "function" or not isinstance(name, str) or not name:
             continue
-        found.setdefault(name, _tool(name, str(one.get("description") or ""), one.get("parameters")))
+        found.setdefault(
+            name, _tool(name, str(one.get("description") or ""), one.get("parameters"))
+        )
     return list(found.values())
 
 
 def _tool(name: str, description: str, parameters: Any) -> Tool:
-    handoff = bool(re.match(r"(?:transfer|handoff|hand_off|escalate|connect|forward)(?:_call|_caller)?_?(?:to|$)", name))
+    handoff = bool(
+        re.match(
+            r"(?:transfer|handoff|hand_off|escalate|connect|forward)(?:_call|_caller)?_?(?:to|$)",
+            name,
+        )
+    )
     about = _TEMPLATE.sub("", description)
     words = plain_words(name)
     if handoff:
-        words = [word for word in words if word not in ("transfer", "to", "handoff", "hand", "off", "agent", "escalate", "connect", "forward")]
+        words = [
+            word
+            for word in words
+            if word
+            not in (
+                "transfer",
+                "to",
+                "handoff",
+                "hand",
+                "off",
+                "agent",
+                "escalate",
+                "connect",
+                "forward",
+            )
+        ]
     stems = [stem(word) for word in words if word not in _PLAIN and not is_stop(word)]
     verbs = {one for one in stems if any(one in act for act in _ACTS)}
-    core = frozenset(one for one in stems if one not in verbs and one not in _WHENS) or frozenset(verbs) or frozenset(stems)
+    core = (
+        frozenset(one for one in stems if one not in verbs and one not in _WHENS)
+        or frozenset(verbs)
+        or frozenset(stems)
+    )
     # "Do not use for ..." says what it is not about.
-    values = " ".join(str(choice) for slot in slots_of(parameters) for choice in slot.choices).replace("_", " ")
+    values = " ".join(
+        str(choice) for slot in slots_of(parameters) for choice in slot.choices
+    ).replace("_", " ")
     about = re.sub(r"\b(?:do not|don't|never|not)\b[^.;]*", " ", about, flags=re.I)
     return Tool(
         name, description, tuple(slots_of(parameters)), core, frozenset(verbs),
@@ -112,7 +171,11 @@ def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> flo
     """How surely ``asked`` calls for ``tool``, 0 to 1. ``itself``: words for the business as such."""
     if tool.ends:
         return 0.0
-    terms = [one for one in (*asked.stems, *asked.inherited, *asked.carried) if one not in itself and (one not in LIGHT or one in tool.core)]
+    terms = [
+        one
+        for one in (*asked.stems, *asked.inherited, *asked.carried)
+        if one not in itself and (one not in LIGHT or one in tool.core)
+    ]
     if not terms and not asked.aspects:
         return 0.0
     takes_words = tool.handoff or any(slot.kind in _WORDY for slot in tool.slots)
@@ -121,7 +184,11 @@ def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> flo
     for one in terms:
         fit = _fit(tool, one)
         touched = touched or fit >= 0.6
-        named = named or one in tool.values or any(akin(one, other) >= 0.7 for other in tool.core | tool.verbs)
+        named = (
+            named
+            or one in tool.values
+            or any(akin(one, other) >= 0.7 for other in tool.core | tool.verbs)
+        )
         hit += fit
         # Words that no tool knows may be values for a parameter; they weigh little.
         weight += 1.0 if fit else (0.35 if takes_words and not aspects_of(one) else 0.7)
@@ -138,9 +205,16 @@ def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> flo
     found = hit / weight
     if tool.core and any(one in terms for one in tool.core | tool.verbs):
         found += 0.15
-    if (asked.days or asked.times) and any(slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots):
+    if (asked.days or asked.times) and any(
+        slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots
+    ):
         found += 0.1
-    if not tool.reads and not tool.handoff and not asked.request and re.match(r"(?:and |so )?(?:where|what|when|who|how|which|why)\b", asked.text):
+    if (
+        not tool.reads
+        and not tool.handoff
+        and not asked.request
+        and re.match(r"(?:and |so )?(?:where|what|when|who|how|which|why)\b", asked.text)
+    ):
         found -= 0.25
     acts = [act for act in _ACTS if act & set(terms)]
     own = [act for act in _ACTS if act & tool.verbs]
@@ -148,7 +222,9 @@ def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> flo
         found -= 0.5  # "cancel my booking" is not book_table
     elif not acts and "cancel" in asked.aspects and own and own[0] is _ACTS[0]:
         found -= 0.5
-    dated = bool(asked.days or asked.times) and any(slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots)
+    dated = bool(asked.days or asked.times) and any(
+        slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots
+    )
     if not (named or dated or tool.handoff):
         # Only its description has the word: enough for a request, not for a question.
         found = min(found, 0.5) if asked.request and not asked.terms else min(found, 0.3)
@@ -171,15 +247,26 @@ def _fit(tool: Tool, one: str) -> float:
 def _aspects(tool: Tool) -> frozenset[str]:
     found = {aspect for one in tool.core | tool.verbs for aspect in aspects_of(one)}
     # A description names other things beside what the tool does; only its booking words count.
-    found |= {a for one in tool.more for a in aspects_of(one) if a in ("booking", "cancel", "refund", "delivery", "price", "payment", "menu")}
+    found |= {
+        a
+        for one in tool.more
+        for a in aspects_of(one)
+        if a in ("booking", "cancel", "refund", "delivery", "price", "payment", "menu")
+    }
     if _BOOKS.search(" ".join(plain_words(tool.name))):
         found.add("booking")
     return frozenset(found)
 
 
-def best(tools: Sequence[Tool], asked: Query, itself: frozenset[str] = frozenset()) -> tuple[Tool | None, float]:
+def best(
+    tools: Sequence[Tool], asked: Query, itself: frozenset[str] = frozenset()
+) -> tuple[Tool | None, float]:
     """The tool that ``asked`` most likely calls for; the first among equals."""
-    ranked = sorted(((score(tool, asked, itself), -place, tool) for place, tool in enumerate(tools)), key=lambda one: one[:2], reverse=True)
+    ranked = sorted(
+        ((score(tool, asked, itself), -place, tool) for place, tool in enumerate(tools)),
+        key=lambda one: one[:2],
+        reverse=True,
+    )
     if not ranked or ranked[0][0] <= 0:
         return None, 0.0
     top, _, tool = ranked[0]
@@ -189,7 +276,11 @@ def best(tools: Sequence[Tool], asked: Query, itself: frozenset[str] = frozenset
     timed = [slot for slot in tool.slots if slot.kind in (kinds.TIME, kinds.MOMENT)]
     if timed and tool.verbs & _ACTS[0] and not asked.times:
         for value, _, other in ranked[1:]:
-            if other.reads and value >= 0.3 and _aspects(other) & _aspects(tool) & {"booking", "services"}:
+            if (
+                other.reads
+                and value >= 0.3
+                and _aspects(other) & _aspects(tool) & {"booking", "services"}
+            ):
                 return other, top
     return tool, top
 
@@ -220,16 +311,26 @@ def named_in(text: str, tools: Sequence[Tool]) -> Tool | None:
     for tool in tools:
         if tool.name.lower() in text.lower():
             return tool
-    if re.match(r"(?:immediately |politely )?(?:transfer|hand|route|escalate|connect|forward|put|redirect|pass|switch)", low):
+    if re.match(
+        r"(?:immediately |politely )?(?:transfer|hand|route|escalate|connect|forward|put|redirect|pass|switch)",
+        low,
+    ):
         for tool in tools:
             if tool.handoff and any(one in content(low) for one in tool.core):
                 return tool
-        if re.search(r"person|human|manager|staff|colleague|someone|operator|representative|team|agent|desk", low):
+        if re.search(
+            r"person|human|manager|staff|colleague|someone|operator|representative|team|agent|desk",
+            low,
+        ):
             return person_tool(tools)
         return None
     named = [one for one in content(low) if one not in _USUAL]
     for tool in tools:
-        if tool.core and not tool.ends and all(any(akin(one, other) >= 0.75 for other in named) for one in tool.core):
+        if (
+            tool.core
+            and not tool.ends
+            and all(any(akin(one, other) >= 0.75 for other in named) for one in tool.core)
+        ):
             return tool
     return None
 
@@ -251,10 +352,17 @@ def deed(tool: Tool) -> str:
     if tool.handoff:
         return f"connect you with {target(tool)}"
     first = to_caller(re.split(r"[.;\n(]", about)[0].strip())
-    first = re.sub(r"^(?:use this (?:tool|function)? ?to|this (?:tool|function)|call this (?:tool )?to|used to|allows? (?:you )?to)\s+", "", first, flags=re.I)
+    first = re.sub(
+        r"^(?:use this (?:tool|function)? ?to|this (?:tool|function)|call this (?:tool )?to|used to|allows? (?:you )?to)\s+",
+        "",
+        first,
+        flags=re.I,
+    )
     words = first.split()
     verb = words[0].lower() if words else ""
-    if not (2 <= len(words) <= 9) or re.search(r"\b(?:the (?:caller|user)|when|tool|function|returns?|json|api|must|only)\b", first, re.I):
+    if not (2 <= len(words) <= 9) or re.search(
+        r"\b(?:the (?:caller|user)|when|tool|function|returns?|json|api|must|only)\b", first, re.I
+    ):
         return " ".join(plain_words(tool.name))
     if verb.endswith("s") and not verb.endswith("ss"):
         words[0] = verb[:-2] if verb.endswith(("ches", "shes", "sses")) else verb[:-1]
@@ -265,10 +373,36 @@ def deed(tool: Tool) -> str:
 
 def target(tool: Tool) -> str:
     """Whom a handoff reaches, as words."""
-    words = [word for word in plain_words(tool.name) if word not in ("transfer", "to", "handoff", "hand", "off", "escalate", "connect", "forward", "call", "agent")]
+    words = [
+        word
+        for word in plain_words(tool.name)
+        if word
+        not in (
+            "transfer",
+            "to",
+            "handoff",
+            "hand",
+            "off",
+            "escalate",
+            "connect",
+            "forward",
+            "call",
+            "agent",
+        )
+    ]
     if not words:
         return "a colleague"
     name = " ".join(words)
-    if name in ("human", "person", "operator", "manager", "supervisor", "representative", "specialist", "receptionist", "colleague"):
+    if name in (
+        "human",
+        "person",
+        "operator",
+        "manager",
+        "supervisor",
+        "representative",
+        "specialist",
+        "receptionist",
+        "colleague",
+    ):
         return f"a {name}"
     return name

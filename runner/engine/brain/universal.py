@@ -68,8 +68,8 @@ _SMALL: tuple[tuple[str, str], ...] = (
 _SMALL_COMPILED = tuple((re.compile(pattern), reply) for pattern, reply in _SMALL)
 
 _LEAD = re.compile(
-    r"^(?:(?:um+|uh+|er+m?|ah|oh|hmm+|well|so|ok|okay|alright|all right|yeah|right|great|perfect|good|cool|nice|fine|please|excuse me|sorry|listen|look|"
-    r"hey|hi|hello|hi there|hello there|hey there|good (?:morning|afternoon|evening|day)|thanks|thank you|thank you (?:so |very )?much|thanks a lot|"
+    r"^(?:(?:good (?:morning|afternoon|evening|day)|hi there|hello there|hey there|thank you (?:so |very )?much|thanks a lot|thanks|thank you|"
+    r"um+|uh+|er+m?|ah|oh|hmm+|well|so|okay|ok|alright|all right|yeah|right|great|perfect|good|cool|nice|fine|please|excuse me|sorry|listen|look|hey|hi|hello|"
     r"got it|i see|awesome|wonderful|excellent|yes|sure|and also|oh and|by the way|one more thing|another question|quick question|i was (?:just )?wondering|just wondering|tell me|(?:can|could) you tell me|"
     r"do you (?:happen to )?know|i (?:would like|want|need) to know|i have a question|how are you(?: doing)?(?: today)?)\b[ ,.]*)+(?= )"
 )
@@ -122,21 +122,33 @@ NO = re.compile(
 
 def done_here(low: str) -> str:
     """The answer to what any machine can do: count, add, say a word; '' for anything else."""
-    count = re.fullmatch(r"(?:please |can you |could you )*count (?:from (\w+) )?(?:up |down )?to (\w+)(?: please| for me)*", low)
+    count = re.fullmatch(
+        r"(?:please |can you |could you )*count (?:from (\w+) )?(?:up |down )?to (\w+)(?: please| for me)*",
+        low,
+    )
     if count:
         start = number_at([count[1]], 0) if count[1] else (1, 1)
         end = number_at([count[2]], 0)
         if start and end and abs(end[0] - start[0]) <= 100:
             step = 1 if end[0] >= start[0] else -1
             return ", ".join(str(number) for number in range(start[0], end[0] + step, step)) + "."
-    echo = re.fullmatch(r"(?:please |can you |could you )*(?:say|repeat after me|repeat the words?|say the words?)[ :]+((?:\w+ ?){1,12})", low)
+    echo = re.fullmatch(
+        r"(?:please |can you |could you )*(?:say|repeat after me|repeat the words?|say the words?)[ :]+((?:\w+ ?){1,12})",
+        low,
+    )
     if echo and not re.match(r"(?:that|it|this|what|again|something|anything|slow)", echo[1]):
         return echo[1].strip().capitalize() + "."
     return _sum(low)
 
 
 def _sum(low: str) -> str:
-    words = tokens(re.sub(r"^(?:what is|how much is|calculate|compute|what does|and)+ ", "", low.replace("+", " plus ").replace("*", " times ")))
+    words = tokens(
+        re.sub(
+            r"^(?:what is|how much is|calculate|compute|what does|and)+ ",
+            "",
+            low.replace("+", " plus ").replace("*", " times "),
+        )
+    )
     first = number_at(words, 0)
     if first is None or first[1] >= len(words):
         return ""
