@@ -38,7 +38,6 @@ OPEN = {
     ("server", "response.mcp_call.in_progress"): "MCP",
     ("server", "response.mcp_call.completed"): "MCP",
     ("server", "response.mcp_call.failed"): "MCP",
-    ("server", "conversation.item.input_audio_transcription.segment"): "speaker labels",
     ("server", "conversation.item.created"): "never sent: the beta's name for item.added",
     ("server", "conversation.created"): "never sent: the service is seen without it",
 }

@@ -91,8 +91,17 @@ class Transcription:
             words.add_done_callback(heard)
 
     def _completed(self, item_id: str, text: str, ms: float, model: str) -> None:
-        for sentence in _SENTENCE.findall(text):
+        sentences = _SENTENCE.findall(text)
+        for sentence in sentences:
             self._context.send(events.transcription_delta(item_id, sentence))
+        if "diarize" in model:
+            # One line has one caller. The recogniser gives no times: a sentence takes its share.
+            at = 0.0
+            for sentence in sentences:
+                end = at + ms / 1000 * len(sentence) / len(text)
+                segment = events.transcription_segment(item_id, sentence.strip(), at, end, "A")
+                self._context.send(segment)
+                at = end
         used = usage.transcription(model, ms, text)
         self._context.send(events.transcription_completed(item_id, text, used))
 

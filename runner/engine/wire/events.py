@@ -106,6 +106,22 @@ def transcription_completed(
     )
 
 
+def transcription_segment(
+    item_id: str, text: str, start: float, end: float, speaker: str, content_index: int = 0
+) -> Event:
+    """``start`` and ``end`` in seconds of the item; ``speaker`` a label such as ``A``."""
+    return _event(
+        "conversation.item.input_audio_transcription.segment",
+        item_id=item_id,
+        content_index=content_index,
+        id=new_id("seg"),
+        text=text,
+        speaker=speaker,
+        start=round(start, 2),
+        end=round(end, 2),
+    )
+
+
 def transcription_failed(
     item_id: str, message: str, code: str = "transcription_failed", content_index: int = 0
 ) -> Event:

@@ -510,6 +510,22 @@ def test_a_transcription_session_only_listens(engine: Serving, puppet: Puppet) -
     asyncio.run(story())
 
 
+def test_a_model_that_tells_speakers_gives_segments(engine: Serving, puppet: Puppet) -> None:
+    async def story() -> None:
+        async with connected(engine) as client:
+            given = {"model": "gpt-4o-transcribe-diarize"}
+            await client.update(audio={"input": {"transcription": given}})
+            await client.say(QUESTION)
+            await client.until("conversation.item.input_audio_transcription.completed")
+            segments = client.of("conversation.item.input_audio_transcription.segment")
+            assert [words(s["text"]) for s in segments] == user_transcripts(client)
+            assert {s["speaker"] for s in segments} == {"A"}
+            assert 0 == segments[0]["start"] < segments[-1]["end"] < 4
+            await client.until("response.done")
+
+    asyncio.run(story())
+
+
 def test_audio_items_made_by_the_client_are_heard(engine: Serving, puppet: Puppet) -> None:
     async def story() -> None:
         async with connected(engine) as client:

@@ -22,7 +22,6 @@ pytestmark = pytest.mark.quick
 
 NOT_MADE = {
     "conversation.item.created",
-    "conversation.item.input_audio_transcription.segment",
     "mcp_list_tools.in_progress",
     "mcp_list_tools.completed",
     "mcp_list_tools.failed",
@@ -32,7 +31,7 @@ NOT_MADE = {
     "response.mcp_call.completed",
     "response.mcp_call.failed",
 }
-"""The beta's name, and what waits for MCP and for speaker labels."""
+"""The beta's name, and what waits for MCP."""
 
 
 def params(**more) -> ResponseParams:
@@ -64,6 +63,7 @@ def all_events():
         events.transcription_delta("item_u", "Hel"),
         events.transcription_completed("item_u", "Hello", usage.transcription("gpt", 900, "Hello")),
         events.transcription_completed("item_u", "Hello", usage.transcription("whisper-1", 9, "")),
+        events.transcription_segment("item_u", "Hello", 0.0, 0.9, "A"),
         events.transcription_failed("item_u", "no"),
         events.input_audio_buffer_speech_started("item_u", 100),
         events.input_audio_buffer_speech_stopped("item_u", 900),
