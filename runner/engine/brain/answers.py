@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from runner.engine.brain import hours
-from runner.engine.brain.lexicon import ASPECTS
+from runner.engine.brain.lexicon import ASPECTS, bag
 from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.recall import Match, Query, rank, verdict
 from runner.engine.brain.speech import lower_first
@@ -21,7 +21,6 @@ from runner.engine.brain.words import (
     joined,
     normal,
     stem,
-    tokens,
 )
 
 
@@ -121,7 +120,7 @@ def _about_now(asked: Query, notes: Notes) -> str:
     return f"Today is {said_date(notes.now.today)}."
 
 
-_HOURS_STEMS = frozenset("open clos hour time tim business offic daily".split())
+_HOURS_STEMS = bag("open clos hour time tim business offic daily")
 
 
 def _is_hours(asked: Query, matches: Sequence[Match], notes: Notes) -> bool:
@@ -272,8 +271,8 @@ _RANK = {aspect: place for place, aspect in enumerate(
     ("hours", "price", "menu", "delivery", "location", "parking", "payment", "insurance", "checkin", "cancel", "refund", "wifi", "pets", "diet"))}  # fmt: skip
 
 
-_DEEDS = frozenset(
-    "order book reserve buy get make take speak talk change cancel pay use eat drink sell offer carry stock bring".split()
+_DEEDS = bag(
+    "order book reserve buy get make take speak talk change cancel pay use eat drink sell offer carry stock bring"
 )
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import date
 
+from runner.engine.brain.lexicon import bag
 from runner.engine.brain.notes import Fact, Notes
 from runner.engine.brain.recall import Query
 from runner.engine.brain.schedule import Schedule, schedule, unread
 from runner.engine.brain.speech import sentence
-from runner.engine.brain.times import find_days, find_times, said_days, said_time
+from runner.engine.brain.times import find_days, find_times, places, said_days, said_time
 from runner.engine.brain.words import joined, tokens
 
-_LEAD = frozenset(
-    """we are our the is on from open opens opening close closes closed hours hour office business
+_LEAD = bag("""we are our the is on from open opens opening close closes closed hours hour office business
     store shop clinic restaurant working times time and both all at to as follows between most
-    reception practice please note day days week every daily usually normally regular kitchen""".split()
-) - {"kitchen"}  # fmt: skip
-_ABOUT = frozenset("open opens opening hours hour closed close closes".split())
+    reception practice please note day days week every daily usually normally regular kitchen""") - {"kitchen"}  # fmt: skip
+_ABOUT = bag("open opens opening hours hour closed close closes")
 
 
 def hours_facts(notes: Notes) -> list[Fact]:
@@ -37,8 +35,7 @@ def _is_hours(fact: Fact) -> bool:
     if not headed and not _ABOUT & set(words):
         return False
     first = min(
-        [one.start for one in (*days, *times)]
-        + [words.index("closed") if "closed" in words else 999]
+        [*places(days, times), *([words.index("closed")] if "closed" in words else [])], default=0
     )
     lead = [word for word in words[:first] if not word.isdigit()]
     return all(word in _LEAD or word in ("every", "daily") for word in lead)

@@ -6,6 +6,17 @@ know about a thing (its price, its hours); a *synonym set* is one thing under se
 
 from __future__ import annotations
 
+
+def bag(words: str) -> frozenset[str]:
+    """The words of a table."""
+    return frozenset(words.split())
+
+
+def row(words: str) -> list[str]:
+    """The words of a table, in order."""
+    return words.split()
+
+
 # Aspect -> (how the agent names it when it lists what it knows, the words that mean it).
 ASPECTS: dict[str, tuple[str, str]] = {
     "hours": (
@@ -188,8 +199,7 @@ SYNONYMS: tuple[str, ...] = (
 )
 
 # Words of a question that say nothing about its topic.
-STOP = frozenset(
-    """a about above actually after again ah all alright also am an and any anybody anyone anything
+STOP = bag("""a about above actually after again ah all alright also am an and any anybody anyone anything
     are around as ask asking at available be because been before being but by can cannot come could
     dear did do does doing done during either else er even ever every fine for from get gets
     getting give go going good got great guess guys had has have having he hello help her here hey
@@ -203,8 +213,7 @@ STOP = frozenset(
     well went were what whatever when where whether which while who whom why will wish with within
     without wonder wondering would yeah yes yet you your yours yourself ya gonna wanna today
     exactly currently usually anyway call called calling calls kindly happen let lets
-    work works working hear heard question questions quick""".split()
-)
+    work works working hear heard question questions quick""")
 
 # Homophones and split words as speech recognition writes them; applied to the lower-case text
 # between word borders. Order matters.
@@ -286,12 +295,10 @@ CONTRACTIONS: tuple[tuple[str, str], ...] = (
 )
 
 # Stems that say little on their own about what is asked.
-LIGHT_WORDS = frozenset(
-    """check time day place thing number person people name week month year way kind type list
+LIGHT_WORDS = bag("""check time day place thing number person people name week month year way kind type list
     detail option bit moment minute second morn morning afternoon evening night guy line phon
     part point rest start set use today tomorrow tonight offer back buy stay leav accept allow
-    take arriv learn hold put keep pick bring plan mind tri hop run pleas""".split()
-)
+    take arriv learn hold put keep pick bring plan mind tri hop run pleas""")
 
 # Turns of phrase that ask for an aspect without its words: (pattern on the normal text, aspect).
 PHRASES: tuple[tuple[str, str], ...] = (
@@ -364,16 +371,16 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"\bhow (?:do|can|should) (?:i|we) pay\b", "payment"),
 )
 
-UNITS = (
+UNITS = row(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-ORDINALS = (
+)
+TENS = row("twenty thirty forty fifty sixty seventy eighty ninety")
+ORDINALS = row(
     "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
     "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-).split()
-DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-MONTHS = (
+)
+DAYS = row("monday tuesday wednesday thursday friday saturday sunday")
+MONTHS = row(
     "january february march april may june july august september october november december"
-).split()
+)

@@ -6,16 +6,28 @@ Only facts and the speech of rules are ever spoken; sentences that instruct the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from runner.engine.brain.directives import (
+    ABILITY,
+    BEHAVIOUR,
+    DIRECTIVE,
+    FACTUAL,
+    MILD,
+    OF_CALLER,
+    REFUSED,
+    REMIND,
+    TOLD,
+    aspects_in,
+    leaks,
+)
 from runner.engine.brain.outline import Line, outline
 from runner.engine.brain.persona import Persona, is_persona, persona_in
 from runner.engine.brain.phrasing import price_items, said_item, said_pair, said_statement
 from runner.engine.brain.rules import Rule, rule_in
 from runner.engine.brain.speech import on_day_clock, sentence, sentences, spoken, to_caller
-from runner.engine.brain.times import Now, now_in, weekday_of
+from runner.engine.brain.times import Now, now_in
 from runner.engine.brain.words import aspects_of, content, normal, stem, tokens
 
 
@@ -53,84 +65,6 @@ class Notes:
     now: Now | None = None
     vocabulary: dict[str, int] = field(default_factory=dict)  # stem -> number of facts with it
     itself: frozenset[str] = frozenset()  # words for the business as such
-
-
-_BEHAVIOUR = re.compile(
-    r"\b(?:role|persona|personality|tone|style|rules?|guidelines?|instructions?|behaviou?r|flow|"
-    r"guardrails?|constraints?|do'?s|don'?ts?|how to|steps|workflow|handling|safety|boundaries|"
-    r"voice|speaking|speech|speak|your job|tasks?|goals?|objective|objectives|conversation|dialog|dialogue|"
-    r"responsibilities|what to do|process|procedures?|script|duties|approach|manner|etiquette|prompt|limits|identity|purpose|what you do|must|never|always)\b",
-    re.I,
-)
-_FACTUAL = re.compile(
-    r"polic|\b(?:house|store|pool|hotel|shop|library|return|cancell?ation|our|about us|faq|facts?|"
-    r"information|info|knowledge|gym|booking|pet|smoking)\b",
-    re.I,
-)
-_ADVERB = r"(?:(?:please|always|also|just|only|then|first|politely|briefly|kindly|simply|next|finally|instead|try to|you (?:must|should|need to|have to|are to))[, ]+)*"
-# Verbs that begin an instruction to the agent wherever they stand.
-_ORDERS = (
-    "say|tell|answer|respond|reply|speak|talk|greet|stay|act|be|avoid|ensure|make sure|remember|"
-    "pretend|refuse|apologi[sz]e|introduce|never|do not|don't|you must|you should|you may|"
-    "you will|you need|you have|follow|treat|assume|confirm|repeat|spell|read|mention|explain|"
-    "acknowledge|sound|use (?:a|the|short|simple|plain|only|natural|tools?|[a-z]+_)|keep|limit|"
-    "thank|wish|inform|remind|suggest|recommend|refer|direct|quote|pronounce|convert|translate|"
-    "find out|figure|determine|identify|understand (?:what|the|why)|establish|proceed|continue|show empathy|reassure|remain|consult|record|log|welcome|"
-    "transfer|hand|route|escalate|collect|gather|verify|help|assist|respect|listen|let|focus|stick|"
-    "decline|redirect|summari[sz]e|wait for|pause|address|respond|encourage|upsell|offer|provide|"
-    "give|handle|ask|if unsure|end (?:the|each|every)|close (?:the|each|with)|start (?:the|each|with|by)|"
-    "begin (?:the|each|with|by)|open (?:the|each|with)|look up|check (?:the|for|with|if|whether|find|"
-    "availability|[a-z]+_)|book (?:the|an|them|a)|call [a-z]+_|call the \\w+ tool|take (?:a|the|down|their)|"
-    "when (?:speaking|talking|answering)|behave|adopt|maintain|prioriti[sz]e|your (?:goal|job|task|role|"
-    "tone|purpose|responses?|answers?|style|aim|objective|voice|mission|duty|duties)|responses? (?:should|must)|"
-    "answers? (?:should|must|are)|the conversation|output|write|generate|prefer|invite|don’t|"
-    "you (?:can (?:now )?(?:use|access|call|look|check|transfer|help|answer|create|search|read|give|offer|tell|ask|"
-    "also|schedule|take|handle|speak|book (?!online|on|through|by)|see the|also)|could|are|have|know|work|only|never|always|take|answer|help|speak|handle|do|don't|cannot)|"
-    "no (?:markdown|lists|emojis?|jargon)|one question|short (?:answers|sentences)"
-)
-_DIRECTIVE = re.compile(rf"^{_ADVERB}(?:{_ORDERS})\b", re.I)
-_MILD = re.compile(
-    rf"^{_ADVERB}(?:call|book|check|park|bring|use|take|give|start|end|keep|visit|contact|email|collect|ask|do not|don't|provide|let|wait|read|address)\b",
-    re.I,
-)
-_TOLD = re.compile(
-    rf"^{_ADVERB}(?:tell|inform|remind|let|mention|explain|note|say)(?: to)?(?: (?:the |all |every )?(?:callers?|"
-    r"customers?|them|users?|guests?|patients?|people|clients?|everyone)(?: know)?)?,? (that )(.+)$",
-    re.I,
-)
-_REMIND = re.compile(
-    r"^(?:always )?(?:tell|remind|ask|advise) (?:the |all |every )?(?:callers?|customers?|users?|guests?|"
-    r"patients?|clients?|people) to (.+)$",
-    re.I,
-)
-_REFUSED = re.compile(
-    r"^(?:you (?:must|should|may|can)(?: never| not|not)|you cannot|you can't|never|do not|don't|don’t|avoid|refuse to|you do not)\s+(?:ever )?"
-    r"(?:give|giving|offer|offering|provide|providing|discuss|discussing|share|sharing|reveal|revealing|"
-    r"talk about|answer questions about|quote|quoting|promise|promising|make|making|disclose|"
-    r"comment on|speculate about|recommend|recommending|diagnose|prescribe|negotiate|process|take|read|read out)\s+(.+)$",
-    re.I,
-)
-_ABILITY = re.compile(
-    r"^(?:you (?:can |also |will )?|your (?:job|goal|role|task|purpose) is to )"
-    r"(?:(help|assist) (?:the )?(?:callers?|customers?|guests?|patients?|users?|people|them|clients?|visitors?)\s*(?:to|with|by)?\s*(.+)|"
-    r"((?:book|take|schedule|check|cancel|move|arrange|look up|find|transfer|track|reserve|answer questions|give directions) .+)|"
-    r"(speak [A-Z].+))$",
-    re.I,
-)
-_OF_CALLER = re.compile(r"\b(?:the|a|any|each|every|your) (?:caller|user)s?\b|\bcallers\b|\busers? (?:ask|say|want)|"
-                        r"\b(?:they|caller) asks?\b|\b(?:tool|function)s?\b.*\b(?:call|use)\b|\b\w+_\w+\b|\{\{|\bprompt\b", re.I)  # fmt: skip
-_LEAK = re.compile(
-    r"^\W*(?:you are (?:a|an|the|[A-Z]\w+,)|you're (?:a|an|the) |your (?:name|role|job|task|goal|tone)\b|"
-    r"(?:never|always|do not|don't) [a-z]+|be (?:polite|friendly|brief|warm|concise|helpful|kind|"
-    r"professional|courteous|patient|short|calm)|keep (?:your|answers|replies|it|responses)|"
-    r"(?:if|when|whenever) (?:the|a|any|someone|they) )",
-    re.I,
-)
-
-
-def leaks(said: str) -> bool:
-    """Whether ``said`` would read the prompt's instructions to the caller."""
-    return bool(_LEAK.search(said)) or bool(_OF_CALLER.search(said))
 
 
 @lru_cache(maxsize=64)
@@ -176,7 +110,7 @@ class _Reader:
 
     def line(self, line: Line) -> None:
         headings = " / ".join(line.headings[-2:])
-        behaving = bool(_BEHAVIOUR.search(headings)) and not _FACTUAL.search(headings)
+        behaving = bool(BEHAVIOUR.search(headings)) and not FACTUAL.search(headings)
         if line.key:
             self._pair(line, behaving)
             return
@@ -203,7 +137,7 @@ class _Reader:
         if plain in ("name", "agent name", "assistant name", "business", "company", "agent", "assistant",
                      "restaurant", "hotel", "clinic", "shop", "business name", "company name"):  # fmt: skip
             return
-        own = _BEHAVIOUR.search(key) and not _FACTUAL.search(key)
+        own = BEHAVIOUR.search(key) and not FACTUAL.search(key)
         if own or plain in (
             "note",
             "important",
@@ -218,7 +152,7 @@ class _Reader:
             return
         if behaving and not re.search(r"\d|\bwe\b|\bour\b", line.text):
             return
-        if _DIRECTIVE.match(line.text) and _OF_CALLER.search(line.text):
+        if DIRECTIVE.match(line.text) and OF_CALLER.search(line.text):
             return
         if price_items(line.text):
             for part in price_items(line.text):
@@ -231,7 +165,7 @@ class _Reader:
             first, more = line.text, []
         self._previous = None
         known = any(aspects_of(stem(word)) for word in tokens(key)) and not behaving
-        if len(first.split()) < 3 or known or not _DIRECTIVE.match(first) or _MILD.match(first):
+        if len(first.split()) < 3 or known or not DIRECTIVE.match(first) or MILD.match(first):
             self._add(
                 said_pair(key, first, self._names, self.clock),
                 f"{key} {first}",
@@ -254,15 +188,15 @@ class _Reader:
             return
         near = f"{line.key} {line.headings[-1] if line.headings else ''}"
         factual = not behaving and bool(
-            _FACTUAL.search(near) or any(aspects_of(stem(word)) for word in tokens(near))
+            FACTUAL.search(near) or any(aspects_of(stem(word)) for word in tokens(near))
         )
         # "You can" is the agent where the prompt speaks of the agent, elsewhere the customer.
         if (
             behaving or is_persona(spoken(line.text, self.clock)) or not line.item and not factual
         ) and self._ability(plain):
             return
-        mild = factual and _MILD.match(plain) and not _OF_CALLER.search(plain)
-        if _DIRECTIVE.match(plain) and not mild:
+        mild = factual and MILD.match(plain) and not OF_CALLER.search(plain)
+        if DIRECTIVE.match(plain) and not mild:
             return
         if behaving and not re.search(r"\d|\b(?:we|our|us)\b", plain, re.I):
             return
@@ -302,7 +236,7 @@ class _Reader:
 
     def _told(self, text: str, line: Line) -> bool:
         """'Tell callers that we are closed in July' is a fact in a rule's clothes."""
-        told = _TOLD.match(text)
+        told = TOLD.match(text)
         if told and told[1] and not re.search(r"\b(?:if|when|unless)\b", told[2]):
             self._add(
                 said_statement(to_caller(told[2]), self._names, self.clock),
@@ -311,7 +245,7 @@ class _Reader:
                 item=False,
             )
             return True
-        remind = _REMIND.match(text)
+        remind = REMIND.match(text)
         if remind and not re.search(
             r"\b(?:if|when|unless|hold|wait|spell|repeat|confirm|speak)\b", remind[1]
         ):
@@ -321,7 +255,7 @@ class _Reader:
         return False
 
     def _refused(self, plain: str) -> bool:
-        refused = _REFUSED.match(plain)
+        refused = REFUSED.match(plain)
         if refused is None:
             return False
         what = re.split(
@@ -344,7 +278,7 @@ class _Reader:
         return True
 
     def _ability(self, plain: str) -> bool:
-        match = _ABILITY.match(plain.rstrip("."))
+        match = ABILITY.match(plain.rstrip("."))
         if match is None:
             return False
         if match[2]:
@@ -382,8 +316,8 @@ class _Reader:
                 said=said,
                 stems=own,
                 context=context,
-                aspects=_aspects(f"{source} {said}"),
-                context_aspects=_aspects(around),
+                aspects=aspects_in(f"{source} {said}"),
+                context_aspects=aspects_in(around),
                 section=heads[-1] if heads else "",
                 place=len(self.facts),
                 item=item,
@@ -392,45 +326,3 @@ class _Reader:
             )
         )
         self._previous = self.facts[-1]
-
-
-def _aspects(text: str) -> frozenset[str]:
-    """What a text tells about: by its words, and by the shape of what it gives."""
-    low = normal(text)
-    words = low.split()
-    # "two hours" are no opening hours.
-    lasting = re.sub(
-        r"\b(?:\w+) hours? (?:before|in advance|notice|later|ahead)\b|\b(?:\d+|a|an|one|two|three|four|six|twelve|few|half) hours?\b",
-        "",
-        low,
-    )
-    found = {aspect for word in lasting.split() for aspect in aspects_of(stem(word))}
-    if re.search(r"[$€£]\s?\d|\d\s?(?:dollars|euros|pounds|usd|eur)\b", text, re.I):
-        found.add("price")
-    days = (
-        any(weekday_of(word) is not None for word in words)
-        or "daily" in words
-        or "every day" in low
-    )
-    if re.search(r"\d\s?(?:am|pm)\b|\d:\d\d|noon|midnight|oclock", low) and days:
-        found.add("hours")
-    if re.search(r"\+?\d[\d -]{6,}\d|\d{3}-\d{4}|@|\b\w+ at \w+ dot \w+", text):
-        found.add("contact")
-    if re.search(r"\b\d+ (?:[A-Z]\w+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Blvd|"
-                 r"Square|Way|Place|Court|Plaza|Quay)\b", text):  # fmt: skip
-        found.add("location")
-    if re.search(
-        r"\bwe are (?:in|at|on|located|near|next to|behind|opposite|across|between)\b", low
-    ):
-        found.add("location")
-    if re.search(
-        r"(?:\b(?:one|two|three|four|five|six|seven|ten|twelve|few|several)|\d)\s?(?:(?:to|-) ?\d+ )?(?:business |working )?(?:minutes?|hours?|days?|weeks?)\b",
-        low,
-    ):
-        found.add("duration")
-    return frozenset(found)
-
-
-def fact_lines(notes: Notes) -> Iterator[str]:
-    for fact in notes.facts:
-        yield fact.said

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.engine.brain.lexicon import bag
 from runner.engine.brain.outline import Line
 from runner.engine.brain.speech import sentences, spoken
 
@@ -34,8 +35,8 @@ class Persona:
         return tuple(names)
 
 
-_GENERIC = frozenset("grand royal hotel cafe city blue green golden north south house little happy "
-                     "union central first smile bright silver white black pizza sunny".split())  # fmt: skip
+_GENERIC = bag("grand royal hotel cafe city blue green golden north south house little happy "
+                     "union central first smile bright silver white black pizza sunny")  # fmt: skip
 _PERSONA = re.compile(
     r"^(?:you are|you're|you’re|your name is|act as|you act as|you work|you represent|you answer (?:the |calls|phone)|"
     r"imagine you|pretend|i want you to act|assume the role)\b",
@@ -48,9 +49,9 @@ _ROLE = re.compile(
     r"^(?:an?|the|our)\s+(.+?)(?=\s+(?:for|at|of|from|named|called|who|that|with|working|in|on|by|,)\b|,|\.|$)",
 )
 _FOR = re.compile(rf"\b(?:of|at|for|from|representing|behind|with|to)\s+(?:the\s+)?({_RUN})")
-_NOT_NAMES = frozenset(
+_NOT_NAMES = bag(
     "Ai English Spanish French German Monday Tuesday Wednesday Thursday Friday Saturday Sunday "
-    "You The A An I We Our Your If When Realtime Api Llm Gpt Openai".split()
+    "You The A An I We Our Your If When Realtime Api Llm Gpt Openai"
 )
 _SERVICE = re.compile(
     r"\b(?:front desk|help ?desk|service desk|customer (?:service|support|care)|support line|phone line|voice|phone|"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from runner.engine.brain.lexicon import bag
 from runner.engine.brain.speech import as_we, capital, lower_first, sentence, spoken
 from runner.engine.brain.times import weekday_of
 
@@ -20,9 +21,9 @@ _FINITE = re.compile(
 )
 _MONEY = r"(?:from |about |around |up to |only )?(?:[$€£]\s?\d|\d[\d.,]*\s?(?:dollars|euros|pounds|USD|EUR)\b|free\b)"
 _PRICED = re.compile(rf"^(.{{2,60}}?)\s*(?:[,:=–-]|\bat\b|\bfor\b)?\s*\(?({_MONEY}.*?)\)?$", re.I)
-_HOUR_WORDS = frozenset(
+_HOUR_WORDS = bag(
     "hours hour open opening times time business office working store shop clinic restaurant "
-    "reception schedule visiting operation of our we are desk".split()
+    "reception schedule visiting operation of our we are desk"
 )
 
 
@@ -174,8 +175,8 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
     return sentence(f"{capital(key)}: {bare}")
 
 
-_PLACES = frozenset("pool gym spa restaurant bar kitchen lobby reception garage sauna shop cafe "
-                    "terrace showroom workshop pharmacy lounge rooftop playground".split())  # fmt: skip
+_PLACES = bag("pool gym spa restaurant bar kitchen lobby reception garage sauna shop cafe "
+                    "terrace showroom workshop pharmacy lounge rooftop playground")  # fmt: skip
 
 
 def _be(key: str, value: str) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 from runner.codec import dumps, loads
 from runner.engine.brain import slots as kinds
 from runner.engine.brain.dialogue import CALL, OUTPUT, USER, Dialogue
-from runner.engine.brain.fill import Said, clock, moment, value_of
+from runner.engine.brain.fill import clock, moment, value_of
 from runner.engine.brain.notes import Notes
 from runner.engine.brain.recall import query
 from runner.engine.brain.results import WHICH
+from runner.engine.brain.said import Said
 from runner.engine.brain.schedule import schedule
 from runner.engine.brain.slots import Slot, ask_for
 from runner.engine.brain.speech import sentences
@@ -178,7 +179,7 @@ class Planner:
 
     def _picked(self, slot: Slot, place: int) -> Any:
         """'the second one' out of the list that the last tool output offered."""
-        offered = self._offered(place)
+        offered = self.offered(place)
         agent = self.dialogue.agent_before(place)
         if not offered or agent is None or question_in(agent.text) not in (WHICH, THAT):
             return None
@@ -205,7 +206,7 @@ class Planner:
         times = find_times(tokens(item), bare=True)
         return clock(times[0], self.opens, slot) if times else item
 
-    def _offered(self, place: int) -> list[str]:
+    def offered(self, place: int) -> list[str]:
         for turn in reversed(self.dialogue.turns[:place]):
             if turn.who == OUTPUT:
                 try:

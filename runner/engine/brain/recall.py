@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from runner.engine.brain.lexicon import PHRASES
 from runner.engine.brain.notes import Fact, Notes
-from runner.engine.brain.times import Day, Time, find_days, find_times, weekday_of
+from runner.engine.brain.times import Day, Time, find_days, find_times, places
 from runner.engine.brain.words import (
     LIGHT,
     akin,
@@ -86,7 +86,7 @@ def query(text: str) -> Query:
     low = normal(text)
     words = tokens(text)
     days, times = tuple(find_days(words)), tuple(find_times(words))
-    dated = {place for one in (*days, *times) for place in range(one.start, one.end)}
+    dated = places(days, times)
     stems = dict.fromkeys(
         stem(word)
         for place, word in enumerate(words)
@@ -262,11 +262,3 @@ def verdict(asked: Query, match: Match) -> str:
                 return "Yes"
             return "" if negated[0].lower() == "only" else "No"
     return ""
-
-
-def day_set(days: tuple[Day, ...]) -> frozenset[int]:
-    return frozenset(number for day in days for number in day.weekdays)
-
-
-def names_day(word: str) -> bool:
-    return weekday_of(word) is not None

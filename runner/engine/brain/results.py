@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from runner.codec import loads
-from runner.engine.brain.lexicon import MONTHS
+from runner.engine.brain.lexicon import MONTHS, bag
 from runner.engine.brain.speech import capital, sentence, sentences, spoken
 from runner.engine.brain.times import said_date, said_time
 from runner.engine.brain.words import joined, plain_words
@@ -29,8 +29,8 @@ _TEXT_KEYS = (
     "description",
     "say",
 )
-_HIDDEN = frozenset(
-    "ok success id_internal type object created_at updated_at timestamp metadata raw debug trace".split()
+_HIDDEN = bag(
+    "ok success id_internal type object created_at updated_at timestamp metadata raw debug trace"
 )
 _ISO_DATE = re.compile(r"(?<![\d-])(20\d\d)-(\d\d)-(\d\d)(?![\d-])")
 _ISO_MOMENT = re.compile(

@@ -10,7 +10,8 @@ from runner.engine.brain.dialogue import Dialogue
 from runner.engine.brain.notes import Notes
 from runner.engine.brain.persona import Persona
 from runner.engine.brain.speech import capital, sentence, sentences
-from runner.engine.brain.toolbox import Tool, deed, person_tool, target
+from runner.engine.brain.toolbox import Tool
+from runner.engine.brain.toolnames import deed, person_tool, target
 from runner.engine.brain.words import joined
 
 ELSE = "Is there anything else I can help you with?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from runner.engine.brain.lexicon import DAYS
+from runner.engine.brain.lexicon import DAYS, bag
 from runner.engine.brain.times import said_time
 
 _DAY_NAME = "|".join(day.title() for day in DAYS)
@@ -201,12 +201,10 @@ def lower_first(text: str) -> str:
     return text
 
 
-COMMON_FIRST = frozenset(
-    """a an the we our you your it its they there this that these those i in on at by for from with
+COMMON_FIRST = bag("""a an the we our you your it its they there this that these those i in on at by for from with
     and or but if when yes no not all any each every free open closed both most some please hello
     cash card cards parking opening new walk breakfast delivery pickup check late early children
-    pets smoking""".split()
-)
+    pets smoking""")
 
 _PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "isn't": "aren't",
            "hasn't": "haven't", "doesn't": "don't", "wasn't": "weren't"}  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from runner.engine.brain.lexicon import DAYS, MONTHS
-from runner.engine.brain.words import number_at, ordinal_at, tokens
+from runner.engine.brain.lexicon import DAYS, MONTHS, bag
+from runner.engine.brain.words import number_at, ordinal_at
 
 _DAY = {name: number for number, name in enumerate(DAYS)}
 _DAY |= {name[:3]: number for number, name in enumerate(DAYS)}
@@ -17,12 +17,10 @@ _MONTH = {name: number for number, name in enumerate(MONTHS, 1)}
 _MONTH |= {name[:3]: number for number, name in enumerate(MONTHS, 1) if name != "may"}
 _MONTH |= {"sept": 9}
 # Words after which a bare number is a time of day.
-_BEFORE_TIME = frozenset("at by around about after before until till from past since".split())
-_NOT_TIME = frozenset(
-    """people persons person guests adults kids children nights night days day weeks week months
+_BEFORE_TIME = bag("at by around about after before until till from past since")
+_NOT_TIME = bag("""people persons person guests adults kids children nights night days day weeks week months
     month years year minutes minute hours hour dollars dollar euros euro percent miles mile of
-    street road avenue lane drive pizzas large small medium pieces st nd rd th""".split()
-)
+    street road avenue lane drive pizzas large small medium pieces st nd rd th""")
 _PART = {"morning": "am", "afternoon": "pm", "evening": "pm", "tonight": "pm", "night": "pm"}
 
 
@@ -327,6 +325,11 @@ def now_in(instructions: str) -> Now | None:
     return None
 
 
+def places(*spans: Sequence[Day | Time]) -> set[int]:
+    """The places of the words that days and times take."""
+    return {place for several in spans for one in several for place in range(one.start, one.end)}
+
+
 def said_time(minutes: int) -> str:
     """'9 am', '10:30 am', 'noon', 'midnight': short, and read well by a voice."""
     minutes %= 1440
@@ -358,7 +361,3 @@ def said_days(days: list[int]) -> str:
     if len(days) > 2 and (not gap or round_week):
         return f"{names[gap]} to {names[gap - 1]}"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def day_words(text: str) -> list[Day]:
-    return find_days(tokens(text))

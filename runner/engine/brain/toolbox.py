@@ -8,34 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.engine.brain import slots as kinds
+from runner.engine.brain.lexicon import bag, row
 from runner.engine.brain.recall import Query
 from runner.engine.brain.slots import Slot, slots_of
-from runner.engine.brain.speech import to_caller
 from runner.engine.brain.words import (
     LIGHT,
     akin,
     aspects_of,
     content,
     is_stop,
-    normal,
     plain_words,
     stem,
 )
 
 # Verbs of names that say how a tool works rather than what it is about.
-_READS = frozenset(
-    "find get list check lookup look search fetch show query read available availability free status track see".split()
+_READS = bag(
+    "find get list check lookup look search fetch show query read available availability free status track see"
 )
-_PLAIN = frozenset(
-    """find get list check lookup look search fetch show query read do make create set update run call tool function
+_PLAIN = bag("""find get list check lookup look search fetch show query read do make create set update run call tool function
     perform execute handle process retrieve return use user caller customer new add submit by for to of the a an
-    and from in on with api my""".split()
-)
+    and from in on with api my""")
 _ACTS = (
-    frozenset("book reserve schedule create make appoint arrang".split()),
-    frozenset("cancel delete remov".split()),
-    frozenset("move change reschedul updat modif".split()),
-    frozenset("order buy purchas place".split()),
+    bag("book reserve schedule create make appoint arrang"),
+    bag("cancel delete remov"),
+    bag("move change reschedul updat modif"),
+    bag("order buy purchas place"),
 )
 _WORDY = (
     kinds.PERSON,
@@ -51,16 +48,16 @@ _END_NAMES = re.compile(
     r"^(?:end|hang|hangup|finish|terminate)_?(?:the_?)?(?:call|up|conversation|session)?$"
 )
 # What the SDK writes in front of every handoff's description.
-_TEMPLATE = re.compile(r"^Handoff to the .*? agent to handle the request\.?\s*", re.I)
+TEMPLATE = re.compile(r"^Handoff to the .*? agent to handle the request\.?\s*", re.I)
 # A tool's words for time say when, not what: "open" slots are no opening hours.
 _WHENS = frozenset(
     stem(word)
-    for word in "open opening close hour hours time times date dates day days today week".split()
+    for word in row("open opening close hour hours time times date dates day days today week")
 )
 _BOOKS = re.compile(
     r"\b(?:availab\w+|slots?|openings?|free|appointments?|reservations?|bookings?|calendar)\b"
 )
-_USUAL = frozenset(
+USUAL = frozenset(
     content("use this tool function when caller customer user asks wants request needs call returns return given "
             "handoff transfer agent handle department team specialist person related question about")
 )  # fmt: skip
@@ -130,7 +127,7 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
             name,
         )
     )
-    about = _TEMPLATE.sub("", description)
+    about = TEMPLATE.sub("", description)
     words = plain_words(name)
     if handoff:
         words = [
@@ -163,7 +160,7 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
     about = re.sub(r"\b(?:do not|don't|never|not)\b[^.;]*", " ", about, flags=re.I)
     return Tool(
         name, description, tuple(slots_of(parameters)), core, frozenset(verbs),
-        frozenset(content(f"{about} {values}")) - _USUAL - _WHENS - core, frozenset(content(values)), handoff, bool(_END_NAMES.match(name)),
+        frozenset(content(f"{about} {values}")) - USUAL - _WHENS - core, frozenset(content(values)), handoff, bool(_END_NAMES.match(name)),
     )  # fmt: skip
 
 
@@ -285,56 +282,6 @@ def best(
     return tool, top
 
 
-_PERSON_WORDS = re.compile(
-    r"\b(?:person|human|operator|representative|rep|receptionist|staff|manager|supervisor|someone|somebody|live|real|agent|"
-    r"upset|angry|attendant|colleague|front[ _]desk|reception|support)\b",
-    re.I,
-)
-
-
-def person_tool(tools: Sequence[Tool]) -> Tool | None:
-    """The handoff that reaches a person, None when there is none that says so."""
-    handoffs = [tool for tool in tools if tool.handoff]
-    for one in handoffs:
-        about = _TEMPLATE.sub("", one.description)
-        if _PERSON_WORDS.search(about) or _PERSON_WORDS.search(" ".join(plain_words(one.name)[1:])):
-            return one
-    for one in tools:
-        if re.search(r"human|operator|person\b|escalate", one.name):
-            return one
-    return None
-
-
-def named_in(text: str, tools: Sequence[Tool]) -> Tool | None:
-    """The tool that a rule's words name ('use find_slots', 'transfer them to billing')."""
-    low = normal(text)
-    for tool in tools:
-        if tool.name.lower() in text.lower():
-            return tool
-    if re.match(
-        r"(?:immediately |politely )?(?:transfer|hand|route|escalate|connect|forward|put|redirect|pass|switch)",
-        low,
-    ):
-        for tool in tools:
-            if tool.handoff and any(one in content(low) for one in tool.core):
-                return tool
-        if re.search(
-            r"person|human|manager|staff|colleague|someone|operator|representative|team|agent|desk",
-            low,
-        ):
-            return person_tool(tools)
-        return None
-    named = [one for one in content(low) if one not in _USUAL]
-    for tool in tools:
-        if (
-            tool.core
-            and not tool.ends
-            and all(any(akin(one, other) >= 0.75 for other in named) for one in tool.core)
-        ):
-            return tool
-    return None
-
-
 def nested(values: Sequence[tuple[Slot, Any]]) -> dict[str, Any]:
     """Slot values as the arguments object of the schema."""
     arguments: dict[str, Any] = {}
@@ -344,65 +291,3 @@ def nested(values: Sequence[tuple[Slot, Any]]) -> dict[str, Any]:
             place = place.setdefault(key, {})
         place[slot.name] = value
     return arguments
-
-
-def deed(tool: Tool) -> str:
-    """What the tool does, for a sentence after 'I can': 'find free slots', 'transfer you to billing'."""
-    about = _TEMPLATE.sub("", tool.description).strip()
-    if tool.handoff:
-        return f"connect you with {target(tool)}"
-    first = to_caller(re.split(r"[.;\n(]", about)[0].strip())
-    first = re.sub(
-        r"^(?:use this (?:tool|function)? ?to|this (?:tool|function)|call this (?:tool )?to|used to|allows? (?:you )?to)\s+",
-        "",
-        first,
-        flags=re.I,
-    )
-    words = first.split()
-    verb = words[0].lower() if words else ""
-    if not (2 <= len(words) <= 9) or re.search(
-        r"\b(?:the (?:caller|user)|when|tool|function|returns?|json|api|must|only)\b", first, re.I
-    ):
-        return " ".join(plain_words(tool.name))
-    if verb.endswith("s") and not verb.endswith("ss"):
-        words[0] = verb[:-2] if verb.endswith(("ches", "shes", "sses")) else verb[:-1]
-    if verb in ("free", "the", "a", "an", "current", "list", "available", "all"):
-        return f"look up {first[:1].lower()}{first[1:]}"
-    return " ".join([words[0].lower(), *words[1:]])
-
-
-def target(tool: Tool) -> str:
-    """Whom a handoff reaches, as words."""
-    words = [
-        word
-        for word in plain_words(tool.name)
-        if word
-        not in (
-            "transfer",
-            "to",
-            "handoff",
-            "hand",
-            "off",
-            "escalate",
-            "connect",
-            "forward",
-            "call",
-            "agent",
-        )
-    ]
-    if not words:
-        return "a colleague"
-    name = " ".join(words)
-    if name in (
-        "human",
-        "person",
-        "operator",
-        "manager",
-        "supervisor",
-        "representative",
-        "specialist",
-        "receptionist",
-        "colleague",
-    ):
-        return f"a {name}"
-    return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from runner.engine.brain.words import normal, number_at, tokens
 
@@ -167,10 +168,14 @@ def _whole(value: float) -> str:
     return f"That is {int(value) if value == int(value) else round(value, 2)}."
 
 
-_WORK = {
+def _over(a: int, b: int) -> str:
+    return _whole(a / b) if b else "That one has no answer."
+
+
+_WORK: dict[str, Callable[[int, int], str]] = {
     "plus": lambda a, b: _whole(a + b),
     "minus": lambda a, b: _whole(a - b),
     "times": lambda a, b: _whole(a * b),
     "multiplied by": lambda a, b: _whole(a * b),
-    "divided by": lambda a, b: _whole(a / b) if b else "That one has no answer.",
+    "divided by": _over,
 }
