@@ -12,7 +12,7 @@ Answer = Callable[[asyncio.StreamWriter, dict[str, Any]], Awaitable[None]]
 
 
 class ChatServer:
-    """``requests`` are the bodies that came, ``headers`` theirs; ``closed`` is set when the client goes."""
+    """``requests`` are the bodies that came; ``closed`` is set when the client goes."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -98,7 +98,10 @@ def streaming(pieces: Sequence[bytes]) -> Answer:
 def refusing(status: str, body: bytes = b'{"error":{"message":"no such model"}}') -> Answer:
     async def answer(writer: asyncio.StreamWriter, _: dict[str, Any]) -> None:
         writer.write(
-            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            (
+                f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: "
+                f"{len(body)}\r\n\r\n"
+            ).encode()
             + body
         )
         await writer.drain()

@@ -86,7 +86,9 @@ def _enough(asked: Query, matches: Sequence[Match]) -> bool:
 
 
 _OFFERED = re.compile(
-    r"^(?:so |and |ok )*what (?:kinds? of |sorts? of |types? of |other |else |\w+ )?(?:\w+ )?(?:do you (?:have|sell|offer|serve|do)|can i (?:order|get|have|buy)|is on (?:the|your) menu)\b|\bon the menu\b"
+    r"^(?:so |and |ok )*what (?:kinds? of |sorts? of |types? of |other |else |"
+    r"\w+ )?(?:\w+ )?(?:do you (?:have|sell|offer|serve|do)|can i (?:order|get|have|buy)|"
+    r"is on (?:the|your) menu)\b|\bon the menu\b"
 )
 
 
@@ -104,11 +106,13 @@ def _section(asked: Query, notes: Notes) -> list[Fact]:
 
 def _about_now(asked: Query, notes: Notes) -> str:
     date_asked = re.search(
-        r"\bwhat(?: is)?(?: the)? (?:day|date|days date)\b(?: is it| it is| today)|what is todays date|what is the date|\bwhat day is (?:it|today)",
+        r"\bwhat(?: is)?(?: the)? (?:day|date|days date)\b(?: is it| it is| today)|"
+        r"what is todays date|what is the date|\bwhat day is (?:it|today)",
         asked.text,
     )
     time_asked = re.search(
-        r"\bwhat time is it\b|\bwhat is the (?:current )?time\b|\bhave you got the time\b|\bwhat time do you have\b",
+        r"\bwhat time is it\b|\bwhat is the (?:current )?time\b|\bhave you got the time\b|"
+        r"\bwhat time do you have\b",
         asked.text,
     )
     if not (date_asked or time_asked) or re.search(r"\b(?:open|close|there)\b", asked.text):
@@ -168,10 +172,14 @@ def _compose(asked: Query, matches: Sequence[Match], notes: Notes) -> str:
         if not narrow:
             return _listed([match.fact for match in sorted(group, key=lambda m: m.fact.place)])
     chosen = [top]
-    if len(near) > 1 and not top.fact.item and len(top.fact.said) + len(near[1].fact.said) < 220:
-        # Two facts that fit alike belong together when the question is a general one.
-        if near[1].fact.aspects & top.fact.aspects or (top.own and near[1].own):
-            chosen = sorted(near[:2], key=lambda match: match.fact.place)
+    # Two facts that fit alike belong together when the question is a general one.
+    if (
+        len(near) > 1
+        and not top.fact.item
+        and len(top.fact.said) + len(near[1].fact.said) < 220
+        and (near[1].fact.aspects & top.fact.aspects or (top.own and near[1].own))
+    ):
+        chosen = sorted(near[:2], key=lambda match: match.fact.place)
     said = [_whole(match.fact, notes) for match in chosen]
     yes = verdict(asked, top)
     if yes and not re.match(r"(?:yes|no|sorry)\b|[^.,]{2,30}: ", said[0], re.I):
@@ -267,19 +275,45 @@ def topics(notes: Notes) -> list[str]:
     return said[:4]
 
 
-_RANK = {aspect: place for place, aspect in enumerate(
-    ("hours", "price", "menu", "delivery", "location", "parking", "payment", "insurance", "checkin", "cancel", "refund", "wifi", "pets", "diet"))}  # fmt: skip
+_RANK = {
+    aspect: place
+    for place, aspect in enumerate(
+        (
+            "hours",
+            "price",
+            "menu",
+            "delivery",
+            "location",
+            "parking",
+            "payment",
+            "insurance",
+            "checkin",
+            "cancel",
+            "refund",
+            "wifi",
+            "pets",
+            "diet",
+        )
+    )
+}
 
 
 _DEEDS = bag(
-    "order book reserve buy get make take speak talk change cancel pay use eat drink sell offer carry stock bring"
+    "order book reserve buy get make take speak talk change cancel pay use eat drink "
+    "sell offer carry stock bring"
 )
 
 
 def named_thing(asked: Query, notes: Notes) -> str:
     """The words of a question that no fact knows, as the caller said them: 'root canal'."""
-    unknown = {one for one in asked.stems if one not in LIGHT and one not in notes.vocabulary and not aspects_of(one)
-               and not any(akin(one, known) >= 0.7 for known in notes.vocabulary)}  # fmt: skip
+    unknown = {
+        one
+        for one in asked.stems
+        if one not in LIGHT
+        and one not in notes.vocabulary
+        and not aspects_of(one)
+        and not any(akin(one, known) >= 0.7 for known in notes.vocabulary)
+    }
     if not (asked.polar or asked.terms):
         return ""
     words = [word for word in normal(asked.text).split() if word not in _DEEDS]

@@ -44,7 +44,7 @@ class Chat:
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Chat:
-        """From a deployment's ``brain`` without its ``type``. UsageError for a bad or missing field."""
+        """From a deployment's ``brain`` without its ``type``. UsageError when a field is bad."""
         unknown = sorted(set(map(str, spec)) - _FIELDS)
         if unknown:
             raise UsageError(
@@ -215,7 +215,7 @@ def _add(calls: list[_Fragments], part: Any) -> None:
 
 
 class _Thoughts:
-    """Takes ``<think>...</think>``, which reasoning models stream as text, out of what is spoken."""
+    """Takes ``<think>...</think>``, which some models stream as text, out of what is spoken."""
 
     _OPEN, _CLOSE = "<think>", "</think>"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from runner.engine.brain import rules, social, universal
+from runner.engine.brain import smalltalk, social, steps, universal
 from runner.engine.brain.answers import Found, answer, named_thing
 from runner.engine.brain.dialogue import Dialogue
 from runner.engine.brain.directives import leaks
@@ -72,7 +72,7 @@ class Choice:
         return self.query_of(text)
 
     def request(self, asked: Query) -> Reply:
-        small = universal.small_talk(asked.text)
+        small = smalltalk.small_talk(asked.text)
         tool, fits = best(self.tools, asked, self.notes.itself)
         found = answer(asked, self.notes)
         known = found.score if found else 0.0
@@ -105,7 +105,8 @@ class Choice:
         near = rank(asked, self.notes)
         if asked.request and near and near[0].own and near[0].score >= 0.3:
             return Reply(
-                f"I cannot arrange that from here, I am sorry. What I can tell you: {near[0].fact.said}"
+                f"I cannot arrange that from here, I am sorry. What I can tell you: "
+                f"{near[0].fact.said}"
             )
         rule, held = self._rule(asked, 0.5)
         said = self.perform(rule) if rule and held else None
@@ -229,10 +230,10 @@ class Choice:
         """A rule's steps as speech and at most one call; None when nothing of it can be done."""
         said: list[str] = []
         for step in rule.steps:
-            if step.kind == rules.SAY:
+            if step.kind == steps.SAY:
                 if not leaks(step.text):
                     said.append(step.text)
-            elif step.kind == rules.DO:
+            elif step.kind == steps.DO:
                 tool = named_in(step.text, self.tools)
                 if tool is not None:
                     plan = self.planner.plan(tool)
@@ -241,7 +242,7 @@ class Choice:
                 known = answer(query(step.text), self.notes)
                 if known is not None and known.own:
                     said.append(known.text)
-            elif step.kind == rules.REFUSE and not said:
+            elif step.kind == steps.REFUSE and not said:
                 said.append("I am sorry, that is something I cannot help with.")
         return Reply(" ".join(dict.fromkeys(said[:3]))) if said else None
 
@@ -272,7 +273,8 @@ class Choice:
         if tool is not None:
             return planned(self.planner.plan(tool))
         return Reply(
-            "Very well. I have no way to arrange that from here, so please tell us when you come in or call again."
+            "Very well. I have no way to arrange that from here, so please tell us when you come "
+            "in or call again."
         )
 
     def soothe(self) -> Reply:
@@ -281,7 +283,8 @@ class Choice:
         if person is None:
             return Reply("I am sorry that this is frustrating. What can I do to help?")
         return Reply(
-            f"I am sorry that this is frustrating. Would you like me to connect you with {target(person)}?"
+            f"I am sorry that this is frustrating. Would you like me to connect you with "
+            f"{target(person)}?"
         )
 
 

@@ -60,9 +60,11 @@ def turns_of(items: Sequence[Mapping[str, Any]]) -> tuple[list[Turn], str]:
                 turns.append(Turn(AGENT, text, whole=item.get("status") != "incomplete"))
         elif kind == "function_call":
             turn = Turn(
-                CALL, name=str(item.get("name") or ""), call_id=call_id,
+                CALL,
+                name=str(item.get("name") or ""),
+                call_id=call_id,
                 arguments=_object(item.get("arguments")),
-            )  # fmt: skip
+            )
             names[call_id] = turn
             turns.append(turn)
         elif kind == "function_call_output":
@@ -75,7 +77,7 @@ def turns_of(items: Sequence[Mapping[str, Any]]) -> tuple[list[Turn], str]:
                     call.name,
                     call_id,
                     call.arguments,
-                )  # fmt: skip
+                )
             )
     return turns, "\n".join(system)
 
@@ -128,7 +130,7 @@ class Dialogue:
         ]
 
     def agent_before(self, place: int) -> Turn | None:
-        """The agent's last words before the caller's turn at ``place``; None when there are none."""
+        """The agent's last words before the caller's turn at ``place``, None without any."""
         for turn in reversed(self.turns[:place]):
             if turn.who == AGENT and turn.text.strip():
                 return turn

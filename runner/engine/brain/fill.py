@@ -46,7 +46,8 @@ def _date(slot: Slot, said: Said) -> Any:
     if not found:
         loose = cleaned(said.text)
         any_day = re.search(
-            r"\b(?:any|soon|earliest|first|next) ?(?:day|available|possible|week|time|one|opening)?",
+            r"\b(?:any|soon|earliest|first|next) ?(?:day|available|possible|week|time|one|"
+            r"opening)?",
             normal(loose),
         )
         if said.direct and any_day and len(loose.split()) <= 6 and not wants_iso(slot):
@@ -149,7 +150,31 @@ def _count(slot: Slot, said: Said) -> Any:
             any(akin(stem(after), one) >= 0.7 for one in label)
             or (said.alone and stem(after) in said.generic)
         )
-        if near or (party and (after in _PARTY_NOUN or (before in ("for", "of") and after in ("", "at", "on", "tomorrow", "tonight", "please", "today", "this", "next", "of", "and", "by", *DAYS)))):  # fmt: skip
+        if near or (
+            party
+            and (
+                after in _PARTY_NOUN
+                or (
+                    before in ("for", "of")
+                    and after
+                    in (
+                        "",
+                        "at",
+                        "on",
+                        "tomorrow",
+                        "tonight",
+                        "please",
+                        "today",
+                        "this",
+                        "next",
+                        "of",
+                        "and",
+                        "by",
+                        *DAYS,
+                    )
+                )
+            )
+        ):
             best = value
             break
         if party and after and after not in _PARTY_NOUN and not said.direct:
@@ -195,7 +220,8 @@ def _chosen(option: str, words: list[str]) -> bool:
 
 
 _YES = re.compile(
-    r"^(?:yes|yeah|yep|yup|sure|of course|definitely|absolutely|correct|right|i do|please do|ok|okay|true)\b"
+    r"^(?:yes|yeah|yep|yup|sure|of course|definitely|absolutely|correct|right|i do|"
+    r"please do|ok|okay|true)\b"
 )
 _NO = re.compile(r"^(?:no|nope|nah|not|i do not|negative|never|false)\b")
 
@@ -237,8 +263,19 @@ def _list(slot: Slot, said: Said) -> Any:
 
 
 _READERS: dict[str, Callable[[Slot, Said], Any]] = {
-    kinds.DATE: _date, kinds.TIME: _time, kinds.MOMENT: _moment, kinds.COUNT: _count,
-    kinds.PERSON: person, kinds.PHONE: phone, kinds.EMAIL: email, kinds.CODE: code,
-    kinds.PLACE: place, kinds.ADDRESS: address, kinds.WHOLE: whole, kinds.THING: thing,
-    kinds.CHOICE: _choice, kinds.FLAG: _flag, kinds.LIST: _list,
-}  # fmt: skip
+    kinds.DATE: _date,
+    kinds.TIME: _time,
+    kinds.MOMENT: _moment,
+    kinds.COUNT: _count,
+    kinds.PERSON: person,
+    kinds.PHONE: phone,
+    kinds.EMAIL: email,
+    kinds.CODE: code,
+    kinds.PLACE: place,
+    kinds.ADDRESS: address,
+    kinds.WHOLE: whole,
+    kinds.THING: thing,
+    kinds.CHOICE: _choice,
+    kinds.FLAG: _flag,
+    kinds.LIST: _list,
+}

@@ -13,9 +13,14 @@ from runner.engine.brain.speech import sentence
 from runner.engine.brain.times import find_days, find_times, places, said_days, said_time
 from runner.engine.brain.words import joined, tokens
 
-_LEAD = bag("""we are our the is on from open opens opening close closes closed hours hour office business
-    store shop clinic restaurant working times time and both all at to as follows between most
-    reception practice please note day days week every daily usually normally regular kitchen""") - {"kitchen"}  # fmt: skip
+_LEAD = bag(
+    """
+    we are our the is on from open opens opening close closes closed hours hour office
+    business store shop clinic restaurant working times time and both all at to as follows
+    between most reception practice please note day days week every daily usually normally
+    regular kitchen
+    """
+) - {"kitchen"}
 _ABOUT = bag("open opens opening hours hour closed close closes")
 
 
@@ -134,7 +139,7 @@ def _at(minutes: int, days: list[int], week: Schedule) -> str:
         day = asked[0]
         on = said_days([day])
         if fits:
-            return f"Yes, on {on} at {time} we are open. We close at {said_time(week[day][-1][1])} that day."
+            return f"Yes, on {on} at {time} we are open, until {said_time(week[day][-1][1])}."
         if not week.get(day):
             return f"No, we are closed on {on}."
         return f"No, on {on} we are open {said_hours(week[day])}."

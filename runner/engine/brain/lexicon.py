@@ -103,7 +103,8 @@ ASPECTS: dict[str, tuple[str, str]] = {
 # Things with several names. The first word names the set.
 SYNONYMS: tuple[str, ...] = (
     "tooth teeth dental",
-    "pain injured injury injure killing bleeding bleed swollen throbbing broke hurt hurts hurting ache aching aches toothache sore painful agony",
+    "pain injured injury injure killing bleeding bleed swollen throbbing broke hurt "
+    "hurts hurting ache aching aches toothache sore painful agony",
     "child children kid kids son daughter baby toddler pediatric minor age teenager",
     "age old young adult underage",
     "wear dress dresscode attire clothes outfit dressed",
@@ -191,7 +192,8 @@ SYNONYMS: tuple[str, ...] = (
     "move change reschedule rescheduling modify alter",
     "gift voucher vouchers giftcard certificate",
     "test tests testing",
-    "medicine aspirin ibuprofen painkiller painkillers antibiotic antibiotics pill pills medication prescription drug drugs",
+    "medicine aspirin ibuprofen painkiller painkillers antibiotic antibiotics pill pills "
+    "medication prescription drug drugs",
     "lost left lose forgot forgotten missing",
     "late delay delayed overdue",
     "hire rent rental rental",
@@ -199,106 +201,37 @@ SYNONYMS: tuple[str, ...] = (
 )
 
 # Words of a question that say nothing about its topic.
-STOP = bag("""a about above actually after again ah all alright also am an and any anybody anyone anything
-    are around as ask asking at available be because been before being but by can cannot come could
-    dear did do does doing done during either else er even ever every fine for from get gets
-    getting give go going good got great guess guys had has have having he hello help her here hey
-    hi him his hm how i if in info information into is it its just kind know let like little
-    long look looking lot lovely make many may maybe me mean might more most much must my myself
-    need needs never nice no not now of off oh ok okay on one only or other our out over per
-    perhaps please possible possibly provide really regarding right said say see shall she should
-    show so some somebody something sometime soon sorry sort speak still stuff such sure take
-    tell than thank thanks that the their them then there these they thing things think this those
-    through to too try two uh um under until up upon us use very wait want wanted wants was way we
-    well went were what whatever when where whether which while who whom why will wish with within
-    without wonder wondering would yeah yes yet you your yours yourself ya gonna wanna today
-    exactly currently usually anyway call called calling calls kindly happen let lets
-    work works working hear heard question questions quick""")
-
-# Homophones and split words as speech recognition writes them; applied to the lower-case text
-# between word borders. Order matters.
-HEARD: tuple[tuple[str, str], ...] = (
-    (
-        r"(opening|office|business|your|closing|working|visiting|what|the|store|shop|open) ours\b",
-        r"\1 hours",
-    ),
-    (r"\b(?:wi fi|wi-fi|why fi|wife eye|wife i|y fi|wifey)\b", "wifi"),
-    (r"\bweb ?site\b", "website"),
-    (r"\be[ -]mails?\b", "email"),
-    (r"\bcheck[ -]?ups?\b", "checkup"),
-    (r"\bcheck[ -]in\b", "checkin"),
-    (r"\bcheck[ -]out\b", "checkout"),
-    (r"\bpick[ -]up\b", "pickup"),
-    (r"\btake[ -](?:away|out)\b", "takeaway"),
-    (r"\bcarry[ -]?out\b", "carryout"),
-    (r"\bgluten[ -]free\b", "gluten"),
-    (r"\bplant[ -]based\b", "plantbased"),
-    (r"\bcar park\b", "parking"),
-    (r"\bup to\b", "upto"),
-    (r"\bgive away\b", "donate"),
-    (r"\bfor of us\b|^for (?:people|persons|guests)\b", "four of us"),
-    (r"\b(?:to|too) of us\b|^(?:to|too) (?:people|persons|guests)\b", "two of us"),
-    (r"\bhappy hours?\b", "happyhour"),
-    (r"\bdress code\b", "dresscode"),
-    (r"\btooth ?aches?\b", "toothache"),
-    (r"\bno[ -]shows?\b", "noshow"),
-    (r"\blog[ -]in\b", "login"),
-    (r"\bsign[ -]in\b", "login"),
-    (r"\bset[ -]up\b", "setup"),
-    (r"\bweak ?end\b", "weekend"),
-    (r"\bweek end\b", "weekend"),
-    (r"\bwhether (like|today|tomorrow|forecast)\b", r"weather \1"),
-    (r"\bweather or not\b", "whether or not"),
-    (r"\bby by\b|\bbuy buy\b|\bbye-bye\b", "bye bye"),
-    (r"\b(good|ok|okay|thanks|you) (?:by|buy)$", r"\1 bye"),
-    (r"\bgoodbye\b|\bgood-bye\b|\bgood bye\b", "bye"),
-    (r"\bgift[ -]cards?\b", "giftcard"),
-    (r"\ba ?m\b(?! i)|\ba\.m\.?", "am"),
-    (r"\bp ?m\b|\bp\.m\.?", "pm"),
-    (r"\bo'?[ ]?clock\b", "oclock"),
-    (r"\bmaster card\b", "mastercard"),
-    (r"\bfor for\b", "for four"),
-    (r"\bat for(?= am| pm| oclock| on | tomorrow| today|$)", "at four"),
-    (r"\bat (?:to|too)(?= am| pm| oclock| on | tomorrow| today|$)", "at two"),
-    (r"\bat ate\b", "at eight"),
-    (
-        r"\bfor (?:to|too)(?= people| persons| guests| adults| nights| at | on | tomorrow|$)",
-        "for two",
-    ),
-    (r"\b(table|reservation|booking|appointment) four (?=\w)", r"\1 for "),
-)
-
-CONTRACTIONS: tuple[tuple[str, str], ...] = (
-    (r"\bwon'?t\b", "will not"),
-    (r"\bcan'?t\b", "can not"),
-    (r"\bcannot\b", "can not"),
-    (r"\bain'?t\b", "is not"),
-    (r"\b(do|does|did|is|are|was|were|has|have|had|would|could|should|need)n'?t\b", r"\1 not"),
-    (r"\b(i)'m\b|\bim\b", "i am"),
-    (r"\b(what|where|who|when|how|that|there|it|here|he|she|name)'s\b", r"\1 is"),
-    (r"\b(what|where|who|how|that|name)s\b", r"\1 is"),
-    (r"\b(you|we|they)'re\b", r"\1 are"),
-    (r"\byoure\b", "you are"),
-    (r"\b(i|you|we|they)'ve\b", r"\1 have"),
-    (r"\bive\b", "i have"),
-    (r"\b(i|you|we|they|he|she|it|that|there)'ll\b", r"\1 will"),
-    (r"\b(i|you|we|they|he|she)'d\b", r"\1 would"),
-    (r"\bid like\b", "i would like"),
-    (r"\bid love\b", "i would love"),
-    (r"\blet'?s\b", "let us"),
-    (r"\bgonna\b", "going to"),
-    (r"\bwanna\b", "want to"),
-    (r"\bgotta\b", "have to"),
-    (r"\bu\b", "you"),
-    (r"\br\b", "are"),
-    (r"\bpls\b|\bplz\b", "please"),
+STOP = bag(
+    """
+    a about above actually after again ah all alright also am an and any anybody anyone
+    anything are around as ask asking at available be because been before being but by can
+    cannot come could dear did do does doing done during either else er even ever every
+    fine for from get gets getting give go going good got great guess guys had has have
+    having he hello help her here hey hi him his hm how i if in info information into is
+    it its just kind know let like little long look looking lot lovely make many may maybe
+    me mean might more most much must my myself need needs never nice no not now of off oh
+    ok okay on one only or other our out over per perhaps please possible possibly provide
+    really regarding right said say see shall she should show so some somebody something
+    sometime soon sorry sort speak still stuff such sure take tell than thank thanks that
+    the their them then there these they thing things think this those through to too try
+    two uh um under until up upon us use very wait want wanted wants was way we well went
+    were what whatever when where whether which while who whom why will wish with within
+    without wonder wondering would yeah yes yet you your yours yourself ya gonna wanna
+    today exactly currently usually anyway call called calling calls kindly happen let
+    lets work works working hear heard question questions quick
+    """
 )
 
 # Stems that say little on their own about what is asked.
-LIGHT_WORDS = bag("""check time day place thing number person people name week month year way kind type list
-    detail option bit moment minute second morn morning afternoon evening night guy line phon
-    part point rest start set use today tomorrow tonight offer back buy stay leav accept allow
-    take arriv learn hold put keep pick bring plan mind tri hop run pleas""")
+LIGHT_WORDS = bag(
+    """
+    check time day place thing number person people name week month year way kind type
+    list detail option bit moment minute second morn morning afternoon evening night guy
+    line phon part point rest start set use today tomorrow tonight offer back buy stay
+    leav accept allow take arriv learn hold put keep pick bring plan mind tri hop run
+    pleas
+    """
+)
 
 # Turns of phrase that ask for an aspect without its words: (pattern on the normal text, aspect).
 PHRASES: tuple[tuple[str, str], ...] = (
@@ -336,11 +269,13 @@ PHRASES: tuple[tuple[str, str], ...] = (
         "menu",
     ),
     (
-        r"\b(?:come|fit me|squeeze me|get me|get|pop|see me|stop|drop) (?:in|by|over)\b(?! for free)",
+        r"\b(?:come|fit me|squeeze me|get me|get|pop|see me|stop|drop) (?:in|by|"
+        r"over)\b(?! for free)",
         "booking",
     ),
     (
-        r"\b(?:bring|take|drop) (?:my|our|the|it|in)\b.*\bin\b|\b(?:get|have) (?:my|our) .*(?:done|fixed|serviced|checked|cut|cleaned|repaired|looked at)",
+        r"\b(?:bring|take|drop) (?:my|our|the|it|in)\b.*\bin\b|\b(?:get|have) (?:my|"
+        r"our) .*(?:done|fixed|serviced|checked|cut|cleaned|repaired|looked at)",
         "booking",
     ),
     (r"\bsee (?:the|a|one of|dr|doctor|somebody|someone)\b|\bbe seen\b", "booking"),
@@ -350,7 +285,8 @@ PHRASES: tuple[tuple[str, str], ...] = (
         "booking",
     ),
     (
-        r"\b(?:free|available) (?:on|at|for)\b|\b(?:free|available|open) (?:slots?|times?|appointments?|tables?|spots?)\b",
+        r"\b(?:free|available) (?:on|at|for)\b|\b(?:free|available|open) (?:slots?|times?|"
+        r"appointments?|tables?|spots?)\b",
         "booking",
     ),
     (r"\bavailab\w+\b|\bopenings\b|\bhave (?:any )?time\b|\btable for\b", "booking"),
@@ -360,11 +296,13 @@ PHRASES: tuple[tuple[str, str], ...] = (
         "cancel",
     ),
     (
-        r"\bmoney back\b|\bsend (?:it|this|them|something|an? \w+|the \w+|my \w+) back\b|\bbring (?:it|this) back\b",
+        r"\bmoney back\b|\bsend (?:it|this|them|something|an? \w+|the \w+|my \w+) back\b|"
+        r"\bbring (?:it|this) back\b",
         "refund",
     ),
     (
-        r"\bwhere is (?:my|our|the)\b.*\b(?:order|package|parcel|delivery|pizza|food|shipment)\b|\b(?:is|has|when will) (?:my|our) \w+"
+        r"\bwhere is (?:my|our|the)\b.*\b(?:order|package|parcel|delivery|pizza|food|"
+        r"shipment)\b|\b(?:is|has|when will) (?:my|our) \w+"
         r".*\b(?:ready|ship|shipped|arrive|come|left|here|sent)\b",
         "status",
     ),

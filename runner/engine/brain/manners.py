@@ -41,7 +41,8 @@ class Manners:
         if intent == "robot":
             rule = self.choice.said_by_rule("robot")
             honest = rule and not re.search(
-                r"\b(?:not (?:a |an )?(?:robot|bot|ai|machine)|(?:am|are) (?:a )?(?:human|real person))",
+                r"\b(?:not (?:a |an )?(?:robot|bot|ai|machine)|(?:am|are) (?:a )?(?:human|"
+                r"real person))",
                 rule.text,
                 re.I,
             )

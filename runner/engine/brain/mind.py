@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from runner.engine.brain import rules, social, universal
+from runner.engine.brain import smalltalk, social, steps, universal
 from runner.engine.brain.answers import answer
 from runner.engine.brain.choice import Choice, Reply, planned
 from runner.engine.brain.dialogue import USER, Dialogue, Turn
@@ -23,7 +23,9 @@ from runner.engine.ports import Prompt
 
 _EXACT = re.compile(r"^\s*(?:please )?say exactly\b", re.I)
 _WORDS_ONLY = re.compile(
-    r"^\s*(?:please |always |only |just )*(?:say|reply|respond|answer|output|speak)(?: only| just| exactly| simply| always)*(?: with)?(?: the (?:word|words|phrase|sentence))?\s*:?\s*[\"“']([^\"”]{1,400})[\"”'][.!]?"
+    r"^\s*(?:please |always |only |just )*(?:say|reply|respond|answer|output|"
+    r"speak)(?: only| just| exactly| simply| always)*(?: with)?(?: the (?:word|words|"
+    r"phrase|sentence))?\s*:?\s*[\"“']([^\"”]{1,400})[\"”'][.!]?"
     r"(?:\s+(?:and|,) nothing (?:else|more)\.?)?\s*$",
     re.I,
 )
@@ -33,9 +35,9 @@ _ANSWERABLE_SLOTS = (PERSON, THING, WHOLE)
 def verbatim(instructions: str) -> str | None:
     """The words that the instructions order to be said exactly, None for other instructions."""
     if _EXACT.match(instructions):
-        head, blank, words = instructions.partition("\n\n")
+        _, blank, words = instructions.partition("\n\n")
         if not blank:
-            head, colon, words = instructions.partition(":")
+            _, colon, words = instructions.partition(":")
             if not colon:
                 return None
         return words.strip() or None
@@ -100,8 +102,8 @@ class Mind:
             done = [
                 step.text
                 for one in sentences(self.prompt.instructions[:600])
-                for step in rules.steps(one)
-                if step.kind == rules.SAY
+                for step in steps.steps(one)
+                if step.kind == steps.SAY
             ]
             done = [one for one in done if not leaks(one)]
             if done:
@@ -134,7 +136,7 @@ class Mind:
         return Reply(" ".join(dict.fromkeys(said)))
 
     def _taken_over(self, turn: Turn) -> Reply:
-        """The call was handed to this agent: a short hello, and the request that brought it here."""
+        """The call was handed to this agent: a short hello, and the request that brought it."""
         named = re.search(r'"assistant"\s*:\s*"([^"]+)"', turn.text)
         label = " ".join(plain_words(named[1])) if named else ""
         hello = social.introduction(self.notes.persona)
@@ -154,7 +156,7 @@ class Mind:
         return Reply(f"{hello} {social.HELP}")
 
     def _turn(self, text: str) -> Reply:
-        simple = universal.done_here(normal(text))
+        simple = smalltalk.done_here(normal(text))
         intent = universal.intent_of(text)
         asked = self.planner.asked()
         if asked and intent not in ("person", "secret"):
@@ -209,9 +211,9 @@ class Mind:
             if known is not None and (known.own or known.score >= 0.7):
                 return Reply(f"{known.text} {question}")
         plan = self.planner.plan(tool)
-        if plan.call or plan.question != question:
-            if not (slot.kind in _ANSWERABLE_SLOTS and not direct):
-                return planned(plan)
+        got_on = plan.call is not None or plan.question != question
+        if got_on and (direct or slot.kind not in _ANSWERABLE_SLOTS):
+            return planned(plan)
         if not direct or bare.polar or bare.terms:
             other = self.choice.request(bare)
             if other.fits and not other.calls and other.text != question:
@@ -258,9 +260,7 @@ class Mind:
             if picks and not bare.polar and not (bare.days and not bare.times):
                 if tool is not None:
                     return planned(self.planner.plan(tool))
-                return Reply(
-                    f"Very well. I can only tell you what there is, not book it from here. {social.ELSE}"
-                )
+                return Reply(f"Very well. I cannot book it from here. {social.ELSE}")
         if not (yes or no):
             return None
         if re.match(r"(?:thanks|thank you)", low) and no and not question:

@@ -80,10 +80,21 @@ def read(instructions: str) -> Notes:
         for one in fact.stems | fact.context:
             vocabulary[one] = vocabulary.get(one, 0) + 1
     return Notes(
-        reader.persona, tuple(reader.facts), tuple(reader.rules), tuple(reader.refusals),
-        tuple(reader.abilities), now, vocabulary,
-        frozenset(content(f"{reader.persona.business} {_trade(reader.persona)} shop store place office business company guys")),
-    )  # fmt: skip
+        reader.persona,
+        tuple(reader.facts),
+        tuple(reader.rules),
+        tuple(reader.refusals),
+        tuple(reader.abilities),
+        now,
+        vocabulary,
+        frozenset(
+            content(
+                f"{reader.persona.business} {_trade(reader.persona)} shop store place office "
+                "business "
+                f"company guys"
+            )
+        ),
+    )
 
 
 def _trade(persona: Persona) -> str:
@@ -134,8 +145,21 @@ class _Reader:
             self.rules.append(rule)
             return
         plain = normal(key)
-        if plain in ("name", "agent name", "assistant name", "business", "company", "agent", "assistant",
-                     "restaurant", "hotel", "clinic", "shop", "business name", "company name"):  # fmt: skip
+        if plain in (
+            "name",
+            "agent name",
+            "assistant name",
+            "business",
+            "company",
+            "agent",
+            "assistant",
+            "restaurant",
+            "hotel",
+            "clinic",
+            "shop",
+            "business name",
+            "company name",
+        ):
             return
         own = BEHAVIOUR.search(key) and not FACTUAL.search(key)
         if own or plain in (
@@ -192,7 +216,7 @@ class _Reader:
         )
         # "You can" is the agent where the prompt speaks of the agent, elsewhere the customer.
         if (
-            behaving or is_persona(spoken(line.text, self.clock)) or not line.item and not factual
+            behaving or is_persona(spoken(line.text, self.clock)) or (not line.item and not factual)
         ) and self._ability(plain):
             return
         mild = factual and MILD.match(plain) and not OF_CALLER.search(plain)
@@ -207,7 +231,8 @@ class _Reader:
         if mild and re.match(r"(?:do not|don't)\b", plain, re.I):
             plain = f"Please {plain[:1].lower()}{plain[1:]}"
         led = re.match(
-            r"^(?:we (?:have|offer|serve|sell)|(?:our|the) ([\w -]{3,40}?)(?: prices)? (?:are|include|includes))[:,]?\s+(.+)$",
+            r"^(?:we (?:have|offer|serve|sell)|(?:our|the) ([\w -]{3,40}?)(?: prices)? (?:are|"
+            r"include|includes))[:,]?\s+(.+)$",
             plain,
             re.I,
         )
@@ -259,7 +284,8 @@ class _Reader:
         if refused is None:
             return False
         what = re.split(
-            r"\b(?:unless|until|without|before|if|when|except|aloud|out loud|to (?:the|a|any)|over)\b|[,.;]",
+            r"\b(?:unless|until|without|before|if|when|except|aloud|out loud|to (?:the|a|any)|"
+            r"over)\b|[,.;]",
             refused[1],
         )[0]
         what = re.sub(r"^(?:any|a|an|the|specific|about)\s+", "", what.strip(), flags=re.I)
@@ -269,12 +295,12 @@ class _Reader:
             and stems
             and len(what.split()) <= 6
             and not re.search(r"\b(?:your|you|these|this|it|more than|up|sure)\b", what, re.I)
+        ) and not re.search(
+            r"_|\b(?:instruction|prompt|slots?|times?|questions?|lists?|answers?|bookings?|"
+            r"assumptions?|details|information)s?\b",
+            what,
         ):
-            if not re.search(
-                r"_|\b(?:instruction|prompt|slots?|times?|questions?|lists?|answers?|bookings?|assumptions?|details|information)s?\b",
-                what,
-            ):
-                self.refusals.append(Refusal(to_caller(what), stems))
+            self.refusals.append(Refusal(to_caller(what), stems))
         return True
 
     def _ability(self, plain: str) -> bool:

@@ -182,11 +182,12 @@ def _row(cells: list[str], columns: list[str], path: tuple[str, ...]) -> Iterato
         return
     head = " ".join(columns)
     named = [
-        cell if len(cells) == 2 or re.search(r"[$€£:]|\d\s?min|am\b|pm\b", cell)
+        cell
+        if len(cells) == 2 or re.search(r"[$€£:]|\d\s?min|am\b|pm\b", cell)
         else f"{column.lower()} {cell}"
         for column, cell in zip(columns[1:], cells[1:], strict=False)
         if cell
-    ]  # fmt: skip
+    ]
     yield Line(", ".join(named), (*path, head), key=cells[0], item=True)
 
 

@@ -35,10 +35,13 @@ class Persona:
         return tuple(names)
 
 
-_GENERIC = bag("grand royal hotel cafe city blue green golden north south house little happy "
-                     "union central first smile bright silver white black pizza sunny")  # fmt: skip
+_GENERIC = bag(
+    "grand royal hotel cafe city blue green golden north south house little happy "
+    "union central first smile bright silver white black pizza sunny"
+)
 _PERSONA = re.compile(
-    r"^(?:you are|you're|you’re|your name is|act as|you act as|you work|you represent|you answer (?:the |calls|phone)|"
+    r"^(?:you are|you're|you’re|your name is|act as|you act as|you work|you represent|"
+    r"you answer (?:the |calls|phone)|"
     r"imagine you|pretend|i want you to act|assume the role)\b",
     re.I,
 )
@@ -46,7 +49,8 @@ _PROPER = r"[A-Z][\w'’&-]*"
 _RUN = rf"{_PROPER}(?:\s+(?:(?:&|and|of|the|de|la|le|on|by)\s+(?=[A-Z]))?(?:{_PROPER}|&))*"
 _NAMED = re.compile(rf"\b(?:named|called|name is|name:)\s+({_PROPER}(?: {_PROPER})?)")
 _ROLE = re.compile(
-    r"^(?:an?|the|our)\s+(.+?)(?=\s+(?:for|at|of|from|named|called|who|that|with|working|in|on|by|,)\b|,|\.|$)",
+    r"^(?:an?|the|our)\s+(.+?)(?=\s+(?:for|at|of|from|named|called|who|that|with|working|"
+    r"in|on|by|,)\b|,|\.|$)",
 )
 _FOR = re.compile(rf"\b(?:of|at|for|from|representing|behind|with|to)\s+(?:the\s+)?({_RUN})")
 _NOT_NAMES = bag(
@@ -54,17 +58,34 @@ _NOT_NAMES = bag(
     "You The A An I We Our Your If When Realtime Api Llm Gpt Openai"
 )
 _SERVICE = re.compile(
-    r"\b(?:front desk|help ?desk|service desk|customer (?:service|support|care)|support line|phone line|voice|phone|"
-    r"virtual|digital|telephone|ai|assistant|agent|receptionist|reception|concierge|bot|system|prompt|instructions|"
-    r"line|operator|host|hostess|support|desk|knowledge base|facts|faq|information|info|configuration)\b",
+    r"\b(?:front desk|help ?desk|service desk|customer (?:service|support|care)|"
+    r"support line|phone line|voice|phone|"
+    r"virtual|digital|telephone|ai|assistant|agent|receptionist|reception|concierge|bot|"
+    r"system|prompt|instructions|"
+    r"line|operator|host|hostess|support|desk|knowledge base|facts|faq|information|info|"
+    r"configuration)\b",
     re.I,
 )
 _GREETS = re.compile(
-    r"\b(?:greet|answer|start|begin|open|welcome|say hello|greeting)\b[^.\n\"“]{0,80}?[:,]?\s*[\"“]([^\"”\n]{4,200})[\"”]",
+    r"\b(?:greet|answer|start|begin|open|welcome|say hello|"
+    r"greeting)\b[^.\n\"“]{0,80}?[:,]?\s*[\"“]([^\"”\n]{4,200})[\"”]",
     re.I,
 )
-_KEYS = ("business", "company", "restaurant", "hotel", "clinic", "shop", "business name", "company name", "store",
-         "organization", "organisation", "practice", "salon")  # fmt: skip
+_KEYS = (
+    "business",
+    "company",
+    "restaurant",
+    "hotel",
+    "clinic",
+    "shop",
+    "business name",
+    "company name",
+    "store",
+    "organization",
+    "organisation",
+    "practice",
+    "salon",
+)
 
 
 def is_persona(text: str) -> bool:
@@ -92,7 +113,8 @@ def persona_in(lines: Sequence[Line]) -> Persona:
             before = sentences(value[: found.start()] + ".")[-1] if found.start() else ""
             around = before + found[0]
             if not re.search(
-                r"\b(?:if|when|whenever)\b(?!.{0,40}(?:call (?:starts|begins|comes)|conversation|pick))|n't know|not know",
+                r"\b(?:if|when|whenever)\b(?!.{0,40}(?:call (?:starts|begins|comes)|conversation|"
+                r"pick))|n't know|not know",
                 around,
                 re.I,
             ):
@@ -142,7 +164,8 @@ def _one(text: str) -> tuple[str, str, str]:
             role = role.replace(inner[1], "").strip()
     if not business and text == text.lower():
         small = re.search(
-            r"\b(?:of|at|for|from) ((?!the |a |an |our |your |this )[a-z'&]+(?: [a-z'&]+){0,3})(?=,|\.|$| in | on )",
+            r"\b(?:of|at|for|from) ((?!the |a |an |our |your |"
+            r"this )[a-z'&]+(?: [a-z'&]+){0,3})(?=,|\.|$| in | on )",
             rest,
         )
         if small:
@@ -170,11 +193,34 @@ def _titled(lines: Sequence[Line]) -> str:
     for part in re.split(r"\s+(?:-|–|—|\|)\s+|:\s+|,", title):
         left = _SERVICE.sub("", part).strip(" -–—|,:")
         proper = re.search(_RUN, left)
-        if proper and len(left.split()) <= 5 and proper[0].lower() not in ("role", "identity", "you", "about", "overview", "persona", "role and goal", "the", "personality", "role and objective", "context", "objective", "task", "general", "rules", "hours"):  # fmt: skip
+        if (
+            proper
+            and len(left.split()) <= 5
+            and proper[0].lower()
+            not in (
+                "role",
+                "identity",
+                "you",
+                "about",
+                "overview",
+                "persona",
+                "role and goal",
+                "the",
+                "personality",
+                "role and objective",
+                "context",
+                "objective",
+                "task",
+                "general",
+                "rules",
+                "hours",
+            )
+        ):
             return proper[0]
     for line in lines[:4]:
         start = re.match(
-            rf"(?:Welcome to |This is )?({_PROPER}(?: (?:{_PROPER}|&|and|of))+) (?:is|opens|offers|sells|serves)\b",
+            rf"(?:Welcome to |This is )?({_PROPER}(?: (?:{_PROPER}|&|and|of))+) (?:is|opens|offers|"
+            rf"sells|serves)\b",
             line.text,
         )
         if start and start[1].split()[0] not in _NOT_NAMES:

@@ -12,15 +12,28 @@ from runner.engine.brain.times import find_days
 from runner.engine.brain.words import content, normal, number_at, stem, tokens
 
 _NAME_LEAD = re.compile(
-    r"(?:\bmy (?:full |last |first )?name(?:'s| is)?|\bthe name(?:'s| is)?|\bname(?:'s| is| of)|\bunder(?: the name(?: of)?)?|\bcall me|"
-    r"\b(?:it's|it is|this is|that's|that is) for|\bthis is|\bi am|\bi'm|\bim|\bon behalf of|\bfor(?: a)?(?= (?:mr|mrs|ms|dr|(?-i:[A-Z][a-z]+ [A-Z]))\b))[ :,]+((?:[^\W\d_][\w'’.-]*[ ]?){1,4})",
+    r"(?:\bmy (?:full |last |first )?name(?:'s| is)?|\bthe name(?:'s| is)?|\bname(?:'s|"
+    r" is| of)|\bunder(?: the name(?: of)?)?|\bcall me|"
+    r"\b(?:it's|it is|this is|that's|that is) for|\bthis is|\bi am|\bi'm|\bim|"
+    r"\bon behalf of|\bfor(?: a)?(?= (?:mr|mrs|ms|dr|"
+    r"(?-i:[A-Z][a-z]+ [A-Z]))\b))[ :,]+((?:[^\W\d_][\w'’.-]*[ ]?){1,4})",
     re.I,
 )
-_NOT_A_NAME = STOP | bag("""calling looking trying wondering interested here there new fine good sorry sure afraid happy running late
-    phone email number table today tomorrow tonight and the booking appointment reservation order my wife husband
-    staying having allergic vegan vegetarian pregnant a an about am available back coming free done ready party two
-    three four five six seven eight nine ten customer patient guest member
-    problem issue question hungry sick ill""") | frozenset(DAYS) | frozenset(MONTHS)  # fmt: skip
+_NOT_A_NAME = (
+    STOP
+    | bag(
+        """
+    calling looking trying wondering interested here there new fine good sorry sure afraid
+    happy running late phone email number table today tomorrow tonight and the booking
+    appointment reservation order my wife husband staying having allergic vegan vegetarian
+    pregnant a an about am available back coming free done ready party two three four five
+    six seven eight nine ten customer patient guest member problem issue question hungry
+    sick ill
+    """
+    )
+    | frozenset(DAYS)
+    | frozenset(MONTHS)
+)
 
 
 def person(slot: Slot, said: Said) -> Any:
@@ -32,7 +45,8 @@ def person(slot: Slot, said: Said) -> Any:
     if not said.direct:
         return None
     bare = re.sub(
-        r"^(?:my (?:full |last |first )?name(?: is|'s)?|the name(?: is|'s)?|i am|i'm|this is|it is|it's|under)\s+",
+        r"^(?:my (?:full |last |first )?name(?: is|'s)?|the name(?: is|'s)?|i am|i'm|this is|"
+        r"it is|it's|under)\s+",
         "",
         cleaned(said.text),
         flags=re.I,
@@ -118,7 +132,8 @@ def email(slot: Slot, said: Said) -> Any:
         return literal[0]
     low = re.sub(r"\s+", " ", said.text.lower().replace(",", " ").strip(" .?!"))
     spoken = re.search(
-        r"((?:[\w-]+ (?:dot|underscore|dash|hyphen) )*[\w.-]+) at ((?:[\w-]+ ?(?:dot|\.) ?)+[a-z]{2,})\b",
+        r"((?:[\w-]+ (?:dot|underscore|dash|hyphen) )*[\w.-]+) at ((?:[\w-]+ ?(?:dot|"
+        r"\.) ?)+[a-z]{2,})\b",
         low,
     )
     if not spoken:
@@ -143,12 +158,12 @@ def code(slot: Slot, said: Said) -> Any:
         return mixed[1]
     runs = [run for run in digit_runs(said.words) if len(run) >= (1 if said.direct else 3)]
     letters = re.search(
-        r"\b((?:[a-z] )+)(?=\d|(?:%s)\b)" % "|".join(_DIGIT), normal(said.text) + " "
+        r"\b((?:[a-z] )+)(?=\d|(?:{})\b)".format("|".join(_DIGIT)), normal(said.text) + " "
     )
     if runs:
         head = (
             letters[1].replace(" ", "").upper()
-            if letters and not letters[1].endswith(("a ", "i ")) or (letters and said.direct)
+            if (letters and not letters[1].endswith(("a ", "i "))) or (letters and said.direct)
             else ""
         )
         return head + max(runs, key=len)
@@ -165,7 +180,10 @@ def code(slot: Slot, said: Said) -> Any:
     return None
 
 
-_STOPPED = r"(?=\s+(?:today|tomorrow|tonight|on|at|right now|now|please|this|next|for|is|are|and|to|from|with|like|by|near|the|in|that|who|my)\b|[?.!,;]|$)"
+_STOPPED = (
+    r"(?=\s+(?:today|tomorrow|tonight|on|at|right now|now|please|this|next|for|is|are|and|"
+    r"to|from|with|like|by|near|the|in|that|who|my)\b|[?.!,;]|$)"
+)
 
 
 def place(slot: Slot, said: Said) -> Any:
@@ -196,7 +214,8 @@ def place(slot: Slot, said: Said) -> Any:
 
 def address(slot: Slot, said: Said) -> Any:
     match = re.search(
-        r"(\d+[a-z]?\s+(?:[\w'’.-]+\s+){0,4}(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|way|place|court|square|terrace)\b"
+        r"(\d+[a-z]?\s+(?:[\w'’.-]+\s+){0,4}(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|"
+        r"boulevard|blvd|way|place|court|square|terrace)\b"
         r"(?:,?\s+(?:apartment|apt|unit|flat|suite|floor)\s+\w+)?)",
         said.text,
         re.I,
@@ -207,7 +226,8 @@ def address(slot: Slot, said: Said) -> Any:
 
 
 _ABOUT = re.compile(
-    r"\b(?:about|regarding|concerning|because(?: of)?|search for|look up|looking for|find(?: me)?|saying|that says|to say|tell (?:him|her|them)(?: that)?)\s+(.+)$",
+    r"\b(?:about|regarding|concerning|because(?: of)?|search for|look up|looking for|"
+    r"find(?: me)?|saying|that says|to say|tell (?:him|her|them)(?: that)?)\s+(.+)$",
     re.I,
 )
 
@@ -219,7 +239,8 @@ def whole(slot: Slot, said: Said) -> Any:
     if match and cleaned(match[1]):
         return cleaned(match[1])
     if slot.required and re.search(
-        r"query|question|search|text|request|topic|prompt|issue|problem|complaint|symptom|feedback|descri|detail",
+        r"query|question|search|text|request|topic|prompt|issue|problem|complaint|symptom|"
+        r"feedback|descri|detail",
         slot.label,
     ):
         bare = cleaned(said.text)
@@ -229,20 +250,23 @@ def whole(slot: Slot, said: Said) -> Any:
 
 
 _REQUEST = re.compile(
-    r"^(?:.*?\b)?(?:i would like|i'd like|i want|i need|i have|we would like|we'd like|we want|we need|can i|could i|can we|could we|may i|can you|could you|"
+    r"^(?:.*?\b)?(?:i would like|i'd like|i want|i need|i have|we would like|we'd like|"
+    r"we want|we need|can i|could i|can we|could we|may i|can you|could you|"
     r"would you|i am looking|i'm looking|i will have|i'll have|let me|please)\b\s*",
     re.I,
 )
 _VERB = re.compile(
-    r"^(?:(?:to|for|please|have|get|order|book|make|schedule|reserve|arrange|cancel|buy|find|check|see|add|do|take|give|bring|send|"
-    r"me|us|know|tell|show|look up|up|whether|if|you|is|are|what|the|a|an|some|my|our|another|there|of|i|it|put|turn|set|play|start|stop|"
+    r"^(?:(?:to|for|please|have|get|order|book|make|schedule|reserve|arrange|cancel|buy|"
+    r"find|check|see|add|do|take|give|bring|send|"
+    r"me|us|know|tell|show|look up|up|whether|if|you|is|are|what|the|a|an|some|my|our|"
+    r"another|there|of|i|it|put|turn|set|play|start|stop|"
     r"how much|how many|change|move|track|remove|delete)\b\s*)+",
     re.I,
 )
 
 
 def thing_in(said: Said) -> str:
-    """The noun phrase that a request is about: 'two large pizzas' of 'can I get two large pizzas'."""
+    """What a request is about: 'two large pizzas' of 'can I get two large pizzas'."""
     text = undated(said)
     text = without_tail(text)
     text = _REQUEST.sub("", text, count=1)
@@ -271,7 +295,8 @@ def thing(slot: Slot, said: Said) -> Any:
         return named[1]
     if re.search(r"service|treatment|procedure|purpose|work|type|kind", slot.label):
         purpose = re.search(
-            r"\bfor (?:a|an|my|some|the)\s+([\w'’-]+(?:\s[\w'’-]+){0,3}?)(?=\s+(?:on|at|for|tomorrow|today|next|this|please|with|by)\b|[?.!,]|$)",
+            r"\bfor (?:a|an|my|some|the)\s+([\w'’-]+(?:\s[\w'’-]+){0,3}?)(?=\s+(?:on|at|for|"
+            r"tomorrow|today|next|this|please|with|by)\b|[?.!,]|$)",
             said.text,
             re.I,
         )

@@ -10,7 +10,8 @@ from runner.engine.brain.speech import as_we, capital, lower_first, sentence, sp
 from runner.engine.brain.times import weekday_of
 
 _FINITE = re.compile(
-    r"\b(?:is|are|was|were|isn't|aren't|has|have|can|can't|cannot|may|must|will|won't|do|does|don't|"
+    r"\b(?:is|are|was|were|isn't|aren't|has|have|can|can't|cannot|may|must|will|won't|do|"
+    r"does|don't|"
     r"doesn't|offers?|opens?|closes?|costs?|takes?|accepts?|starts?|begins?|ends?|includes?|"
     r"requires?|serves?|needs?|charges?|runs?|gets?|comes?|goes|delivers?|provides?|sells?|speaks?|"
     r"allows?|apply|applies|arrives?|covers?|ships?|lasts?|lies|leaves?|works?|earns?|expires?|"
@@ -19,7 +20,10 @@ _FINITE = re.compile(
     r"contains?|feeds?|replaces?|lets?|makes?|helps?|supports?|stores?|should|would|know)\b",
     re.I,
 )
-_MONEY = r"(?:from |about |around |up to |only )?(?:[$€£]\s?\d|\d[\d.,]*\s?(?:dollars|euros|pounds|USD|EUR)\b|free\b)"
+_MONEY = (
+    r"(?:from |about |around |up to |only )?(?:[$€£]\s?\d|\d[\d.,]*\s?(?:dollars|euros|"
+    r"pounds|USD|EUR)\b|free\b)"
+)
 _PRICED = re.compile(rf"^(.{{2,60}}?)\s*(?:[,:=–-]|\bat\b|\bfor\b)?\s*\(?({_MONEY}.*?)\)?$", re.I)
 _HOUR_WORDS = bag(
     "hours hour open opening times time business office working store shop clinic restaurant "
@@ -39,14 +43,16 @@ def is_plural(noun: str) -> bool:
 def price_items(value: str) -> list[str]:
     """The single offers of 'cleaning $80, whitening $250'; [] when it is not such a list."""
     cut = re.split(
-        r",\s+(?:and )?|;\s+|\s+and\s+(?=(?:an? |the )?[\w-]+(?: [\w-]+){0,2} (?:is |are |costs? |for |at )?(?:[$€£]|\d+ dollars))",
+        r",\s+(?:and )?|;\s+|\s+and\s+(?=(?:an? |the )?[\w-]+(?: [\w-]+){0,2} (?:is |are |"
+        r"costs? |for |at )?(?:[$€£]|\d+ dollars))",
         value,
     )
     parts = [part.strip(" .") for part in cut]
     priced = [part for part in parts if re.search(_MONEY, part, re.I)]
     plain = len(parts) > 1 and len(priced) == len(parts)
     loose = re.compile(
-        r"^(?:it|they|otherwise|plus|then|or|but|with|extra|after|over|under|above|below|free|that|this|each|\W|\d)",
+        r"^(?:it|they|otherwise|plus|then|or|but|with|extra|after|over|under|above|below|free|"
+        r"that|this|each|\W|\d)",
         re.I,
     )
     whole = [re.sub(r"\b(?:is|are|costs?)\b", "", part) for part in parts]
@@ -85,11 +91,15 @@ def said_statement(text: str, names: Sequence[str], clock: bool) -> str:
         flags=re.I,
     )
     text = re.sub(
-        r"^(?:the )?(?:callers?|users?|customers)(?= (?:can|may|must|should|need|have|get|pay|are|will)\b)",
-        "You", text, flags=re.I,
-    )  # fmt: skip
+        r"^(?:the )?(?:callers?|users?|customers)(?= (?:can|may|must|should|need|have|get|pay|"
+        r"are|will)\b(?! (?:be|ask|say|want|sound|speak|not|try|call|mention|feel)\b))",
+        "You",
+        text,
+        flags=re.I,
+    )
     text = re.sub(
-        r"\b(?:the )?(?:callers?|users?)(?= (?:can|may|must|should|need|have|get|pay|are|will)\b)",
+        r"\b(?:the )?(?:callers?|users?)(?= (?:can|may|must|should|need|have|get|pay|are|"
+        r"will)\b(?! (?:be|ask|say|want|sound|speak|not|try|call|mention|feel)\b))",
         "you",
         text,
     )
@@ -126,12 +136,13 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
         if re.match(r"closed\b", bare, re.I):
             return sentence(f"{lead}{named} we are {lower_first(bare)}")
         if re.match(r"(?:from |noon|\d)", bare, re.I):
-            return sentence(
-                f"{lead}{named} we are open {'' if bare.lower().startswith('from') else 'from '}{bare}"
-            )
+            return sentence(f"{lead}{named} we are open {_from(bare)}")
     if set(words) <= _HOUR_WORDS and not whole:
-        return sentence(f"we are open {lower_first(bare)}" if not re.match(r"(?:open|closed)\b", bare, re.I)
-                        else f"we are {lower_first(bare)}")  # fmt: skip
+        return sentence(
+            f"we are open {lower_first(bare)}"
+            if not re.match(r"(?:open|closed)\b", bare, re.I)
+            else f"we are {lower_first(bare)}"
+        )
     if whole:
         spoken_value = re.sub(
             r"^(?:It|They) (?=is|are|has|have|costs?|takes?)", f"{capital(key)} ", value
@@ -141,9 +152,7 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
         r"([a-z][^,]{2,40}?) (allowed|welcome|permitted|accepted|available|required)\b", bare, re.I
     )
     if fit and not has_verb(fit[1]) and not re.search(r"\b(?:not|no)\b", fit[1], re.I):
-        return sentence(
-            f"{fit[1]} {_be(re.split(r' (?:under|over|with|of|in|for|up|at|on|from) ', fit[1])[0], '')} {bare[len(fit[1]) + 1 :]}"
-        )
+        return sentence(f"{fit[1]} {_be(_head(fit[1]), '')} {bare[len(fit[1]) + 1 :]}")
     if re.match(
         r"(?:open|closed|from|until|till|by|after|before|daily|every|at|starts?|between)\b",
         bare,
@@ -161,7 +170,8 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
     if re.match(r"(?:yes|no)\b[,.]?", bare, re.I):
         return sentence(bare)
     if re.match(
-        rf"(?:{_MONEY}|\d+\s?(?:to \d+ )?(?:minutes|hours|days|weeks|years|%|am\b|pm\b)|\d:|free|included|complimentary|available|not |allowed|by )",
+        rf"(?:{_MONEY}|\d+\s?(?:to \d+ )?(?:minutes|hours|days|weeks|years|%|am\b|pm\b)|\d:|"
+        rf"free|included|complimentary|available|not |allowed|by )",
         bare,
         re.I,
     ):
@@ -170,13 +180,24 @@ def said_pair(key: str, value: str, names: Sequence[str], clock: bool) -> str:
         return sentence(f"{capital(key)} {bare}")
     if has_verb(bare) or len(words) > 3:
         return sentence(f"{capital(key)}: {as_we(bare, names)}")
-    if re.match(r"[A-Z][\w .'-]+$", bare) and len(bare.split()) < 6 or is_plural(key):
+    if (re.match(r"[A-Z][\w .'-]+$", bare) and len(bare.split()) < 6) or is_plural(key):
         return sentence(f"our {low} {_be(key, bare)} {bare}")
     return sentence(f"{capital(key)}: {bare}")
 
 
-_PLACES = bag("pool gym spa restaurant bar kitchen lobby reception garage sauna shop cafe "
-                    "terrace showroom workshop pharmacy lounge rooftop playground")  # fmt: skip
+_PLACES = bag(
+    "pool gym spa restaurant bar kitchen lobby reception garage sauna shop cafe "
+    "terrace showroom workshop pharmacy lounge rooftop playground"
+)
+
+
+def _from(hours: str) -> str:
+    return hours if hours.lower().startswith("from") else f"from {hours}"
+
+
+def _head(phrase: str) -> str:
+    """'dogs' of 'dogs under 10 kg'."""
+    return re.split(r" (?:under|over|with|of|in|for|up|at|on|from) ", phrase)[0]
 
 
 def _be(key: str, value: str) -> str:
@@ -186,21 +207,39 @@ def _be(key: str, value: str) -> str:
 _TEMPLATES: tuple[tuple[str, str, str], ...] = (
     # (the key, what the value begins with, the sentence)
     (r"(?:our |street |business )?(?:address|location|where)", r"\d", "we are at {value}"),
-    (r"(?:our |street |business )?(?:address|location|where)",
-     r"(?:in|at|on|near|next|behind|opposite|corner|just|between|across)\b", "we are {value}"),
+    (
+        r"(?:our |street |business )?(?:address|location|where)",
+        r"(?:in|at|on|near|next|behind|opposite|corner|just|between|across)\b",
+        "we are {value}",
+    ),
     (r"(?:our |street |business )?(?:address|location)", r"", "our address is {value}"),
-    (r"(?:phone|telephone|number|phone number|email|e mail|website|web|site|fax|url|hotline)",
-     r"", "our {key} is {value}"),
-    (r"(?:we accept|accepted.*|.*payments?(?: methods| options)?|.*ways to pay|pay(?:ing)?)",
-     r"(?!no\b|not\b|due|required|at\b|by\b)", "you can pay by {value}"),
-    (r"(?:accepted )?insurances?(?: accepted| plans| networks)?|.*insurance", r"(?!no\b|not\b|yes)[a-z ]*",
-     "for insurance we accept {value}"),
+    (
+        r"(?:phone|telephone|number|phone number|email|e mail|website|web|site|fax|url|hotline)",
+        r"",
+        "our {key} is {value}",
+    ),
+    (
+        r"(?:we accept|accepted.*|.*payments?(?: methods| options)?|.*ways to pay|pay(?:ing)?)",
+        r"(?!no\b|not\b|due|required|at\b|by\b)",
+        "you can pay by {value}",
+    ),
+    (
+        r"(?:accepted )?insurances?(?: accepted| plans| networks)?|.*insurance",
+        r"(?!no\b|not\b|yes)[a-z ]*",
+        "for insurance we accept {value}",
+    ),
     (r"languages?(?: spoken)?", r"", "we speak {value}"),
-    (r"(?:street )?parking", r"(?:available|free|paid|on|in|behind|at|limited|next|near|under|\$)",
-     "parking is {value}"),
-    (r"(?:cuisine|services|treatments|products|amenities|facilities|we offer|we sell)", r"",
-     "we offer {value}"),
-)  # fmt: skip
+    (
+        r"(?:street )?parking",
+        r"(?:available|free|paid|on|in|behind|at|limited|next|near|under|\$)",
+        "parking is {value}",
+    ),
+    (
+        r"(?:cuisine|services|treatments|products|amenities|facilities|we offer|we sell)",
+        r"",
+        "we offer {value}",
+    ),
+)
 
 
 def _template(key: str, value: str) -> str:

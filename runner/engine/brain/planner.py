@@ -33,7 +33,8 @@ _OURS = (WHICH, THAT, ANOTHER)
 # What these take is told by its place in a sentence, not by its shape.
 _LOOSE = (kinds.THING, kinds.WHOLE, kinds.PLACE, kinds.LIST, kinds.CODE, kinds.ADDRESS)
 _CORRECTS = re.compile(
-    r"(?:ok |oh |um |sorry )*(?:no|actually|wait|i mean|i meant|make (?:it|that)|change (?:it|that)|rather|can we make|can you make|could we make)\b|.*\binstead$"
+    r"(?:ok |oh |um |sorry )*(?:no|actually|wait|i mean|i meant|make (?:it|that)|"
+    r"change (?:it|that)|rather|can we make|can you make|could we make)\b|.*\binstead$"
 )
 _LASTING = (kinds.PERSON, kinds.PHONE, kinds.EMAIL)
 
@@ -186,11 +187,12 @@ class Planner:
         low = normal(self.dialogue.turns[place].text)
         words = tokens(low)
         item = None
-        if len(offered) == 1 and re.match(
-            r"(?:yes|yeah|yep|sure|ok|okay|please|that|perfect|great|book|fine|good)\b", low
-        ):
-            item = offered[0]
-        elif re.search(r"\b(?:earliest|first|soonest)\b", low):
+        if (
+            len(offered) == 1
+            and re.match(
+                r"(?:yes|yeah|yep|sure|ok|okay|please|that|perfect|great|book|fine|good)\b", low
+            )
+        ) or re.search(r"\b(?:earliest|first|soonest)\b", low):
             item = offered[0]
         elif re.search(r"\b(?:last|latest)\b", low):
             item = offered[-1]
@@ -237,7 +239,7 @@ class Planner:
             if turn.who != CALL:
                 continue
             value = turn.arguments.get(slot.name)
-            if value is None or slot.choices and value not in slot.choices:
+            if value is None or (slot.choices and value not in slot.choices):
                 continue
             lasting = slot.kind in _LASTING or (self.correcting and turn.name == tool.name)
             if (
@@ -250,7 +252,7 @@ class Planner:
 
 
 def answers(slot: Slot, text: str) -> bool:
-    """Whether ``text`` may be the answer to the question for ``slot``, not a question of its own."""
+    """Whether ``text`` may answer the question for ``slot``, and is none of its own."""
     low = normal(text)
     if re.match(
         r"(?:what|when|where|who|why|how|which|do|does|are|is|can|could|would|will|wait|hold)\b",

@@ -23,30 +23,40 @@ from runner.engine.brain.words import (
 )
 
 _ADVERBS = re.compile(
-    r"\b(?:exactly|actually|really|guys|just|currently|also|even|usually|normally|please|still|ever) "
+    r"\b(?:exactly|actually|really|guys|just|currently|also|even|usually|normally|please|"
+    r"still|ever) "
 )
 _PHRASES = tuple((re.compile(pattern), aspect) for pattern, aspect in PHRASES)
 _POLAR = re.compile(
-    r"^(?:and |but |so |or )?(?:is|are|was|do|does|did|can|could|will|would|may|have|has|am|should|must)\b"
+    r"^(?:and |but |so |or )?(?:is|are|was|do|does|did|can|could|will|would|may|have|has|"
+    r"am|should|must)\b"
 )
 _FOLLOWS = re.compile(
-    r"^(?:and|but|or|no|what about|how about|what if|also|then|same|ok and|or maybe|what of|i meant?|actually|sorry i meant?|make (?:it|that))\b"
+    r"^(?:and|but|or|no|what about|how about|what if|also|then|same|ok and|or maybe|"
+    r"what of|i meant?|actually|sorry i meant?|make (?:it|that))\b"
 )
 _BACK = re.compile(r"\b(?:it|that|this|they|them|those|these|one|ones|he|she|both|either)\b")
 _REQUEST = re.compile(
-    r"\b(?:i would (?:like|love|prefer)|i (?:want|need|have) to|i want|i need|i am looking|can i|could i|may i|can we|"
-    r"could we|can you|could you|would you|will you|let me|let us|please|help me|we (?:want|need|would like)|"
+    r"\b(?:i would (?:like|love|prefer)|i (?:want|need|have) to|i want|i need|"
+    r"i am looking|can i|could i|may i|can we|"
+    r"could we|can you|could you|would you|will you|let me|let us|please|help me|"
+    r"we (?:want|need|would like)|"
     r"i have to|i am trying|i was hoping|i wish|is it possible|is there any way|i am calling to)\b"
 )
 _IMPERATIVE = re.compile(
-    r"^(?:please |just |so |then )*(?:book|cancel|order|check|find|track|reserve|schedule|reschedule|change|move|get|give|show|"
+    r"^(?:please |just |so |then )*(?:book|cancel|order|check|find|track|reserve|schedule|"
+    r"reschedule|change|move|get|give|show|"
     r"set|turn|send|add|make|look|search|play|remind|update|create|start|stop|put|transfer|connect|"
-    r"register|sign|buy|bring|deliver|tell|switch|reset|report|open|remove|delete|pay|calculate|convert|file|confirm)\b"
+    r"register|sign|buy|bring|deliver|tell|switch|reset|report|open|remove|delete|pay|"
+    r"calculate|convert|file|confirm)\b"
 )
 _ABOUT_TERMS = re.compile(
-    r"\b(?:policy|policies|how much|how many|how long|what happens|penalty|rules?|fee|cost|costs|price|prices|"
-    r"do you (?:have|offer|take|accept|allow|charge|do|deliver|sell|serve|open|close|provide)|what (?:is|are) (?:your|the)|"
-    r"where|when (?:do|are|is)|what time|are you|is there|are there|am i allowed|do i (?:need|have))\b"
+    r"\b(?:policy|policies|how much|how many|how long|what happens|penalty|rules?|fee|"
+    r"cost|costs|price|prices|"
+    r"do you (?:have|offer|take|accept|allow|charge|do|deliver|sell|serve|open|close|"
+    r"provide)|what (?:is|are) (?:your|the)|"
+    r"where|when (?:do|are|is)|what time|are you|is there|are there|am i allowed|"
+    r"do i (?:need|have))\b"
 )
 
 
@@ -107,14 +117,21 @@ def query(text: str) -> Query:
         stems.pop("fre", None)
         stems.pop("free", None)
     return Query(
-        low, tuple(stems), frozenset(aspects), days, times,
+        low,
+        tuple(stems),
+        frozenset(aspects),
+        days,
+        times,
         faint=faint,
         numbers=_numbers(words, dated),
         personal=bool(re.search(r"\b(?:my|me|i|we|us|our|mine)\b", low)),
-        polar=bool(_POLAR.match(low) or re.match(r"(?:so )?(?:you are|you do|you have|there is|it is)\b", low)),
+        polar=bool(
+            _POLAR.match(low)
+            or re.match(r"(?:so )?(?:you are|you do|you have|there is|it is)\b", low)
+        ),
         request=bool(_REQUEST.search(low) or _IMPERATIVE.match(low)),
         terms=bool(_ABOUT_TERMS.search(low)),
-    )  # fmt: skip
+    )
 
 
 def _numbers(words: list[str], dated: set[int]) -> tuple[int, ...]:
@@ -136,28 +153,37 @@ def follow(now: Query, before: Query | None) -> Query:
     light_only = all(one in LIGHT for one in now.stems)
     if only_when and len(now.text.split()) <= 9:
         return replace(
-            before, text=now.text, days=now.days or before.days, times=now.times,
-            polar=before.polar or now.polar, request=now.request or before.request,
-        )  # fmt: skip
+            before,
+            text=now.text,
+            days=now.days or before.days,
+            times=now.times,
+            polar=before.polar or now.polar,
+            request=now.request or before.request,
+        )
     if not (leads or back or (light_only and now.aspects)) or len(now.text.split()) > 12:
         return now
     if now.topic and not now.aspects and leads:
         return replace(
-            now, aspects=before.aspects, terms=before.terms, days=now.days or before.days,
+            now,
+            aspects=before.aspects,
+            terms=before.terms,
+            days=now.days or before.days,
             carried=tuple(one for one in before.stems if one not in now.stems),
-        )  # fmt: skip
+        )
     if not now.topic and (now.aspects or back):
         topic = before.topic or before.inherited or (before.stems if not now.aspects else ())
         return replace(
-            now, inherited=tuple(one for one in topic if one not in now.stems),
-            aspects=now.aspects or before.aspects, days=now.days,
-        )  # fmt: skip
+            now,
+            inherited=tuple(one for one in topic if one not in now.stems),
+            aspects=now.aspects or before.aspects,
+            days=now.days,
+        )
     return now
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """``score`` 0 to 1: the share of the question that ``fact`` speaks of. ``missing``: named things
+    """``score`` 0 to 1: the share of the question that ``fact`` speaks of. ``missing``: things
     it does not. ``own``: some named thing stands in the fact itself."""
 
     score: float
@@ -183,9 +209,10 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
     terms = [(one, weight(one)) for one in asked.stems]
     terms += [(one, weight(one) * 0.5) for one in asked.inherited if one not in asked.stems]
     loose = [
-        aspect for aspect in sorted(asked.aspects)
+        aspect
+        for aspect in sorted(asked.aspects)
         if not any(aspect in aspects_of(one) for one, _ in terms)
-    ]  # fmt: skip
+    ]
     day_names = {day for one in asked.days for day in one.weekdays}
     total = sum(value for _, value in terms) + 0.7 * len(loose)
     if not total:
@@ -236,7 +263,8 @@ def _days_of(said: str) -> set[int]:
 
 
 _NEGATION = re.compile(
-    r"\b(?:no|not|never|n't|without|closed|except|cannot|can't|don't|doesn't|isn't|aren't|sorry|unavailable|only)\b",
+    r"\b(?:no|not|never|n't|without|closed|except|cannot|can't|don't|doesn't|isn't|aren't|"
+    r"sorry|unavailable|only)\b",
     re.I,
 )
 

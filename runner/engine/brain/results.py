@@ -219,7 +219,8 @@ def _code(value: Mapping[str, Any]) -> tuple[str, Any] | None:
     for key, one in value.items():
         if (
             re.search(
-                r"confirm|reference|^ref$|(?:booking|order|reservation|ticket|appointment|case)_?(?:id|number|code|no)$|^id$|^code$",
+                r"confirm|reference|^ref$|(?:booking|order|reservation|ticket|appointment|"
+                r"case)_?(?:id|number|code|no)$|^id$|^code$",
                 key,
             )
             and isinstance(one, str | int)
@@ -326,9 +327,7 @@ def _one(item: Any) -> str:
         if start:
             parts.append(("at " if parts else "") + said_value(str(start)))
         if price is not None:
-            parts.append(
-                f"for {price if isinstance(price, str) else f'${price:.2f}' if isinstance(price, float) else f'${price}'}"
-            )
+            parts.append(f"for {_price(price)}")
         if parts:
             return " ".join(parts)
         return joined(
@@ -341,3 +340,9 @@ def _one(item: Any) -> str:
     if isinstance(item, Sequence) and not isinstance(item, str):
         return joined([said_value(str(one)) for one in item][:3])
     return said_value(str(item)).rstrip(".")
+
+
+def _price(price: str | int | float) -> str:
+    if isinstance(price, float):
+        return f"${price:.2f}"
+    return price if isinstance(price, str) else f"${price}"

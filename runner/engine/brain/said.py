@@ -12,7 +12,7 @@ from runner.engine.brain.words import tokens
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One turn of the caller, as a source of values. ``direct``: it answers a question for the slot.
+    """One turn of the caller. ``direct``: it answers the question for the slot.
     ``today`` is known when the prompt tells it; ``opens`` decides between am and pm."""
 
     text: str
@@ -34,14 +34,18 @@ class Said:
 
 
 _LEAD = re.compile(
-    r"^(?:(?:um+|uh+|er+|oh|ah|well|so|ok|okay|yes|yeah|yep|sure|right|please|hi|hello|hey|thanks|thank you|great|perfect|alright|"
-    r"it is|it's|that is|that's|that would be|that will be|it would be|make it|let us say|let's say|i think|i guess|maybe|probably|"
-    r"i would like|i'd like|i want|i need|i will take|i'll take|i would prefer|i'd prefer|i will have|i'll have|give me|we would like|"
+    r"^(?:(?:um+|uh+|er+|oh|ah|well|so|ok|okay|yes|yeah|yep|sure|right|please|hi|hello|"
+    r"hey|thanks|thank you|great|perfect|alright|"
+    r"it is|it's|that is|that's|that would be|that will be|it would be|make it|let us say|"
+    r"let's say|i think|i guess|maybe|probably|"
+    r"i would like|i'd like|i want|i need|i will take|i'll take|i would prefer|i'd prefer|"
+    r"i will have|i'll have|give me|we would like|"
     r"actually|no|just|only|for|the one|how about|what about|say)[ ,.!]+)+",
     re.I,
 )
 _TAIL = re.compile(
-    r"[ ,.!?]*\b(?:please|thanks|thank you|thank you very much|if possible|would be (?:great|good|fine|nice)|works?(?: for me)?|is fine)[.!]*$",
+    r"[ ,.!?]*\b(?:please|thanks|thank you|thank you very much|if possible|"
+    r"would be (?:great|good|fine|nice)|works?(?: for me)?|is fine)[.!]*$",
     re.I,
 )
 

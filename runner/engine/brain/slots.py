@@ -21,8 +21,15 @@ DATE, TIME, MOMENT, COUNT, PERSON, PHONE, EMAIL = (
     "email",
 )
 CODE, PLACE, ADDRESS, WHOLE, THING, CHOICE, FLAG, LIST = (
-    "code", "place", "address", "whole", "thing", "choice", "flag", "list",
-)  # fmt: skip
+    "code",
+    "place",
+    "address",
+    "whole",
+    "thing",
+    "choice",
+    "flag",
+    "list",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,30 @@ _BY_NAME: tuple[tuple[str, str], ...] = (
     (r"\b(?:phone|telephone|mobile|cell|tel|phonenumber)\b", PHONE),
     (r"\b(?:email|mail)\b", EMAIL),
     (r"\b(?:address|street)\b", ADDRESS),
-    (r"\b(?:query|question|topic|text|message|reason|issue|describe|description|notes?|problem|details?|summary|complaint|"
-     r"comment|comments|feedback|search|content|subject|symptoms?|prompt)\b", WHOLE),
-    (r"\b(?:city|location|place|destination|origin|country|town|region|state|airport|where)\b", PLACE),
-    (r"\b(?:id|code|reference|ref|number|confirmation|zip|zipcode|postal|postcode|account|sku|pin|plate)\b", CODE),
-    (r"^(?:(?:full|first|last|family|given|customer|caller|client|guest|patient|person|user|contact|your|member|party|owner|"
-     r"attendee|student|pet) )*(?:name|surname|lastname|firstname|fullname)$|^(?:customer|caller|guest|patient|person|who|client)$", PERSON),
-)  # fmt: skip
+    (
+        r"\b(?:query|question|topic|text|message|reason|issue|describe|description|notes?|"
+        r"problem|details?|summary|complaint|"
+        r"comment|comments|feedback|search|content|subject|symptoms?|prompt)\b",
+        WHOLE,
+    ),
+    (
+        r"\b(?:city|location|place|destination|origin|country|town|region|state|airport|"
+        r"where)\b",
+        PLACE,
+    ),
+    (
+        r"\b(?:id|code|reference|ref|number|confirmation|zip|zipcode|postal|postcode|account|"
+        r"sku|pin|plate)\b",
+        CODE,
+    ),
+    (
+        r"^(?:(?:full|first|last|family|given|customer|caller|client|guest|patient|person|"
+        r"user|contact|your|member|party|owner|"
+        r"attendee|student|pet) )*(?:name|surname|lastname|firstname|fullname)$|^(?:customer|"
+        r"caller|guest|patient|person|who|client)$",
+        PERSON,
+    ),
+)
 
 
 def slots_of(parameters: Any) -> list[Slot]:
@@ -144,7 +168,8 @@ def _kind(name: str, schema: Mapping[str, Any], description: str) -> str:
             return kind
     about = description.lower()
     if re.search(
-        r"\bname of the (?:caller|patient|guest|customer|person|client)|(?:caller|patient|guest|customer|person)'s (?:full )?name",
+        r"\bname of the (?:caller|patient|guest|customer|person|client)|(?:caller|patient|"
+        r"guest|customer|person)'s (?:full )?name",
         about,
     ):
         return PERSON
@@ -191,7 +216,8 @@ def ask_for(slot: Slot) -> str:
     if slot.kind == PERSON:
         whose = "the" if re.search(r"\b(?:pet|patient|guest|student|attendee)\b", label) else "your"
         part = re.sub(
-            r"\b(?:customer|caller|client|user|contact|your|person|member|party|who|guest|owner)\b ?",
+            r"\b(?:customer|caller|client|user|contact|your|person|member|party|who|guest|"
+            r"owner)\b ?",
             "",
             label,
         )

@@ -1,4 +1,4 @@
-"""The agent's own words: greetings, thanks, who it is, what it can do, and that it does not know."""
+"""The agent's own words: greetings, thanks, who it is, what it can do and what not."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ def who(persona: Persona) -> str:
 
 
 def robot(persona: Persona) -> str:
-    return f"I am a computer voice, not a person{f', and I answer for {persona.business}' if persona.business else ''}. {HELP}"
+    return (
+        f"I am a computer voice, not a person"
+        f"{f', and I answer for {persona.business}' if persona.business else ''}. {HELP}"
+    )
 
 
 def abilities(notes: Notes, tools: Sequence[Tool]) -> str:
@@ -120,7 +123,8 @@ def fallback(
             if person
             else f"What I can do is {can}."
         ),
-        f"I am afraid I cannot help{f' with {thing}' if thing else ' with that'}. Perhaps you would like to ask something else? I can {can}.",
+        f"I am afraid I cannot help{f' with {thing}' if thing else ' with that'}. Perhaps you "
+        f"would like to ask something else? I can {can}.",
     ]
     turn = sum(
         dialogue.count_said(form.split(",")[0][:24])

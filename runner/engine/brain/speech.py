@@ -15,7 +15,8 @@ _SHORT_DAY = re.compile(rf"\b({'|'.join(sorted(_SHORT_DAYS, key=len, reverse=Tru
 _DAY_PLACE = {day[:3]: place for place, day in enumerate(DAYS)}
 # Small letters are a day only beside another one or before a time: "sat" and "sun" are words too.
 _SMALL_DAY = re.compile(
-    r"\b(mon|tues?|weds?|thu(?:rs?)?|fri|sat|sun)\b(?=\s*[-–]\s*(?:mon|tue|wed|thu|fri|sat|sun)|\.?:?\s+\d)"
+    r"\b(mon|tues?|weds?|thu(?:rs?)?|fri|sat|sun)\b(?=\s*[-–]\s*(?:mon|tue|wed|thu|fri|"
+    r"sat|sun)|\.?:?\s+\d)"
     r"|(?<=[-–])(?:mon|tues?|weds?|thu(?:rs?)?|fri|sat|sun)\b(?=\s)"
 )
 _DAY_STARTS = frozenset(day[:3] for day in DAYS)
@@ -26,8 +27,32 @@ _RANGE = re.compile(
 )
 _SINGLE = re.compile(r"(?<![\w$€£.:-])(\d{1,2}):(\d{2})(?!\d)\s*(?:h\b|([ap])\.?\s?m\b\.?)?")
 _HALF = re.compile(r"\b(\d{1,2})\s?([AaPp])\.?\s?[Mm]\b\.?(?=\s+[a-z]|[,;)]|\s+[A-Z]|$|\s*[-–])")
-_ABBREVIATED = ("dr", "st", "mr", "mrs", "ms", "ave", "rd", "blvd", "no", "vs", "approx", "e.g",
-                "i.e", "etc", "inc", "co", "ltd", "jr", "sr", "apt", "ste", "prof", "hwy", "ft")  # fmt: skip
+_ABBREVIATED = (
+    "dr",
+    "st",
+    "mr",
+    "mrs",
+    "ms",
+    "ave",
+    "rd",
+    "blvd",
+    "no",
+    "vs",
+    "approx",
+    "e.g",
+    "i.e",
+    "etc",
+    "inc",
+    "co",
+    "ltd",
+    "jr",
+    "sr",
+    "apt",
+    "ste",
+    "prof",
+    "hwy",
+    "ft",
+)
 _WRITTEN: tuple[tuple[str, str], ...] = (
     (r"!\[[^\]]*\]\([^)]*\)", ""),
     (r"\[([^\]]+)\]\([^)]*\)", r"\1"),
@@ -69,11 +94,8 @@ def sentences(text: str) -> list[str]:
                 continue
             if (
                 last in ("a.m", "p.m")
-                or len(last) == 1
-                and last.isalpha()
-                and last != "i"
-                or last[:3] in _DAY_STARTS
-                and len(last) < 6
+                or (len(last) == 1 and last.isalpha() and last != "i")
+                or (last[:3] in _DAY_STARTS and len(last) < 6)
             ) and (following[:1].islower() or following[:1].isdigit()):
                 continue
             if last.isdigit() and len(last) < 3 and not text[start : end.start()].strip(last + " "):
@@ -149,10 +171,14 @@ def _said_range(match: re.Match[str], full: bool) -> str:
     after = match.string[match.end() : match.end() + 12]
     timely = minute or half or to_minute or to_half
     if not timely and (
-        not re.search(rf"(?:{_DAY_NAME})s?[,:]?\s*(?:from|,)?\s*$|(?:open|hours|from|to|and|days?)"
-                      r"[:,]?\s*(?:from)?\s*$|\d[,;&]?\s*(?:and)?\s*$", before, re.I)
+        not re.search(
+            rf"(?:{_DAY_NAME})s?[,:]?\s*(?:from|,)?\s*$|(?:open|hours|from|to|and|days?)"
+            r"[:,]?\s*(?:from)?\s*$|\d[,;&]?\s*(?:and)?\s*$",
+            before,
+            re.I,
+        )
         or re.match(r"\s*(?:minutes|days|weeks|hours|people|guests|years|%|months)", after)
-    ):  # fmt: skip
+    ):
         return match[0]
     if start is None or end is None:
         return match[0]
@@ -201,13 +227,25 @@ def lower_first(text: str) -> str:
     return text
 
 
-COMMON_FIRST = bag("""a an the we our you your it its they there this that these those i in on at by for from with
-    and or but if when yes no not all any each every free open closed both most some please hello
-    cash card cards parking opening new walk breakfast delivery pickup check late early children
-    pets smoking""")
+COMMON_FIRST = bag(
+    """
+    a an the we our you your it its they there this that these those i in on at by for
+    from with and or but if when yes no not all any each every free open closed both most
+    some please hello cash card cards parking opening new walk breakfast delivery pickup
+    check late early children pets smoking
+    """
+)
 
-_PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "isn't": "aren't",
-           "hasn't": "haven't", "doesn't": "don't", "wasn't": "weren't"}  # fmt: skip
+_PLURAL = {
+    "is": "are",
+    "was": "were",
+    "has": "have",
+    "does": "do",
+    "isn't": "aren't",
+    "hasn't": "haven't",
+    "doesn't": "don't",
+    "wasn't": "weren't",
+}
 _KIND = (
     "clinic|practice|office|shop|store|restaurant|hotel|salon|company|business|gym|library|school|"
     "bakery|cafe|café|pizzeria|bar|garage|agency|studio|team|centre|center|firm|spa|pharmacy|inn|"
@@ -244,7 +282,8 @@ def as_we(text: str, names: Sequence[str] = ()) -> str:
 
     # Further inside, only with a verb that cannot be part of a name and no preposition in front.
     inner = re.compile(
-        rf"(?<!\bof)(?<!\bat)(?<!\bin)(?<!\bto)(?<!\bby)(?<!\bfrom)(?<!\bfor)(?<!\bnear)()\s({subject})"
+        rf"(?<!\bof)(?<!\bat)(?<!\bin)(?<!\bto)(?<!\bby)(?<!\bfrom)(?<!\bfor)(?<!\bnear)()\s("
+        rf"{subject})"
         r" (?:(also|only|always|usually|never) )?(is|has|opens|closes|offers|accepts|serves|takes"
         r"|charges|does|delivers|provides|can|will|must|allows|ships)\b"
     )
@@ -252,16 +291,26 @@ def as_we(text: str, names: Sequence[str] = ()) -> str:
     ours = inner.sub(lambda m: f" we {m[3] + ' ' if m[3] else ''}{verb_for_we(m[4])}", ours)
     ours = re.sub(rf"\b(?:the|this) (?:{_KIND})'s\b", "our", ours)
     if named:
-        ours = re.sub(rf"^(?:{named})(?:'s|')? (?=(?:opening |office |business )?hours\b"
-                      r"|address\b|phone\b|website\b)", "Our ", ours)  # fmt: skip
+        ours = re.sub(
+            rf"^(?:{named})(?:'s|')? (?=(?:opening |office |business )?hours\b"
+            r"|address\b|phone\b|website\b)",
+            "Our ",
+            ours,
+        )
     if ours != text and re.match(r"We\b", ours):
         # The rest of the sentence speaks of the same subject.
         ours = re.sub(r"\bits\b", "our", ours)
-        ours = re.sub(r"( and| but|,) (is|has|opens|closes|offers|accepts|serves|takes|charges|does"
-                      r"|delivers|provides|sells|ships|runs|welcomes|speaks|allows) ",
-                      lambda m: f"{m[1]} {verb_for_we(m[2])} ", ours)  # fmt: skip
-    return re.sub(r"\b(?:at|in) (?:the|our) (?:clinic|practice|office|shop|store|restaurant)'s\b",
-                  "at our", ours)  # fmt: skip
+        ours = re.sub(
+            r"( and| but|,) (is|has|opens|closes|offers|accepts|serves|takes|charges|does"
+            r"|delivers|provides|sells|ships|runs|welcomes|speaks|allows) ",
+            lambda m: f"{m[1]} {verb_for_we(m[2])} ",
+            ours,
+        )
+    return re.sub(
+        r"\b(?:at|in) (?:the|our) (?:clinic|practice|office|shop|store|restaurant)'s\b",
+        "at our",
+        ours,
+    )
 
 
 _TO_CALLER: tuple[tuple[str, str], ...] = (

@@ -18,9 +18,14 @@ _MONTH |= {name[:3]: number for number, name in enumerate(MONTHS, 1) if name != 
 _MONTH |= {"sept": 9}
 # Words after which a bare number is a time of day.
 _BEFORE_TIME = bag("at by around about after before until till from past since")
-_NOT_TIME = bag("""people persons person guests adults kids children nights night days day weeks week months
-    month years year minutes minute hours hour dollars dollar euros euro percent miles mile of
-    street road avenue lane drive pizzas large small medium pieces st nd rd th""")
+_NOT_TIME = bag(
+    """
+    people persons person guests adults kids children nights night days day weeks week
+    months month years year minutes minute hours hour dollars dollar euros euro percent
+    miles mile of street road avenue lane drive pizzas large small medium pieces st nd rd
+    th
+    """
+)
 _PART = {"morning": "am", "afternoon": "pm", "evening": "pm", "tonight": "pm", "night": "pm"}
 
 
@@ -225,7 +230,7 @@ def _time_at(words: list[str], at: int, bare: bool, taken: set[int]) -> Time | N
     clock = re.fullmatch(r"(\d{1,2})[:.](\d{2})", word)
     if clock and int(clock[1]) < 24 and int(clock[2]) < 60:
         hour_of = int(clock[1])
-        sure = hour_of > 12 or hour_of == 0 or len(clock[1]) == 2 and clock[1][0] == "0"
+        sure = hour_of > 12 or hour_of == 0 or (len(clock[1]) == 2 and clock[1][0] == "0")
         return _halved(words, at, at + 1, hour_of * 60 + int(clock[2]), sure)
     number = number_at(words, at)
     if number is None:
@@ -262,7 +267,7 @@ def _time_at(words: list[str], at: int, bare: bool, taken: set[int]) -> Time | N
     between = before in ("to", "and", "or", "-") and at > 1 and words[at - 2].isalnum()
     ranged = between and _time_at(words, at - 2, bare, taken) is not None
     by_day = (at - 1) in taken or at + used in taken
-    if bare or ranged or (before in _BEFORE_TIME and value > 0) or (by_day and 0 < value):
+    if bare or ranged or (before in _BEFORE_TIME and value > 0) or (by_day and value > 0):
         return time
     return None
 
@@ -298,13 +303,18 @@ class Now:
 _NOW = (
     re.compile(
         r"(?:today|it|current date|date|now)\b[^.\n]{0,40}?\b(\d{1,2})(?:st|nd|rd|th)?\s+"
-        rf"({'|'.join(MONTHS)})\w*\.?,?\s+(20\d\d)([^\n]*)", re.I),
+        rf"({'|'.join(MONTHS)})\w*\.?,?\s+(20\d\d)([^\n]*)",
+        re.I,
+    ),
     re.compile(
         r"(?:today|it|current date|date|now)\b[^.\n]{0,40}?\b"
-        rf"({'|'.join(MONTHS)})\w*\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(20\d\d)([^\n]*)", re.I),
+        rf"({'|'.join(MONTHS)})\w*\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(20\d\d)([^\n]*)",
+        re.I,
+    ),
     re.compile(
-        r"(?:today|it|current date|date|now)\b[^.\n]{0,40}?\b(20\d\d)-(\d\d)-(\d\d)([^\n]*)", re.I),
-)  # fmt: skip
+        r"(?:today|it|current date|date|now)\b[^.\n]{0,40}?\b(20\d\d)-(\d\d)-(\d\d)([^\n]*)", re.I
+    ),
+)
 _ORDER: tuple[Callable[[re.Match[str]], tuple[int, int, int]], ...] = (
     lambda m: (int(m[3]), MONTHS.index(m[2].lower()) + 1, int(m[1])),
     lambda m: (int(m[3]), MONTHS.index(m[1].lower()) + 1, int(m[2])),

@@ -23,11 +23,16 @@ from runner.engine.brain.words import (
 
 # Verbs of names that say how a tool works rather than what it is about.
 _READS = bag(
-    "find get list check lookup look search fetch show query read available availability free status track see"
+    "find get list check lookup look search fetch show query read available availability "
+    "free status track see"
 )
-_PLAIN = bag("""find get list check lookup look search fetch show query read do make create set update run call tool function
-    perform execute handle process retrieve return use user caller customer new add submit by for to of the a an
-    and from in on with api my""")
+_PLAIN = bag(
+    """
+    find get list check lookup look search fetch show query read do make create set update
+    run call tool function perform execute handle process retrieve return use user caller
+    customer new add submit by for to of the a an and from in on with api my
+    """
+)
 _ACTS = (
     bag("book reserve schedule create make appoint arrang"),
     bag("cancel delete remov"),
@@ -58,14 +63,18 @@ _BOOKS = re.compile(
     r"\b(?:availab\w+|slots?|openings?|free|appointments?|reservations?|bookings?|calendar)\b"
 )
 USUAL = frozenset(
-    content("use this tool function when caller customer user asks wants request needs call returns return given "
-            "handoff transfer agent handle department team specialist person related question about")
-)  # fmt: skip
+    content(
+        "use this tool function when caller customer user asks wants request needs call "
+        "returns return given "
+        "handoff transfer agent handle department team specialist person related question "
+        "about"
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function tool. ``handoff``: it hands the call to somebody else. ``core`` are the stems of its
+    """A function tool. ``handoff``: it hands the call on. ``core`` are the stems of its
     name that say what it is about, ``more`` those of its description."""
 
     name: str
@@ -159,13 +168,20 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
     ).replace("_", " ")
     about = re.sub(r"\b(?:do not|don't|never|not)\b[^.;]*", " ", about, flags=re.I)
     return Tool(
-        name, description, tuple(slots_of(parameters)), core, frozenset(verbs),
-        frozenset(content(f"{about} {values}")) - USUAL - _WHENS - core, frozenset(content(values)), handoff, bool(_END_NAMES.match(name)),
-    )  # fmt: skip
+        name,
+        description,
+        tuple(slots_of(parameters)),
+        core,
+        frozenset(verbs),
+        frozenset(content(f"{about} {values}")) - USUAL - _WHENS - core,
+        frozenset(content(values)),
+        handoff,
+        bool(_END_NAMES.match(name)),
+    )
 
 
 def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> float:
-    """How surely ``asked`` calls for ``tool``, 0 to 1. ``itself``: words for the business as such."""
+    """How surely ``asked`` calls for ``tool``, 0 to 1. ``itself``: words for the business."""
     if tool.ends:
         return 0.0
     terms = [

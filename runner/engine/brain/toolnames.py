@@ -10,7 +10,8 @@ from runner.engine.brain.toolbox import TEMPLATE, USUAL, Tool
 from runner.engine.brain.words import akin, content, normal, plain_words
 
 _PERSON_WORDS = re.compile(
-    r"\b(?:person|human|operator|representative|rep|receptionist|staff|manager|supervisor|someone|somebody|live|real|agent|"
+    r"\b(?:person|human|operator|representative|rep|receptionist|staff|manager|supervisor|"
+    r"someone|somebody|live|real|agent|"
     r"upset|angry|attendant|colleague|front[ _]desk|reception|support)\b",
     re.I,
 )
@@ -36,7 +37,8 @@ def named_in(text: str, tools: Sequence[Tool]) -> Tool | None:
         if tool.name.lower() in text.lower():
             return tool
     if re.match(
-        r"(?:immediately |politely )?(?:transfer|hand|route|escalate|connect|forward|put|redirect|pass|switch)",
+        r"(?:immediately |politely )?(?:transfer|hand|route|escalate|connect|forward|put|"
+        r"redirect|pass|switch)",
         low,
     ):
         for tool in tools:
@@ -60,13 +62,14 @@ def named_in(text: str, tools: Sequence[Tool]) -> Tool | None:
 
 
 def deed(tool: Tool) -> str:
-    """What the tool does, for a sentence after 'I can': 'find free slots', 'transfer you to billing'."""
+    """What the tool does, to stand after 'I can': 'find free slots'."""
     about = TEMPLATE.sub("", tool.description).strip()
     if tool.handoff:
         return f"connect you with {target(tool)}"
     first = to_caller(re.split(r"[.;\n(]", about)[0].strip())
     first = re.sub(
-        r"^(?:use this (?:tool|function)? ?to|this (?:tool|function)|call this (?:tool )?to|used to|allows? (?:you )?to)\s+",
+        r"^(?:use this (?:tool|function)? ?to|this (?:tool|function)|call this (?:tool )?to|"
+        r"used to|allows? (?:you )?to)\s+",
         "",
         first,
         flags=re.I,

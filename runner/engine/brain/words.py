@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from runner.engine.brain.heard import CONTRACTIONS, HEARD
 from runner.engine.brain.lexicon import (
     ASPECTS,
-    CONTRACTIONS,
-    HEARD,
     LIGHT_WORDS,
     ORDINALS,
     STOP,
@@ -47,15 +46,43 @@ def tokens(text: str) -> list[str]:
 
 
 _IRREGULAR = {
-    "teeth": "tooth", "feet": "foot", "men": "man", "women": "woman", "children": "child",
-    "books": "bookz", "people": "person", "persons": "person", "paid": "pay", "bought": "buy", "took": "take",
-    "brought": "bring", "hours": "hour", "ate": "eat", "bus": "bus", "gas": "gas", "news": "news",
-    "address": "address", "addresses": "address", "business": "business", "during": "during",
-    "wednesday": "wednesday", "evening": "evening", "morning": "morning", "building": "building",
-    "wedding": "wedding", "ceiling": "ceiling", "king": "king", "string": "string",
-    "visa": "visa", "pasta": "pasta", "access": "access",
-    "express": "express", "fitness": "fitness", "process": "process", "pass": "pass",
-}  # fmt: skip
+    "teeth": "tooth",
+    "feet": "foot",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "books": "bookz",
+    "people": "person",
+    "persons": "person",
+    "paid": "pay",
+    "bought": "buy",
+    "took": "take",
+    "brought": "bring",
+    "hours": "hour",
+    "ate": "eat",
+    "bus": "bus",
+    "gas": "gas",
+    "news": "news",
+    "address": "address",
+    "addresses": "address",
+    "business": "business",
+    "during": "during",
+    "wednesday": "wednesday",
+    "evening": "evening",
+    "morning": "morning",
+    "building": "building",
+    "wedding": "wedding",
+    "ceiling": "ceiling",
+    "king": "king",
+    "string": "string",
+    "visa": "visa",
+    "pasta": "pasta",
+    "access": "access",
+    "express": "express",
+    "fitness": "fitness",
+    "process": "process",
+    "pass": "pass",
+}
 
 
 @lru_cache(maxsize=8192)
@@ -73,9 +100,16 @@ def stem(word: str) -> str:
     elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
     for suffix, least in (
-        ("ations", 4), ("ation", 4), ("ments", 3), ("ment", 3), ("ings", 3), ("ing", 3),
-        ("ed", 3), ("ly", 4), ("ance", 5),
-    ):  # fmt: skip
+        ("ations", 4),
+        ("ation", 4),
+        ("ments", 3),
+        ("ment", 3),
+        ("ings", 3),
+        ("ing", 3),
+        ("ed", 3),
+        ("ly", 4),
+        ("ance", 5),
+    ):
         root = word[: -len(suffix)]
         if word.endswith(suffix) and len(root) >= least and re.search("[aeiouy]", root):
             word = root
@@ -168,9 +202,11 @@ def number_at(words: list[str], at: int) -> tuple[int, int] | None:
     if word.isdecimal() and word.isascii() and len(word) < 16:
         return int(word), 1
     following = words[at + 1] if at + 1 < len(words) else ""
-    if word in ("a", "an", "half") and following in ("dozen", "couple", "hundred", "thousand"):
-        value = {"dozen": 12, "couple": 2, "hundred": 100, "thousand": 1000}[following]
-        return (6, 2) if word == "half" else (value, 2)
+    if word in ("a", "half") and following in ("dozen", "couple"):
+        return (2 if following == "couple" else 6 if word == "half" else 12), 2
+    if word == "a" and following in ("hundred", "thousand"):
+        rest = number_at(["one", *words[at + 1 :]], 0)
+        return rest
     if word == "dozen":
         return 12, 1
     total, part, used, seen = 0, 0, 0, False
@@ -186,9 +222,12 @@ def number_at(words: list[str], at: int) -> tuple[int, int] | None:
         elif word == "thousand" and part:
             total, part = total + part * 1000, 0
         elif (
-            word == "and" and part >= 100 and part % 100 == 0
-            and at + used + 1 < len(words) and words[at + used + 1] in _NUMBER
-        ):  # fmt: skip
+            word == "and"
+            and part >= 100
+            and part % 100 == 0
+            and at + used + 1 < len(words)
+            and words[at + used + 1] in _NUMBER
+        ):
             pass
         else:
             break

@@ -1,4 +1,4 @@
-"""The chat brain against a real HTTP server on loopback that streams, refuses, stalls and garbles."""
+"""The chat brain against a real HTTP server on loopback that streams, refuses and stalls."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import socket
 from typing import Any
 
 import pytest
+from support.chat_server import HEAD, Answer, chat_server, chunk, refusing, streaming, tool_part
+from support.utterances import agent, call, output, user
+
 from runner.engine.brain import make_brain
 from runner.engine.brain.chat import SPOKEN, SPOKEN_SLOW
 from runner.engine.ports import BrainError, Call, Prompt, Say
 from runner.errors import UsageError
-from support.chat_server import HEAD, Answer, chat_server, chunk, refusing, streaming, tool_part
-from support.utterances import agent, call, output, user
 
 PROMPT = Prompt("You are Ada.", [user("Hello")])
 WEATHER = {
@@ -229,11 +230,20 @@ def test_a_stream_that_stalls_is_an_error_too() -> None:
     assert fail(answer, timeout=0.2).code == "brain_timeout"
 
 
+CUT_CALL = {"index": 0, "function": {"name": "f", "arguments": "{oops"}}
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"data: {not json}\n\n", b"data: [1, 2]\n\n", b"data: 7\n\n", b'data: {"choices": "x"}\n\n', b"data: \xff\xfe\n\n",
-     b'data: {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{oops"}}]}}]}\n\n'],
-)  # fmt: skip
+    [
+        b"data: {not json}\n\n",
+        b"data: [1, 2]\n\n",
+        b"data: 7\n\n",
+        b'data: {"choices": "x"}\n\n',
+        b"data: \xff\xfe\n\n",
+        chunk(tool_calls=[CUT_CALL]),
+    ],
+)
 def test_garbage_is_an_error_with_words_for_the_caller(body: bytes) -> None:
     error = fail(streaming([body]))
     assert error.code in ("brain_garbled", "brain_refused", "brain_empty")
@@ -257,7 +267,8 @@ def test_a_page_of_html_and_an_empty_answer() -> None:
 def test_a_line_cut_in_the_middle() -> None:
     async def answer(writer: asyncio.StreamWriter, _: dict[str, Any]) -> None:
         writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:"
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "
+            b"chunked\r\n\r\n5\r\ndata:"
         )
         await writer.drain()
         writer.transport.abort()
