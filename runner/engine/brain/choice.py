@@ -72,6 +72,11 @@ class Choice:
         return self.query_of(text)
 
     def request(self, asked: Query) -> Reply:
+        reached = re.match(
+            r"(?:is this|have i reached|did i reach|am i at) (?:the |a )?", asked.text
+        )
+        if reached and set(asked.stems) and set(asked.stems) <= self.notes.itself:
+            return Reply(f"Yes, this is {social.introduction(self.notes.persona)}. {social.HELP}")
         small = smalltalk.small_talk(asked.text)
         tool, fits = best(self.tools, asked, self.notes.itself)
         found = answer(asked, self.notes)
@@ -100,7 +105,8 @@ class Choice:
             return planned(self.planner.plan(tool))
         if found is not None:
             return Reply(found.text)
-        if tool is not None and fits >= 0.4 and not asked.inherited:
+        weak, half = self._rule(asked, 0.5)
+        if tool is not None and fits >= 0.4 and not asked.inherited and not (weak and half > fits):
             return planned(self.planner.plan(tool))
         near = rank(asked, self.notes)
         if asked.request and near and near[0].own and near[0].score >= 0.3:
@@ -108,8 +114,7 @@ class Choice:
                 f"I cannot arrange that from here, I am sorry. What I can tell you: "
                 f"{near[0].fact.said}"
             )
-        rule, held = self._rule(asked, 0.5)
-        said = self.perform(rule) if rule and held else None
+        said = self.perform(weak) if weak else None
         if said is not None:
             return said
         if any(akin(one, "upset") >= 0.75 for one in asked.stems):
@@ -155,14 +160,20 @@ class Choice:
             return fits >= 0.45 and (known < 0.8 or (asked.request and not asked.terms))
         if asked.terms:
             return fits >= 0.4 and fits > known - 0.05
-        if asked.request or asked.days or asked.times:
-            return fits >= 0.4 and (fits >= known - 0.35)
+        if asked.days or asked.times:
+            return fits >= 0.4 and fits >= known - 0.35
+        if asked.request:
+            return fits >= 0.4 and fits >= known - 0.2
+        if not tool.reads and not any(one in tool.core | tool.verbs for one in asked.stems):
+            return False  # nothing was asked to be done
         return fits >= 0.45 and fits >= known - 0.1
 
     def _refused(self, asked: Query, found: Found | None) -> str:
         if found and found.own and found.score > 0.85:
             return ""
         for refusal in self.notes.refusals:
+            if re.search(r"\bothers?\b", refusal.what) and "other" not in asked.text:
+                continue  # other shops, not this one
             met = [
                 one
                 for one in refusal.stems

@@ -22,6 +22,7 @@ HEARD: tuple[tuple[str, str], ...] = (
     (r"\bplant[ -]based\b", "plantbased"),
     (r"\bcar park\b", "parking"),
     (r"\bup to\b", "upto"),
+    (r"\b(?:call|phone|ring) (?:me |us |you |him |her )?back\b", "callback"),
     (r"\bgive away\b", "donate"),
     (r"\bfor of us\b|^for (?:people|persons|guests)\b", "four of us"),
     (r"\b(?:to|too) of us\b|^(?:to|too) (?:people|persons|guests)\b", "two of us"),

@@ -123,7 +123,7 @@ SYNONYMS: tuple[str, ...] = (
     "trial trials",
     "bug error errors crash crashes crashed broken fault issue problem",
     "discount discounts coupon coupons promo promotion promotions deal deals offer",
-    "person human operator representative someone somebody staff agent manager",
+    "person human operator representative someone somebody someone staff agent manager",
     "order orders purchase purchased buy bought",
     "track tracking status progress",
     "owner owns own owned",
@@ -180,10 +180,13 @@ SYNONYMS: tuple[str, ...] = (
     "party event birthday celebration private function",
     "group groups parties large",
     "open opens opened close closed closes closing",
+    "winter summer spring autumn season seasonal january february march april june july august "
+    "september october november december",
     "upset angry furious complain complaint complaints unhappy dissatisfied frustrated annoyed "
     "terrible awful",
     "size sizes inch inches large small medium",
     "first new newcomer",
+    "new replacement replace replaced",
     "membership member members",
     "receipt invoice invoices bill billing",
     "repair fix fixes fixing repairs",

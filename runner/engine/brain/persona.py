@@ -41,6 +41,7 @@ _GENERIC = bag(
 )
 _PERSONA = re.compile(
     r"^(?:you are|you're|you’re|your name is|act as|you act as|you work|you represent|"
+    r"you handle (?:the |calls|phone)|you take (?:the |calls)|you'?(?: a)?re answering|"
     r"you answer (?:the |calls|phone)|"
     r"imagine you|pretend|i want you to act|assume the role)\b",
     re.I,

@@ -181,6 +181,10 @@ def follow(now: Query, before: Query | None) -> Query:
     return now
 
 
+# Aspects whose words only say what is wanted of a thing.
+_ASKED_FOR = frozenset({"price", "hours", "duration", "location", "contact"})
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """``score`` 0 to 1: the share of the question that ``fact`` speaks of. ``missing``: things
@@ -225,7 +229,8 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
             score += value * fit
             if fit < 0.5 and one not in LIGHT and not aspects_of(one):
                 missing.append(one)
-            own = own or (fit >= 0.7 and one in asked.topic)
+            exact = fit == 1.0 and one not in LIGHT and not aspects_of(one) & _ASKED_FOR
+            own = own or exact or (fit >= 0.7 and one in asked.topic)
         for aspect in loose:
             score += 0.7 * (
                 1.0 if aspect in fact.aspects else 0.7 * (aspect in fact.context_aspects)
