@@ -172,7 +172,7 @@ def _said_range(match: re.Match[str], full: bool) -> str:
     timely = minute or half or to_minute or to_half
     if not timely and (
         not re.search(
-            rf"(?:{_DAY_NAME})s?[,:]?\s*(?:from|,)?\s*$|(?:open|hours|from|to|and|days?)"
+            rf"(?:{_DAY_NAME})s?[,:]?\s*(?:from|,)?\s*$|(?:open|hours|from|to|and|days?|weekends?)"
             r"[:,]?\s*(?:from)?\s*$|\d[,;&]?\s*(?:and)?\s*$",
             before,
             re.I,
@@ -190,7 +190,7 @@ def _said_range(match: re.Match[str], full: bool) -> str:
         if half and not to_half:
             end = end if end > start else end + 720
         return f"{said_time(start)} to {said_time(end)}"
-    if full:
+    if full or int(to_hour) > 12:  # 9-18 says by itself which clock it means
         return f"{said_time(start)} to {said_time(end)}"
     return f"{_said(hour, minute)} to {_said(to_hour, to_minute)}"
 
