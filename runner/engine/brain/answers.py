@@ -177,6 +177,7 @@ def _compose(asked: Query, matches: Sequence[Match], notes: Notes) -> str:
         len(near) > 1
         and not top.fact.item
         and len(top.fact.said) + len(near[1].fact.said) < 220
+        and near[1].fact.section == top.fact.section
         and (near[1].fact.aspects & top.fact.aspects or (top.own and near[1].own))
     ):
         chosen = sorted(near[:2], key=lambda match: match.fact.place)

@@ -78,7 +78,9 @@ class Choice:
         if reached and set(asked.stems) and set(asked.stems) <= self.notes.itself:
             return Reply(f"Yes, this is {social.introduction(self.notes.persona)}. {social.HELP}")
         small = smalltalk.small_talk(asked.text)
-        tool, fits = best(self.tools, asked, self.notes.itself)
+        tool, fits = best(
+            self.tools, asked, self.notes.itself, look_first=not self.planner.looked_up()
+        )
         found = answer(asked, self.notes)
         known = found.score if found else 0.0
         refused = self._refused(asked, found)

@@ -12,9 +12,9 @@ from runner.engine.brain.dialogue import USER, Dialogue, Turn
 from runner.engine.brain.directives import leaks
 from runner.engine.brain.manners import Manners
 from runner.engine.brain.notes import read
-from runner.engine.brain.planner import ANOTHER, THAT, Planner, answers, question_in
+from runner.engine.brain.planner import ANOTHER, Planner, answers, question_in
 from runner.engine.brain.recall import query
-from runner.engine.brain.results import WHICH, result
+from runner.engine.brain.results import THAT, WHICH, result
 from runner.engine.brain.slots import PERSON, THING, WHOLE, ask_for
 from runner.engine.brain.speech import sentences
 from runner.engine.brain.toolbox import Tool, best, tools_of
@@ -319,6 +319,8 @@ class Mind:
 
 def _offers(name: str, tool: Tool | None) -> bool:
     """Whether a list that the tool gives is of what is free."""
+    if tool is not None and not tool.reads:
+        return False
     about = f"{' '.join(plain_words(name))} {tool.description if tool else ''}".lower()
     return bool(
         re.search(r"\b(?:slots?|free|availab\w+|openings?|times?|appointments?|tables?)\b", about)

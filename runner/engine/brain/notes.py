@@ -45,6 +45,7 @@ class Fact:
     item: bool = False
     needs_previous: bool = False
     source: str = ""
+    named: frozenset[str] = frozenset()  # the stems of a heading of one or two words
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,18 @@ class Notes:
     now: Now | None = None
     vocabulary: dict[str, int] = field(default_factory=dict)  # stem -> number of facts with it
     itself: frozenset[str] = frozenset()  # words for the business as such
+
+
+_SAYS_ALL = re.compile(
+    r"^(?:if|when|whenever)\b[^:]{4,200}\b(?:say|tell them|answer|reply|respond)(?: this|"
+    r" the following)?:\s+[^\"“]",
+    re.I,
+)
+_ENDS_SPEECH = re.compile(
+    r"^(?:if the|if a|if some|if they|when the|when a|when some|whenever|never|always|"
+    r"do not|then)\b",
+    re.I,
+)
 
 
 @lru_cache(maxsize=64)
@@ -118,6 +131,8 @@ class _Reader:
         self.refusals: list[Refusal] = []
         self.abilities: list[str] = []
         self._names = persona.own_names
+        self._previous: Fact | None = None
+        self._headings: tuple[str, ...] = ()
 
     def line(self, line: Line) -> None:
         headings = " / ".join(line.headings[-2:])
@@ -125,12 +140,19 @@ class _Reader:
         if line.key:
             self._pair(line, behaving)
             return
-        self._previous: Fact | None = None
+        if line.headings != self._headings:
+            self._previous, self._headings = None, line.headings
         if any(head.endswith("?") for head in line.headings[-1:]):
             self._answer(line)
             return
-        for one in sentences(line.text):
-            self._sentence(one, line, behaving)
+        texts = sentences(line.text)
+        while texts:
+            text = texts.pop(0)
+            if _SAYS_ALL.match(text):
+                # What follows "say:" is all to be said, up to the next condition or order.
+                while texts and not _ENDS_SPEECH.match(texts[0]):
+                    text += f" {texts.pop(0)}"
+            self._sentence(text, line, behaving)
 
     def _answer(self, line: Line) -> None:
         said = " ".join(
@@ -330,7 +352,7 @@ class _Reader:
         refers = bool(
             re.match(r"(?:It|They|This|These|That|Both|He|She|The price|The fee)\b", said)
         )
-        previous = self._previous if hasattr(self, "_previous") else None
+        previous = self._previous
         own = frozenset(content(source)) | frozenset(content(said))
         context = frozenset(content(around)) - own
         if refers and previous is not None:
@@ -349,6 +371,9 @@ class _Reader:
                 item=item,
                 needs_previous=refers and previous is not None,
                 source=spoken(source, self.clock),
+                named=frozenset(content(heads[-1]))
+                if heads and len(content(heads[-1])) == 1
+                else frozenset(),
             )
         )
         self._previous = self.facts[-1]

@@ -142,7 +142,13 @@ def _lines(instructions: str) -> Iterator[Line]:
                 bool(_PAIR.match(last_raw) or _STARTS.match(last_raw))
                 or last_raw.rstrip().endswith((".", "!", "?"))
             )
-            if (own or short or starts) and not (open_item and indent > 1):
+            # A line that ends a sentence ends a statement too.
+            ended = (
+                bool(open_text)
+                and last_raw.rstrip().endswith((".", "!", "?"))
+                and stripped[0].isupper()
+            )
+            if (own or short or starts or ended) and not (open_item and indent > 1):
                 yield from flush()
             last_raw = line
             open_text.append(stripped)

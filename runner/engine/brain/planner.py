@@ -17,17 +17,16 @@ from runner.engine.brain.dialogue import CALL, OUTPUT, USER, Dialogue
 from runner.engine.brain.fill import clock, moment, value_of
 from runner.engine.brain.notes import Notes
 from runner.engine.brain.recall import query
-from runner.engine.brain.results import WHICH
+from runner.engine.brain.results import THAT, WHICH
 from runner.engine.brain.said import Said
 from runner.engine.brain.schedule import schedule
 from runner.engine.brain.slots import Slot, ask_for
 from runner.engine.brain.speech import sentences
-from runner.engine.brain.times import find_times
+from runner.engine.brain.times import find_times, said_time
 from runner.engine.brain.toolbox import Tool, nested
 from runner.engine.brain.words import normal, ordinal_at, tokens
 from runner.engine.ports import Call
 
-THAT = "Would you like that?"
 ANOTHER = "Would another day suit you?"
 _OURS = (WHICH, THAT, ANOTHER)
 # What these take is told by its place in a sentence, not by its shape.
@@ -208,13 +207,19 @@ class Planner:
         times = find_times(tokens(item), bare=True)
         return clock(times[0], self.opens, slot) if times else item
 
+    def looked_up(self) -> bool:
+        """Whether a tool has told what is free since the last thing that was booked."""
+        readers = {tool.name for tool in self.tools if tool.reads}
+        last = next((turn for turn in reversed(self.dialogue.turns) if turn.who == CALL), None)
+        return last is not None and last.name in readers
+
     def offered(self, place: int) -> list[str]:
         for turn in reversed(self.dialogue.turns[:place]):
             if turn.who == OUTPUT:
                 try:
                     value = loads(turn.text)
                 except ValueError:
-                    return []
+                    value = [said_time(one.minutes) for one in find_times(tokens(turn.text))]
                 if isinstance(value, dict):
                     value = next((one for one in value.values() if isinstance(one, list)), [])
                 if not isinstance(value, list):

@@ -249,7 +249,8 @@ def _fit(one: str, fact: Fact, elsewhere: bool) -> float:
         return 1.0
     best = max((akin(one, other) for other in fact.stems), default=0.0) if one not in LIGHT else 0.0
     if one in fact.context:
-        best = max(best, 0.85)
+        # A heading of its own words, "Insurance", speaks for every line under it.
+        best = max(best, 1.0 if one in fact.named else 0.85)
     elif best < 0.6 and one not in LIGHT:
         best = max(best, 0.75 * max((akin(one, other) for other in fact.context), default=0.0))
     meant = aspects_of(one)

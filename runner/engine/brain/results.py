@@ -10,10 +10,11 @@ from typing import Any
 from runner.codec import loads
 from runner.engine.brain.lexicon import MONTHS, bag
 from runner.engine.brain.speech import capital, sentence, sentences, spoken
-from runner.engine.brain.times import said_date, said_time
-from runner.engine.brain.words import joined, plain_words
+from runner.engine.brain.times import find_times, said_date, said_time
+from runner.engine.brain.words import joined, plain_words, tokens
 
 WHICH = "Which one would you like?"
+THAT = "Would you like that?"
 SORRY = "I am sorry, that did not work just now."
 
 _TEXT_KEYS = (
@@ -73,7 +74,11 @@ def result(output: str, name: str, arguments: Mapping[str, Any], booking: bool) 
             value = loads(text)
         except ValueError:
             value = text
-    return _say(value, name, arguments, booking, 0) or "That is done."
+    said = _say(value, name, arguments, booking, 0) or "That is done."
+    if booking and isinstance(value, str) and "?" not in said and not said.startswith(SORRY):
+        free = len(find_times(tokens(value)))
+        return f"{said} {WHICH if free > 1 else THAT}" if free else said
+    return said
 
 
 def _say(value: Any, name: str, arguments: Mapping[str, Any], booking: bool, depth: int) -> str:
@@ -288,7 +293,7 @@ def _listed(items: list[Any], name: str, arguments: Mapping[str, Any], booking: 
     more = len(items) - len(shown)
     if booking:
         text = f"I have {joined(shown)} free{on}."
-        return f"{text} {WHICH}" if len(shown) > 1 else f"{text} Would you like that?"
+        return f"{text} {WHICH}" if len(shown) > 1 else f"{text} {THAT}"
     text = f"I found {joined(shown)}{f', and {more} more' if more > 0 else ''}."
     return capital(text)
 

@@ -109,7 +109,12 @@ _TAGS: tuple[tuple[str, str], ...] = (
     ),
     ("robot", r"\b(?:robot|bot|ai|a machine|human|real person|automated|computer)\b"),
 )
-_VAGUE = frozenset(content("advice detail details help information problem issue"))
+_VAGUE = frozenset(
+    content(
+        "strong severe serious bad badly heavy extreme advice detail details help information "
+        "problem issue"
+    )
+)
 _SITUATIONS = frozenset({"unknown", "unclear", "silence", "start", "bye"})
 _BOILER = frozenset(
     content(

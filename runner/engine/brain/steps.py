@@ -90,12 +90,23 @@ _STRONG = re.compile(
 )
 
 
+_LITERAL = re.compile(
+    r"^(?:please |always |just |simply )?(?:say|answer|reply|respond|tell them|tell the caller)"
+    r"(?: with)?(?: this| the following)?:\s+([^\"“].*)$",
+    re.I | re.S,
+)
+
+
 def steps(consequence: str) -> list[Step]:
     """What to say and do, in order, from 'apologise and offer to book a new time'."""
     consequence = consequence.strip().rstrip(",;")
     whole = _QUOTED.fullmatch(consequence.rstrip(". "))
     if whole:
         return [Step(SAY, spoken(whole[1] or whole[2]))]
+    literal = _LITERAL.match(consequence)
+    if literal:
+        # What stands after "say:" is written for the caller's ear already.
+        return [Step(SAY, " ".join(sentence(spoken(one)) for one in sentences(literal[1])))]
     found: list[Step] = []
     for part in _parts(consequence):
         step = _step(

@@ -272,9 +272,13 @@ def _aspects(tool: Tool) -> frozenset[str]:
 
 
 def best(
-    tools: Sequence[Tool], asked: Query, itself: frozenset[str] = frozenset()
+    tools: Sequence[Tool],
+    asked: Query,
+    itself: frozenset[str] = frozenset(),
+    look_first: bool = False,
 ) -> tuple[Tool | None, float]:
-    """The tool that ``asked`` most likely calls for; the first among equals."""
+    """The tool that ``asked`` most likely calls for; the first among equals. ``look_first``: what
+    is free is not known yet, so a tool that tells it goes before the one that books."""
     ranked = sorted(
         ((score(tool, asked, itself), -place, tool) for place, tool in enumerate(tools)),
         key=lambda one: one[:2],
@@ -287,7 +291,7 @@ def best(
         return tool, top
     # To book without knowing what is free, look first.
     timed = [slot for slot in tool.slots if slot.kind in (kinds.TIME, kinds.MOMENT)]
-    if timed and tool.verbs & _ACTS[0] and not asked.times:
+    if timed and tool.verbs & _ACTS[0] and look_first:
         for value, _, other in ranked[1:]:
             if (
                 other.reads

@@ -75,6 +75,13 @@ def deed(tool: Tool) -> str:
         flags=re.I,
     )
     words = first.split()
+    if len(words) > 4:
+        # "find the free times of one day": what it does, without its terms
+        words = re.split(
+            r" (?:of (?:one|a|the)|at an?|on an?|on the|for an?|for the|that|by|which|using|from) ",
+            first,
+        )[0].split()
+        first = " ".join(words)
     verb = words[0].lower() if words else ""
     if not (2 <= len(words) <= 9) or re.search(
         r"\b(?:the (?:caller|user)|when|tool|function|returns?|json|api|must|only)\b", first, re.I
