@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from runner.engine.brain.lexicon import DAYS, bag
 from runner.engine.brain.times import said_time
@@ -108,6 +109,7 @@ def sentences(text: str) -> list[str]:
     return [*found, rest] if rest else found
 
 
+@lru_cache(maxsize=4096)
 def spoken(text: str, day_clock: bool | None = None) -> str:
     """``text`` without markup and with times, days and ranges as one says them.
 
