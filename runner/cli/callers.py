@@ -169,9 +169,12 @@ async def type_all(
     await ear.quiet(END_QUIET_SECONDS)
 
 
-async def typed_lines(stream: TextIO) -> AsyncIterator[str]:
+async def typed_lines(stream: TextIO | None) -> AsyncIterator[str]:
     """Lines of ``stream``, read in a thread of its own: standard input may be a file, a pipe or
-    a terminal, and a blocked read must not keep the process from ending."""
+    a terminal, and a blocked read must not keep the process from ending. None (it was closed
+    before we began) has no lines."""
+    if stream is None:
+        return
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1000)
 
@@ -188,8 +191,9 @@ async def typed_lines(stream: TextIO) -> AsyncIterator[str]:
         yield line
 
 
-def on_terminal(stream: TextIO = sys.stdin) -> bool:
+def on_terminal() -> bool:
+    """Does a person type on standard input?"""
     try:
-        return stream.isatty()
-    except ValueError:
+        return sys.stdin is not None and sys.stdin.isatty()
+    except ValueError:  # closed
         return False

@@ -135,6 +135,9 @@ class Child:
             raise EngineError(
                 f"the local engine was not ready within {START_SECONDS:.0f} s", self._last_words()
             ) from None
+        except BaseException:
+            await self.close()
+            raise
         self._started = True
         self._tasks.spawn(self._drain(), "engine's output")
         return ready
@@ -178,6 +181,8 @@ class Child:
     async def close(self) -> None:
         process = self._process
         if process is not None and process.returncode is None:
+            if not self._started:
+                process.kill()  # it is loading its models, and has nothing to say farewell to
             self._started = False
             if process.stdin is not None:
                 process.stdin.close()

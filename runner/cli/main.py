@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import click
 
 from runner import __version__
-from runner.errors import RtrunError
+from runner.errors import RtrunError, UsageError
 
 #: Verb -> (module, click command), grouped as the help shows them. Loaded when asked for: a
 #: validator in CI need not import a sound card.
@@ -40,8 +41,15 @@ class Verbs(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in _HOMES and args[0] not in ("--help", "-h", "--version"):
+            self._check_typo(args[0])
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+    def _check_typo(self, word: str) -> None:
+        """A misspelt verb is no file: say so, instead of looking for one of that name."""
+        near = get_close_matches(word, _HOMES, n=1)
+        if near and not os.path.exists(word):
+            raise UsageError(f"there is no verb and no file '{word}'", f"did you mean {near[0]}?")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, verbs in _VERBS.items():
@@ -49,7 +57,7 @@ class Verbs(click.Group):
             for verb in verbs:
                 command = self.get_command(ctx, verb)
                 assert command is not None
-                rows.append((verb, command.get_short_help_str(limit=70)))
+                rows.append((verb, command.get_short_help_str(limit=100)))
             with formatter.section(title):
                 formatter.write_dl(rows)
 

@@ -29,7 +29,7 @@ from runner.engine.hearing.vad import INSTALL_HINT
 from runner.errors import AudioFileError, RtrunError, UsageError
 from runner.line import audio_format
 from runner.media.wav import read_wav
-from runner.model.deployment import Change
+from runner.model.deployment import Change, EngineSpec
 from runner.model.settings import SessionSettings
 from runner.reload.apply import Applied, Applier, Rejected, Unchanged
 from runner.reload.watch import Watcher
@@ -69,6 +69,7 @@ class Run:
         self._reason = ""
         self._failed = False
         self._engine: Engine | None = None
+        self._starting: asyncio.Task[Any] | None = None
         self._desk: Desk | None = None
         self._applier: Applier | None = None
         self._changes: Mapping[int, tuple[Change, ...]] = {}
@@ -86,7 +87,9 @@ class Run:
             self._warn(problem.headline())
         self._watch_signals()
         try:
-            self._engine = engine = await start(spec, self._env, self._warn)
+            engine = await self._start_engine(spec)
+            if engine is None:
+                return 0
             if not engine.voice:
                 self._needs_no_voice(engine)
             if engine.note:
@@ -107,6 +110,18 @@ class Run:
         finally:
             await self._end()
         return 1 if self._failed else 0
+
+    async def _start_engine(self, spec: EngineSpec) -> Engine | None:
+        """None when a signal came while the models were being loaded."""
+        self._starting = me = asyncio.current_task()
+        try:
+            self._engine = await start(spec, self._env, self._warn)
+        except asyncio.CancelledError:
+            if me is None or not self._stop.is_set():
+                raise
+            me.uncancel()
+        self._starting = None
+        return self._engine
 
     def _load(self) -> Loaded:
         return load(self._options.file, env=self._env, overrides=self._options.overrides)
@@ -264,15 +279,19 @@ class Run:
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
 
-        def interrupted() -> None:
-            self._reason = "stopped"
-            self._drain = False
+        def stop(reason: str) -> None:
+            self._reason = reason
             self._stop.set()
+            if self._starting is not None:
+                self._starting.cancel()
+
+        def interrupted() -> None:
+            self._drain = False
+            stop("stopped")
 
         def drained() -> None:
-            self._reason = "drained"
             self._drain = not self._drain
-            self._stop.set()
+            stop("drained")
 
         def reload() -> None:
             if self._applier is not None:
