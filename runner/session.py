@@ -131,6 +131,12 @@ class RealtimeSession(Listeners):
         line.send_audio(data, commit)
         return _Sent()
 
+    def respond(self, params: Mapping[str, Any] | None = None) -> None:
+        """Ask for an answer now; ``params`` is the ``response`` of response.create. In push to
+        talk, after ``send_audio(..., commit=True)``."""
+        line = self._need()
+        line.run(line.conversation.create_response(params, line.now()))
+
     def say(self, text: str, *, purpose: str = "say") -> None:
         """Make the agent speak exactly these words, when it is its turn."""
         line = self._need()

@@ -14,7 +14,7 @@ from typing import Protocol, TextIO
 
 from runner.audio.formats import AudioFormat
 from runner.audio.g711 import alaw_encode, ulaw_encode
-from runner.core.events import SessionEvent, SpeechStarted, TurnEnd
+from runner.core.events import SessionEvent, SpeechStarted, Transcript, TurnEnd
 from runner.media.resample import Resampler
 from runner.session import RealtimeSession
 
@@ -46,7 +46,9 @@ class Ear:
     def _note(self, event: SessionEvent) -> None:
         if isinstance(event, TurnEnd):
             self.turns += 1
-        elif isinstance(event, SpeechStarted):
+        elif isinstance(event, SpeechStarted) or (
+            isinstance(event, Transcript) and event.role == "user" and event.text
+        ):
             self.heard_speech = True
 
     async def quiet(self, seconds: float) -> None:
@@ -73,7 +75,11 @@ class Ear:
 
 
 class Mouth:
-    """Sends the caller's audio at real time, silence when there is nothing to say."""
+    """Sends the caller's audio at real time, silence when there is nothing to say.
+
+    Without turn detection nobody hears from silence that the caller has finished: then there is
+    none, and the end of each utterance is told (push to talk).
+    """
 
     def __init__(self, session: RealtimeSession, fmt: AudioFormat, tape: Tape | None) -> None:
         self._session = session
@@ -82,6 +88,18 @@ class Mouth:
         self._waiting = bytearray()
         self.spoken = asyncio.Event()
         self.spoken.set()
+
+    @property
+    def push_to_talk(self) -> bool:
+        audio = self._session.effective.get("audio") or {}
+        return (audio.get("input") or {}).get("turn_detection") is None
+
+    async def finish(self) -> None:
+        """Return when what was given is spoken; in push to talk, ask for the answer."""
+        await self.spoken.wait()
+        if self.push_to_talk and self._session.connected:
+            self._session.send_audio(b"", commit=True)
+            self._session.respond()
 
     def speak(self, pcm24k: bytes) -> None:
         """Queue speech; ``spoken`` is set when the last of it went out."""
@@ -96,12 +114,13 @@ class Mouth:
         while self._session.connected:
             frame = bytes(self._waiting[:FRAME_BYTES])
             del self._waiting[:FRAME_BYTES]
+            if frame or not self.push_to_talk:
+                frame = frame.ljust(FRAME_BYTES, b"\0")
+                if self._tape is not None:
+                    self._tape.caller(frame)
+                self._session.send_audio(self._encode(frame))
             if not self._waiting:
                 self.spoken.set()
-            frame = frame.ljust(FRAME_BYTES, b"\0")
-            if self._tape is not None:
-                self._tape.caller(frame)
-            self._session.send_audio(self._encode(frame))
             due += FRAME_MS / 1000
             await asyncio.sleep(max(0.0, due - loop.time()))
 
@@ -119,7 +138,7 @@ async def play_wav(ear: Ear, mouth: Mouth, pcm24k: bytes) -> None:
     """A recording as the caller, begun when the greeting is over."""
     await ear.quiet(0.3)
     mouth.speak(pcm24k)
-    await mouth.spoken.wait()
+    await mouth.finish()
     await ear.quiet(END_QUIET_SECONDS)
 
 
@@ -132,7 +151,7 @@ async def say_all(
         before = ear.turns
         async for pcm in voice(text):
             mouth.speak(pcm)
-        await mouth.spoken.wait()
+        await mouth.finish()
         await ear.answered(before)
     await ear.quiet(END_QUIET_SECONDS)
 

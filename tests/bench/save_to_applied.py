@@ -1,6 +1,6 @@
 """From a saved file to the last session.updated, with N idle calls.
 
-    python tests/bench/save_to_applied.py 1 200
+    PYTHONPATH=.:tests python tests/bench/save_to_applied.py 1 200
 
 Everything is real but the server's mind: watcher, validation, diff, one WebSocket a call. The
 server (tests/support/refusing.py) is a process of its own, as the service is.
@@ -18,13 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+from support.refusing import refusing_server
 
 from runner.config.load import load
 from runner.desk import Address, Desk, load_tools
 from runner.reload.apply import Applied, Applier
 from runner.reload.watch import Watcher
-from support.refusing import refusing_server
 
 SHOP = """\
 transport: websocket

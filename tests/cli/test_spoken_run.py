@@ -135,3 +135,18 @@ def test_a_silent_recording_is_said_to_be_silent(tmp_path: Path) -> None:
     done = rtrun("run", str(deployment(tmp_path)), "--engine", "local", "--wav", str(wav))
     assert done.returncode == 1
     assert "no speech was heard" in done.stderr
+
+
+def test_push_to_talk_commits_at_the_end_of_the_recording(tmp_path: Path) -> None:
+    file = tmp_path / "clinic.yaml"
+    text = CLINIC.format(interrupt="true")
+    old = "turn_detection: { type: server_vad, interrupt_response: true }"
+    assert old in text
+    file.write_text(text.replace(old, "turn_detection: null"))
+    question = write_wav(tmp_path / "q.wav", flite("Where can I park?"))
+    with Command("run", str(file), "--engine", "local", "--wav", str(question)) as run:
+        assert run.finish(60) == 0, run.story()
+    said = [(row["role"], row["text"]) for row in run.of("transcript")]
+    assert "park" in said[0][1].lower()
+    assert "free parking" in said[1][1]
+    assert run.of("turn_end")[0]["first_audio_ms"] is not None

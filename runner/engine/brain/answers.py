@@ -66,7 +66,7 @@ def _answer(asked: Query, notes: Notes) -> Found | None:
     if not matches or not _enough(asked, matches):
         return None
     top = matches[0]
-    return Found(_compose(asked, matches, notes), top.score, top.own)
+    return Found(_compose(asked, matches, notes), min(1.0, top.score), top.own)
 
 
 def _enough(asked: Query, matches: Sequence[Match]) -> bool:

@@ -16,7 +16,7 @@ from runner.engine.brain.planner import Plan, Planner
 from runner.engine.brain.recall import Query, follow, query, rank
 from runner.engine.brain.rules import Rule
 from runner.engine.brain.slots import DATE, MOMENT, TIME
-from runner.engine.brain.toolbox import Tool, best
+from runner.engine.brain.toolbox import Tool, best, does
 from runner.engine.brain.toolnames import named_in, person_tool, target
 from runner.engine.brain.words import LIGHT, akin, aspects_of, content
 from runner.engine.ports import Call
@@ -87,11 +87,13 @@ class Choice:
         if refused:
             return Reply(refused)
         rule, held = self._rule(asked)
+        # What a caller tells, rather than asks, is for a rule before it is for a fact.
+        telling = not (asked.polar or asked.terms or asked.request or asked.inherited)
         if (
             rule is not None
             and held >= 0.55
-            and held >= known - 0.2
-            and not (found and found.own and known > held)
+            and (held >= known - 0.2 or telling)
+            and (telling or not (found and found.own and known > held))
         ):
             said = self.perform(rule)
             acts = tool is not None and fits >= 0.6 and asked.request and not (said and said.calls)
@@ -111,7 +113,7 @@ class Choice:
         if tool is not None and fits >= 0.4 and not asked.inherited and not (weak and half > fits):
             return planned(self.planner.plan(tool))
         near = rank(asked, self.notes)
-        if asked.request and near and near[0].own and near[0].score >= 0.3:
+        if asked.request and near and near[0].own and near[0].score >= 0.45:
             return Reply(
                 f"I cannot arrange that from here, I am sorry. What I can tell you: "
                 f"{near[0].fact.said}"
@@ -140,6 +142,12 @@ class Choice:
             and found.own
             and known >= 0.6
             and not (asked.request or asked.personal or asked.days or asked.times)
+        ):
+            return False
+        if (
+            found
+            and found.own
+            and not (asked.days or asked.times or tool.handoff or does(tool, asked))
         ):
             return False
         if (

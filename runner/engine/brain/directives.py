@@ -91,6 +91,13 @@ ABILITY = re.compile(
     r"(speak [A-Z].+))$",
     re.I,
 )
+# "Guests call you from their rooms": the agent's own work, told to it.
+OF_WORK = re.compile(
+    r"^(?:the )?(?:guests?|callers?|customers?|people|patients?|members?|users?|clients?|visitors?)"
+    r" (?:\w+ )?(?:call|calls|ask|asks|contact|reach|phone|write to|come to|talk to|"
+    r"speak to) you\b",
+    re.I,
+)
 OF_CALLER = re.compile(
     r"\b(?:the|a|any|each|every|your) (?:caller|user)s?\b|\bcallers\b|\busers? (?:ask|say|"
     r"want)|"

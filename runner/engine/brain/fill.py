@@ -11,6 +11,7 @@ from runner.engine.brain.lexicon import DAYS, MONTHS, bag
 from runner.engine.brain.phrases import (
     address,
     code,
+    digit_runs,
     email,
     person,
     phone,
@@ -116,6 +117,16 @@ _PARTY_NOUN = bag("people persons person guests guest adults adult diners seats 
 def _count(slot: Slot, said: Said) -> Any:
     words = said.words
     taken = places(said.days(), find_times(words))
+    if (
+        re.search(
+            r"\b(?:room|number|id|code|account|zip|pin|extension)\b",
+            f"{slot.label} {slot.description.lower()}",
+        )
+        and said.direct
+    ):
+        runs = digit_runs(words)  # "two oh four" is no time of day here
+        if runs:
+            return int(max(runs, key=len)[:15])
     label = [stem(word) for word in slot.label.split()]
     party = bool(_PARTY.search(slot.label) or _PARTY.search(slot.description.lower()))
     if party and re.search(r"\b(?:just me|only me|myself|by myself|alone)\b", normal(said.text)):

@@ -22,6 +22,7 @@ HEARD: tuple[tuple[str, str], ...] = (
     (r"\bplant[ -]based\b", "plantbased"),
     (r"\bcar park\b", "parking"),
     (r"\bup to\b", "upto"),
+    (r"\bnot (?:\w+ )?(?:happy|satisfied|pleased)\b", "unhappy"),
     (r"\b(?:call|phone|ring) (?:me |us |you |him |her )?back\b", "callback"),
     (r"\bgive away\b", "donate"),
     (r"\bfor of us\b|^for (?:people|persons|guests)\b", "four of us"),

@@ -26,7 +26,8 @@ ASPECTS: dict[str, tuple[str, str]] = {
     "price": (
         "prices",
         "price prices pricing cost costs costing fee fees charge charges charged rate rates dollar "
-        "dollars euro euros pound pounds cheap cheaper cheapest expensive free affordable tariff "
+        "dollars included complimentary euro euros pound pounds cheap cheaper cheapest "
+        "expensive free affordable tariff "
         "quote bucks surcharge cent cents",
     ),
     "location": (
@@ -127,6 +128,8 @@ SYNONYMS: tuple[str, ...] = (
     "order orders purchase purchased buy bought",
     "track tracking status progress",
     "owner owns own owned",
+    "noise noisy loud",
+    "included include includes complimentary extra",
     "teach teaches teacher instructor instructors trainer trainers coach",
     "member membership memberships join joining signup register registration enroll",
     "student students pupil",
@@ -261,6 +264,8 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"\bhow (?:do|can|would) (?:i|we) (?:get|find|reach) (?:there|to you|you|it)\b", "location"),
     (r"\bwhere (?:do|can|should) (?:i|we) (?:go|come|find you)\b|\bwhat street\b", "location"),
     (r"\bhow long\b", "duration"),
+    (r"\b(?:have|need|got) to pay\b|\bpay (?:extra|more)\b", "price"),
+    (r"\bout of (?:the|my|our) room\b|\bleave (?:the|my|our) room\b|\bvacate\b", "checkin"),
     (
         r"\b(?:until|till|from|since) when\b|\bwhen can (?:i|we) (?:call|reach|come|visit|stop)\b",
         "hours",

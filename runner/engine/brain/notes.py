@@ -16,6 +16,7 @@ from runner.engine.brain.directives import (
     FACTUAL,
     MILD,
     OF_CALLER,
+    OF_WORK,
     REFUSED,
     REMIND,
     TOLD,
@@ -243,6 +244,8 @@ class _Reader:
             return
         mild = factual and MILD.match(plain) and not OF_CALLER.search(plain)
         if DIRECTIVE.match(plain) and not mild:
+            return
+        if OF_WORK.match(plain):
             return
         if behaving and not re.search(r"\d|\b(?:we|our|us)\b", plain, re.I):
             return

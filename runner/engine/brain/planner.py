@@ -15,6 +15,7 @@ from runner.codec import dumps, loads
 from runner.engine.brain import slots as kinds
 from runner.engine.brain.dialogue import CALL, OUTPUT, USER, Dialogue
 from runner.engine.brain.fill import clock, moment, value_of
+from runner.engine.brain.hours import hours_facts
 from runner.engine.brain.notes import Notes
 from runner.engine.brain.recall import query
 from runner.engine.brain.results import THAT, WHICH
@@ -35,6 +36,8 @@ _CORRECTS = re.compile(
     r"(?:ok |oh |um |sorry )*(?:no|actually|wait|i mean|i meant|make (?:it|that)|"
     r"change (?:it|that)|rather|can we make|can you make|could we make)\b|.*\binstead$"
 )
+# Digits said for these are no times and no counts.
+_DIGITS = (kinds.CODE, kinds.PHONE, kinds.COUNT)
 _LASTING = (kinds.PERSON, kinds.PHONE, kinds.EMAIL)
 
 
@@ -57,14 +60,9 @@ class Planner:
         self.dialogue = dialogue
         self.tools = tools
         self.today = notes.now.today if notes.now else None
-        spans = [
-            span
-            for hours in schedule(
-                fact.said for fact in notes.facts if "hours" in fact.aspects
-            ).values()
-            for span in hours
-        ]
-        self.opens = min((opens for opens, _ in spans), default=7 * 60)
+        week = schedule(fact.said for fact in hours_facts(notes))
+        spans = [span for day in week.values() for span in day]
+        self.opens = min((opens for opens, _ in spans), default=6 * 60)
         self._questions = {ask_for(slot) for tool in tools for slot in tool.slots}
 
     def asked(self) -> list[tuple[Tool, Slot]]:
@@ -124,14 +122,16 @@ class Planner:
 
     def _value(self, tool: Tool, slot: Slot) -> Any:
         chain = self.chain()
+        timed = any(one.kind in (kinds.TIME, kinds.MOMENT) for one in tool.slots)
         numbers = sum(one.kind == kinds.COUNT for one in tool.slots)
         everyone = self.dialogue.users()[::-1] if slot.kind in _LASTING else chain
         for place in everyone:
-            if slot.kind in _LOOSE and self._other_asked(place, slot):
+            other = self._other_asked(place, slot)
+            if other and (slot.kind in _LOOSE or other in _DIGITS):
                 continue
             if place != chain[-1] and place != chain[0] and self._aside(place):
                 continue
-            said = self._said(place, slot, tool, numbers == 1)
+            said = self._said(place, slot, tool, numbers == 1 and not (self.correcting and timed))
             value = self._picked(slot, place) if slot.kind in (kinds.TIME, kinds.MOMENT) else None
             if value is None:
                 value = value_of(slot, said)
@@ -143,11 +143,14 @@ class Planner:
                 return value
         return self._before(tool, slot, chain)
 
-    def _other_asked(self, place: int, slot: Slot) -> bool:
-        """The turn answers the question for another parameter."""
+    def _other_asked(self, place: int, slot: Slot) -> str:
+        """The kind of another parameter whose question the turn answers, '' for none."""
         agent = self.dialogue.agent_before(place)
         question = question_in(agent.text) if agent else ""
-        return question in self._questions and question != ask_for(slot)
+        if not question or question == ask_for(slot):
+            return ""
+        slots = (one for tool in self.tools for one in tool.slots)
+        return next((one.kind for one in slots if ask_for(one) == question), "")
 
     def _aside(self, place: int) -> bool:
         """A question in between, answered from the facts."""
@@ -159,7 +162,8 @@ class Planner:
         question = question_in(agent.text) if agent else ""
         text = self.dialogue.turns[place].text
         direct = question == ask_for(slot) and answers(slot, text)
-        if question in _OURS and slot.kind in (kinds.TIME, kinds.MOMENT):
+        picks = question in _OURS or (self.correcting and place == self.dialogue.users()[-1])
+        if picks and slot.kind in (kinds.TIME, kinds.MOMENT):
             direct = True
         return Said(text, direct, self.today, self.opens, tool.generic, alone)
 

@@ -37,11 +37,12 @@ _FOLLOWS = re.compile(
 )
 _BACK = re.compile(r"\b(?:it|that|this|they|them|those|these|one|ones|he|she|both|either)\b")
 _REQUEST = re.compile(
-    r"\b(?:i would (?:like|love|prefer)|i (?:want|need|have) to|i want|i need|"
+    r"\b(?:i would (?:like|love|prefer)|i (?:want|need) to|i want|i need|"
     r"i am looking|can i|could i|may i|can we|"
     r"could we|can you|could you|would you|will you|let me|let us|please|help me|"
     r"we (?:want|need|would like)|"
-    r"i have to|i am trying|i was hoping|i wish|is it possible|is there any way|i am calling to)\b"
+    r"(?<!do )i have to|i am trying|i was hoping|i wish|is it possible|is there any way|"
+    r"i am calling to)\b"
 )
 _IMPERATIVE = re.compile(
     r"^(?:please |just |so |then )*(?:book|cancel|order|check|find|track|reserve|schedule|"
@@ -204,8 +205,8 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
         if one in LIGHT or one in notes.itself:
             return 0.2
         known = notes.vocabulary.get(one, 0)
-        if not known and one in asked.faint:
-            return 0.1
+        if one in asked.faint:
+            return 0.2 if known else 0.1
         if not known:
             return 0.7 if not aspects_of(one) else 0.6
         return 0.5 + 0.5 * math.log(1 + count / known) / math.log(1 + count)
@@ -237,9 +238,9 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
             )
         score /= total
         if day_names and day_names & _days_of(fact.said):
-            score += 0.08
+            score += 0.25 if asked.aspects - {"hours"} else 0.6
         if score > 0.15:
-            found.append(Match(min(1.0, score), fact, tuple(missing), own))
+            found.append(Match(score, fact, tuple(missing), own))
     return sorted(found, key=lambda match: (-round(match.score, 3), match.fact.place))
 
 

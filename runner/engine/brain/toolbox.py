@@ -35,9 +35,9 @@ _PLAIN = bag(
 )
 _ACTS = (
     bag("book reserve schedule create make appoint arrang"),
-    bag("cancel delete remov"),
+    bag("cancel delet remov"),
     bag("move change reschedul updat modif"),
-    bag("order buy purchas place"),
+    bag("order buy purchas plac"),
 )
 _WORDY = (
     kinds.PERSON,
@@ -235,6 +235,18 @@ def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> flo
         found -= 0.5  # "cancel my booking" is not book_table
     elif not acts and "cancel" in asked.aspects and own and own[0] is _ACTS[0]:
         found -= 0.5
+    things = [
+        one for one in terms if one not in tool.verbs and not any(one in act for act in _ACTS)
+    ]
+    about = tool.core - tool.verbs
+    if (
+        about
+        and things
+        and not tool.handoff
+        and not (asked.aspects & tool_aspects)
+        and not any(_fit(tool, one) >= 0.6 for one in things)
+    ):
+        found = min(found, 0.35)  # the verb alone: a pizza is not ordered by order_taxi
     dated = bool(asked.days or asked.times) and any(
         slot.kind in (kinds.DATE, kinds.TIME, kinds.MOMENT) for slot in tool.slots
     )
@@ -242,6 +254,13 @@ def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> flo
         # Only its description has the word: enough for a request, not for a question.
         found = min(found, 0.5) if asked.request and not asked.terms else min(found, 0.3)
     return max(0.0, min(1.0, found))
+
+
+def does(tool: Tool, asked: Query) -> bool:
+    """Whether ``asked`` speaks of what the tool does, not only of a value that it takes."""
+    return bool(asked.aspects & _aspects(tool)) or any(
+        akin(one, other) >= 0.7 for one in asked.stems for other in tool.core | tool.verbs
+    )
 
 
 def _fit(tool: Tool, one: str) -> float:
