@@ -86,12 +86,12 @@ class Choice:
         refused = self._refused(asked, found)
         if refused:
             return Reply(refused)
-        rule, held = self._rule(asked)
         # What a caller tells, rather than asks, is for a rule before it is for a fact.
         telling = not (asked.polar or asked.terms or asked.request or asked.inherited)
+        rule, held = self._rule(asked, 0.5 if telling else 0.6)
         if (
             rule is not None
-            and held >= 0.55
+            and held >= (0.45 if telling else 0.55)
             and (held >= known - 0.2 or telling)
             and (telling or not (found and found.own and known > held))
         ):

@@ -220,8 +220,9 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
     ]
     day_names = {day for one in asked.days for day in one.weekdays}
     total = sum(value for _, value in terms) + 0.7 * len(loose)
-    if not total:
+    if not total and not day_names:
         return []
+    of_day = not asked.aspects - {"hours"}
     found = []
     for fact in notes.facts:
         score, missing, own = 0.0, [], False
@@ -236,9 +237,12 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
             score += 0.7 * (
                 1.0 if aspect in fact.aspects else 0.7 * (aspect in fact.context_aspects)
             )
-        score /= total
+        score /= total or 1.0
         if day_names and day_names & _days_of(fact.said):
-            score += 0.25 if asked.aspects - {"hours"} else 0.6
+            # The day itself is what is asked for, unless it is the price or the length of a thing.
+            score = max(score, 0.3) + 0.6 if of_day else score + 0.25
+        elif day_names and of_day:
+            score *= 0.8
         if score > 0.15:
             found.append(Match(score, fact, tuple(missing), own))
     return sorted(found, key=lambda match: (-round(match.score, 3), match.fact.place))

@@ -84,7 +84,8 @@ _TAGS: tuple[tuple[str, str], ...] = (
     ),
     (
         "unclear",
-        r"(?:not|n't) (?:understand|hear|catch)|unclear|unintelligible|misheard|mishear|noise",
+        r"(?:not|n't) (?:understand|hear|catch)|unclear|unintelligible|misheard|mishear|"
+        r"background noise",
     ),
     ("silence", r"silent|silence|says nothing|no response|not respond|n't respond"),
     (

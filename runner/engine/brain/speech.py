@@ -337,7 +337,13 @@ _TO_CALLER: tuple[tuple[str, str], ...] = (
     ),
     (r"\b(?:the |a )?(?:caller|customer|user|guest|patient|client)s?\b", "you"),
     (r"\bthemsel(?:ves|f)\b", "yourself"),
-    (r"\b(?:they|them|he or she|him or her)\b", "you"),
+    # "we start them in May": of a thing with these verbs, of the caller with any other.
+    (
+        r"(?<!start )(?<!offer )(?<!have )(?<!sell )(?<!do )(?<!make )(?<!carry )"
+        r"(?<!stock )(?<!provide )(?<!accept )(?<!take )(?<!hold )(?<!allow )(?<!serve )\bthem\b",
+        "you",
+    ),
+    (r"\b(?:they|he or she|him or her)\b", "you"),
     (r"\btheirs\b", "yours"),
 )
 _CALLER = tuple((re.compile(pattern, re.I), to) for pattern, to in _TO_CALLER)

@@ -193,7 +193,9 @@ def _step(action: str) -> Step | None:
         re.I,
     ):
         words = re.sub(r"^(?:yes|no),? (?=and|we)", lambda m: m[0], match[1])
-        return Step(SAY, " ".join(sentence(one) for one in sentences(capital(_told(words)))))
+        clauses = re.split(r",? and that ", words)
+        told = [one for clause in clauses for one in sentences(capital(_told(clause)))]
+        return Step(SAY, " ".join(sentence(one) for one in told))
     first = re.match(
         r"(?:we|our|you|they|it|there|the|a|an|yes|no|i|all|every|this|that|only)\b", action, re.I
     )
