@@ -12,6 +12,7 @@ Schedule = dict[int, list[tuple[int, int]]]
 """Weekday (0 is Monday) -> [(opens, closes)] in minutes since midnight; [] is closed."""
 
 _ALL = list(range(7))
+_EXCEPT = frozenset({"except", "excluding", "but", "besides", "save"})
 _UNTIL = frozenset({"until", "till"})
 _THROUGH = frozenset({"to", "through", "thru", "until", "till"})
 
@@ -57,9 +58,7 @@ def _marks(words: list[str]) -> Iterator[_Mark]:
         elif at in days:
             before = words[max(0, at - 3) : at]
             named, at = _named(words, at, days)
-            yield _Mark(
-                days=named, joins=joins, excepted="except" in before or "excluding" in before
-            )
+            yield _Mark(days=named, joins=joins, excepted=bool(_EXCEPT & set(before)))
         elif two == ["24", "hours"]:
             yield _Mark(span=(0, 1440))
             at += 2

@@ -39,9 +39,11 @@ _THEM = (
     r"callers|customers|guests|patients|people|users)\s*)?"
 )
 _THAT = re.compile(
-    rf"^(?:say|tell|answer|reply|respond|explain|inform|mention|advise|note|state|warn|"
-    rf"assure|reassure|remind|let)\s+{_THEM}(?:know\s+)?"
-    r"(?:with\s+)?(?:that\s+|,\s*|:\s*)?(.+)$",
+    rf"^(?:(?:say|tell|inform|warn|assure|reassure|remind|let)\s+{_THEM}(?:know\s+)?"
+    r"(?:that\s+|,\s*|:\s*)?"
+    # "answer questions" and "explain the prices" give no words; "answer that ..." does.
+    rf"|(?:answer|reply|respond|explain|mention|advise|note|state)\s+{_THEM}"
+    r"(?:that|with|:|,)\s+)(.+)$",
     re.I | re.S,
 )
 _TO_DO = re.compile(
@@ -162,6 +164,8 @@ def _step(action: str) -> Step | None:
     if match:
         return Step(SAY, sentence(f"please {'do not ' if match[1] else ''}{_told(match[2])}"))
     match = _ASK_WHETHER.match(action)
+    if match and re.match(r"(?:how|what) you (?:can|could|may) (?:help|assist|do)\b", match[1]):
+        return Step(SAY, "How can I help you?")
     if match:
         return Step(SAY, f"Could you tell me {_told(match[1]).rstrip('.?')}?")
     match = _OFFER_TO.match(action)
