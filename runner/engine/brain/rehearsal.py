@@ -18,6 +18,12 @@ class Rehearsal:
 
     name = "rehearsal"
 
+    def __init__(self) -> None:
+        # The first answer compiles what all later ones use: 70 ms that no caller should wait.
+        words = {"type": "input_text", "text": "When are you open?"}
+        item = {"type": "message", "role": "user", "content": [words]}
+        Mind(Prompt("You are Ada. We are open from 9 to 5, Monday to Friday.", [item])).reply()
+
     async def think(self, prompt: Prompt) -> AsyncIterator[Say | Call]:
         """The answer, sentence by sentence, then calls. Everything is known at once."""
         reply = Mind(prompt).reply()
