@@ -25,7 +25,8 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine that answers. ``voice`` False: it has no ears and no voice, turns are typed;
+    """An engine that answers; ``kind`` is openai, local or the host of another one. ``voice``
+    False: it has no ears and no voice, turns are typed;
     ``note`` is one line that the user should read."""
 
     kind: str
@@ -69,7 +70,8 @@ async def start(spec: EngineSpec, env: Mapping[str, str], warn: Callable[[str], 
             )
         return Engine("openai", Address(api_key=key))
     if spec.type == "url":
-        return Engine("url", _address(spec, env))
+        address = _address(spec, env)
+        return Engine(urlsplit(address.url or "").netloc, address)
     child = Child(warn)
     ready = await child.start(spec.brain, env)
     told = ready.get("engine", {})

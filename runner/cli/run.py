@@ -26,7 +26,8 @@ from runner.errors import InputError, UsageError
 @click.option("--env-file", type=click.Path(path_type=Path), help="Read NAME=VALUE lines first.")
 @click.option("--no-watch", is_flag=True, help="Do not follow edits of the file.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
-@click.option("--log-content", is_flag=True, help="Texts in the log of public transports too.")
+# Local callers are logged whole; the flag speaks of phones and public transports.
+@click.option("--log-content", is_flag=True, hidden=True)
 def run(
     file: Path,
     engine: str | None,

@@ -293,8 +293,12 @@ class Run:
             self._drain = not self._drain
             stop("drained")
 
+        terminal = on_terminal()
+
         def reload() -> None:
-            if self._applier is not None:
+            if terminal and not on_terminal():
+                stop("terminal closed")  # the same signal, and nobody is left to talk to
+            elif self._applier is not None:
                 self._tasks.spawn(self._saved(time.monotonic()), "reload")
 
         wanted: dict[str, Any] = {"SIGINT": interrupted, "SIGTERM": drained, "SIGHUP": reload}
