@@ -1,7 +1,7 @@
 """A session in Python: an agent with a tool, typed turns, and its voice in a file.
 
-    rtrun engine --port 8700 &
-    python examples/session.py ws://127.0.0.1:8700/v1/realtime
+rtrun engine --port 8700 &
+python examples/session.py ws://127.0.0.1:8700/v1/realtime
 """
 
 from __future__ import annotations

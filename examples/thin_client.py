@@ -1,7 +1,7 @@
 """The WebSocket transport alone, without a session: you send events and get events.
 
-    rtrun engine --port 8700 &
-    python examples/thin_client.py ws://127.0.0.1:8700/v1/realtime
+rtrun engine --port 8700 &
+python examples/thin_client.py ws://127.0.0.1:8700/v1/realtime
 """
 
 from __future__ import annotations
