@@ -25,7 +25,6 @@ from runner.core.events import (
     SettingsRefused,
 )
 from runner.desk import Call, Desk, load_tools
-from runner.engine.hearing.vad import INSTALL_HINT
 from runner.errors import AudioFileError, RtrunError, UsageError
 from runner.line import audio_format
 from runner.media.wav import read_wav
@@ -200,10 +199,7 @@ class Run:
 
     def _needs_no_voice(self, engine: Engine) -> None:
         if self._options.wav or self._options.say:
-            raise UsageError(
-                f"--wav and --say need speech, and this engine has none: {engine.note}",
-                f"use --text, or install the models: {INSTALL_HINT}",
-            )
+            raise UsageError(f"--wav and --say cannot be heard: {engine.note}", "or use --text")
 
     # -- saved files -------------------------------------------------------------------------
     async def _follow(self, loaded: Loaded) -> None:
