@@ -34,6 +34,10 @@ class Found:
 
 
 ENOUGH = 0.5
+#: Aspects that are a thing of their own, not a quality (a price, a place) that many things have.
+_THINGS = frozenset(
+    {"pets", "wifi", "parking", "insurance", "diet", "delivery", "pickup", "refund", "access"}
+)
 
 
 def answer(asked: Query, notes: Notes) -> Found | None:
@@ -82,6 +86,8 @@ def _enough(asked: Query, matches: Sequence[Match]) -> bool:
         return top.score >= 0.75  # the price of something else
     if top.score >= ENOUGH:
         return True
+    if asked.aspects & top.fact.aspects & _THINGS and top.score >= 0.4:
+        return True  # "can I bring my dog" where pets are spoken of
     return top.own and top.score >= 0.4 and all(top.score >= 1.3 * score for score in others)
 
 

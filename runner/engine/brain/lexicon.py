@@ -106,7 +106,9 @@ SYNONYMS: tuple[str, ...] = (
     "tooth teeth dental",
     "pain injured injury injure killing bleeding bleed swollen throbbing broke hurt "
     "hurts hurting ache aching aches toothache sore painful agony",
-    "child children kid kids son daughter baby toddler pediatric minor age teenager",
+    "child children kid kids son daughter baby babies infant infants toddler pediatric minor age "
+    "teenager",
+    "luggage baggage suitcase suitcases bag bags trunk carryon",
     "age old young adult underage",
     "wear dress dresscode attire clothes outfit dressed",
     "emergency urgent urgently urgency emergencies immediately asap",
@@ -130,7 +132,7 @@ SYNONYMS: tuple[str, ...] = (
     "owner owns own owned",
     "noise noisy loud",
     "included include includes complimentary extra",
-    "teach teaches teacher instructor instructors trainer trainers coach",
+    "teach teaches teacher instructor instructors trainer trainers training coach coaches",
     "member membership memberships join joining signup register registration enroll",
     "student students pupil",
     "tow towing stranded breakdown roadside",

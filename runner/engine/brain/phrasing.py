@@ -17,7 +17,7 @@ _FINITE = re.compile(
     r"allows?|apply|applies|arrives?|covers?|ships?|lasts?|lies|leaves?|works?|earns?|expires?|"
     r"receives?|pays?|book|contact|call|bring|please|use|park|email|visit|there's|it's|we're|"
     r"depends?|varies|vary|stays?|sits?|stands?|holds?|welcomes?|recommends?|sees?|treats?|"
-    r"contains?|feeds?|replaces?|lets?|makes?|helps?|supports?|stores?|should|would|know)\b",
+    r"contains?|feeds?|replaces?|lets?|makes?|helps?|supports?|stores?|travels?|flies|fly|eats?|enters?|should|would|know)\b",
     re.I,
 )
 _MONEY = (

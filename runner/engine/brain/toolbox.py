@@ -287,6 +287,8 @@ def _aspects(tool: Tool) -> frozenset[str]:
     }
     if _BOOKS.search(" ".join(plain_words(tool.name))):
         found.add("booking")
+    if tool.handoff:
+        found.discard("staff")  # asking who works there is not asking to be put through
     return frozenset(found)
 
 
