@@ -258,6 +258,8 @@ class Choice:
                 tool = named_in(step.text, self.tools)
                 if tool is not None:
                     plan = self.planner.plan(tool)
+                    # The plan asks for what is missing; a rule's own "ask for the dates" is that.
+                    said = [one for one in said if not one.endswith("?")]
                     said += [plan.question] if plan.question else []
                     return Reply(" ".join(said), [plan.call] if plan.call else [])
                 known = answer(query(step.text), self.notes)

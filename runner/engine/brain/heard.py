@@ -46,6 +46,7 @@ HEARD: tuple[tuple[str, str], ...] = (
     (r"\bp ?m\b|\bp\.m\.?", "pm"),
     (r"\bo'?[ ]?clock\b", "oclock"),
     (r"\bmaster card\b", "mastercard"),
+    (r"\b(by|with|a|take|accept|paper) checks?\b", r"\1 cheque"),
     (r"\bfor for\b", "for four"),
     (r"\bat for(?= am| pm| oclock| on | tomorrow| today|$)", "at four"),
     (r"\bat (?:to|too)(?= am| pm| oclock| on | tomorrow| today|$)", "at two"),

@@ -277,7 +277,7 @@ class Mind:
                 if agent and "no" in low.split() and "thank" in low
                 else f"All right. {social.ELSE}"
             )
-        if re.search(r"anything else|else i can (?:help|do)", question, re.I):
+        if re.search(r"anything else|else i can (?:help|do)|can i help", question, re.I):
             if no:
                 return self.choice.said_by_rule("bye") or Reply(social.goodbye(self.notes.persona))
             return (

@@ -216,9 +216,16 @@ def _titled(lines: Sequence[Line]) -> str:
                 "rules",
                 "hours",
             )
+            and not re.match(r"(?:who|what|how|your|you|my|our)\b", left, re.I)
         ):
             return proper[0]
     for line in lines[:4]:
+        # "The phone assistant of Miller's Auto Repair, Denver."
+        of = re.match(
+            rf"(?:the |an? )?(?:[a-z-]+ ){{1,4}}(?:of|for|at) (?:the )?({_RUN})", line.text, re.I
+        )
+        if of and _SERVICE.search(line.text[: of.start(1)]) and of[1][:1].isupper():
+            return of[1]
         start = re.match(
             rf"(?:Welcome to |This is )?({_PROPER}(?: (?:{_PROPER}|&|and|of))+) (?:is|opens|offers|"
             rf"sells|serves)\b",

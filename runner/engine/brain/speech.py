@@ -26,7 +26,7 @@ _CLOCK = r"(\d{1,2})(?:[:.](\d{2}))?\s*(?:h\b|([ap])\.?\s?m\b\.?)?"
 _RANGE = re.compile(
     rf"(?<![\w$€£.:-]){_CLOCK}(?:{_DASH}|\s+(?:to|until|till)\s+){_CLOCK}(?![\w:%-])"
 )
-_SINGLE = re.compile(r"(?<![\w$€£.:-])(\d{1,2}):(\d{2})(?!\d)\s*(?:h\b|([ap])\.?\s?m\b\.?)?")
+_SINGLE = re.compile(r"(?<![\w$€£.:-])(\d{1,2}):(\d{2})(?!\d)(?:\s*(?:h\b|([ap])\.?\s?m\b\.?))?")
 _HALF = re.compile(r"\b(\d{1,2})\s?([AaPp])\.?\s?[Mm]\b\.?(?=\s+[a-z]|[,;)]|\s+[A-Z]|$|\s*[-–])")
 _ABBREVIATED = (
     "dr",
@@ -120,6 +120,9 @@ def spoken(text: str, day_clock: bool | None = None) -> str:
     text = _SMALL_DAY.sub(lambda m: DAYS[_DAY_PLACE[m[0][:3]]].title(), text)
     text = _SHORT_DAY.sub(lambda m: _SHORT_DAYS[m[1]], text)
     text = re.sub(rf"\b({_DAY_NAME})(s?){_DASH}({_DAY_NAME})\b", r"\1\2 to \3", text)
+    text = re.sub(
+        rf"(\d\s?(?:[ap]\.?m\.?)?){_DASH}(noon|midnight)\b", r"\1 to \2", text, flags=re.I
+    )
     full = on_day_clock(text) if day_clock is None else day_clock
     text = _RANGE.sub(lambda m: _said_range(m, full), text)
     text = _SINGLE.sub(lambda m: _said_single(m, full), text)

@@ -110,6 +110,10 @@ def steps(consequence: str) -> list[Step]:
         # What stands after "say:" is written for the caller's ear already.
         return [Step(SAY, " ".join(sentence(spoken(one)) for one in sentences(literal[1])))]
     found: list[Step] = []
+    also = re.match(r"(.+?),? and (?=(?:then )?(?:say|reply|answer)\b[^:\n]{0,20}: )", consequence)
+    if also and not _QUOTED.search(consequence):
+        # "apologise and say: ...": what is done first, then what is said word for word.
+        return steps(also[1]) + steps(consequence[also.end() :])
     for part in _parts(consequence):
         step = _step(
             re.sub(
