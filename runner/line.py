@@ -17,6 +17,7 @@ from runner.core.conversation import Conversation
 from runner.core.effects import Effects, FlushAudio, Notify, PrepareAgent, RunTool, Send, Wake
 from runner.core.events import (
     Audio,
+    Handoff,
     SessionError,
     SessionEvent,
     SettingsApplied,
@@ -65,7 +66,8 @@ class Line:
         self._queue: deque[Any] = deque()
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: dict[int, tuple[ResolvedAgent, asyncio.Future[Outcome]]] = {}
+        self._waiting: dict[int, asyncio.Future[Outcome]] = {}
+        #: Agents of revisions that the server has not taken yet.
         self._next: dict[int, ResolvedAgent] = {}
         self._playing: dict[tuple[str, int], None] = {}
         self._ready: asyncio.Future[None] = self._loop.create_future()
@@ -96,7 +98,7 @@ class Line:
             self._timer.cancel()
         if not self._ready.done():
             self._ready.cancel()
-        for _, waiter in self._waiting.values():
+        for waiter in self._waiting.values():
             waiter.cancel()
         self._sink.on_drained = None
         if self._own_sink:
@@ -203,6 +205,9 @@ class Line:
         match event:
             case SettingsApplied() | SettingsPending() | SettingsRefused():
                 self._settled(event)
+            case Handoff():
+                # Also the way back, when the server refused the new agent.
+                self.resolved = self._by_name.get(event.to_agent, self.resolved)
             case SessionError() if event.fatal and not self._ready.done():
                 self._ready.set_exception(
                     ConnectError(f"the server refused the session: {event.message}")
@@ -218,15 +223,15 @@ class Line:
                 self.take(resolved)
         elif isinstance(event, SettingsRefused):
             self._next.pop(event.revision, None)
-        waiting = self._waiting.pop(event.revision, None)
-        if waiting is not None and not waiting[1].done():
-            waiting[1].set_result(event)
+        waiter = self._waiting.pop(event.revision, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(event)
 
     async def reconfigure(
         self, resolved: ResolvedAgent, revision: int, between_turns: bool
     ) -> Outcome:
         waiter: asyncio.Future[Outcome] = self._loop.create_future()
-        self._waiting[revision] = (resolved, waiter)
+        self._waiting[revision] = waiter
         self._next[revision] = resolved
         self.run(
             self.conversation.apply(
@@ -273,7 +278,7 @@ class Line:
             words = error.message if isinstance(error, RtrunError) else str(error)
             self.run(conversation.agent_failed(effect.call_id, words, self.now()))
             return
-        self.take(resolved)
+        self._by_name[resolved.view.name] = resolved
         self.run(conversation.agent_ready(resolved.view, effect.call_id, self.now()))
 
     def _failed(self, name: str, error: BaseException) -> None:

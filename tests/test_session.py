@@ -185,6 +185,27 @@ def test_a_handoff_updates_the_session_then_answers_then_asks() -> None:
     with_session(test, RealtimeAgent("desk", "Hello.", handoffs=[billing]))
 
 
+def test_an_agent_that_the_server_refuses_does_not_get_the_line() -> None:
+    async def main() -> None:
+        async with refusing_server(frozenset({0})) as server:
+            seen: list[Any] = []
+            billing = RealtimeAgent("billing", "poison")
+            session = RealtimeSession(RealtimeAgent("desk", "Hello.", handoffs=[billing]))
+            session.on("*", seen.append)
+            await session.connect(api_key="key", url=server.url)
+            await server.send(0, created())
+            await server.send(0, call("transfer_to_billing", "{}"))
+            await server.send(0, done())
+            await until(lambda: sent(server, "response.create"))
+            # The call has its output all the same, and the old agent goes on.
+            assert len(sent(server, "conversation.item.create")) == 1
+            assert session.agent.name == "desk"
+            assert server.sessions[0]["instructions"] == "Hello."
+            await session.close()
+
+    asyncio.run(main())
+
+
 def test_speech_over_the_answer_truncates_at_what_was_heard() -> None:
     async def test(session: RealtimeSession, server: RefusingServer, seen: list[Any]) -> None:
         await server.send(0, created())
