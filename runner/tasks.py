@@ -57,6 +57,16 @@ class Supervisor:
             await asyncio.wait(pending, timeout=within)
 
 
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a program's main coroutine to its end, on uvloop when that is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
 async def in_thread(work: Callable[..., T], *args: Any) -> T:
     """Run blocking ``work(*args)`` in the default executor, off the event loop."""
     return await asyncio.get_running_loop().run_in_executor(None, work, *args)

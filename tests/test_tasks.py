@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import threading
 
 import pytest
 from support.until import until
 
+from runner import tasks
 from runner.tasks import Supervisor, in_thread
 
 pytestmark = pytest.mark.quick
@@ -103,3 +105,11 @@ def test_in_thread_runs_off_the_loop() -> None:
         assert await in_thread(threading.get_ident) != threading.get_ident()
 
     asyncio.run(main())
+
+
+def test_a_program_runs_to_its_end_on_the_fastest_loop_there_is() -> None:
+    async def main() -> str:
+        return type(asyncio.get_running_loop()).__module__
+
+    found = importlib.util.find_spec("uvloop")
+    assert tasks.run(main()).partition(".")[0] == ("uvloop" if found else "asyncio")

@@ -18,7 +18,7 @@ import click
 
 from runner.codec import dumps, loads
 from runner.errors import MissingModels, UsageError
-from runner.tasks import in_thread
+from runner.tasks import in_thread, run
 
 if TYPE_CHECKING:
     from runner.engine.server.options import EngineOptions
@@ -97,7 +97,7 @@ def engine(
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(levelname)s: %(message)s"
     )
-    asyncio.run(_serve(options, _brain(brain), log_format, parent))
+    run(_serve(options, _brain(brain), log_format, parent))
 
 
 async def _serve(

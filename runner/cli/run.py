@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 import click
 
+from runner import tasks
 from runner.cli.runs import Options, Run
 from runner.errors import InputError, UsageError
 
@@ -70,7 +70,7 @@ def run(
         json=log_format == "json",
         log_content=log_content,
     )
-    code = asyncio.run(Run(options).main())
+    code = tasks.run(Run(options).main())
     if code:
         raise click.exceptions.Exit(code)
 
