@@ -67,6 +67,11 @@ def _answer(asked: Query, notes: Notes) -> Found | None:
         priced = [fact for fact in notes.facts if fact.item and "price" in fact.aspects]
         if len(priced) > 1:
             return Found(_listed(priced), 0.6)
+    if asked.topic and matches and not matches[0].own:
+        # A fact about the very thing before one that only shares what is asked of it.
+        own = [match for match in matches[:3] if match.own]
+        if own and own[0].score >= matches[0].score - 0.25:
+            matches = [own[0], *(match for match in matches if match is not own[0])]
     if not matches or not _enough(asked, matches):
         return None
     top = matches[0]

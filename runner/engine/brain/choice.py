@@ -16,12 +16,17 @@ from runner.engine.brain.planner import Plan, Planner
 from runner.engine.brain.recall import Query, follow, query, rank
 from runner.engine.brain.rules import Rule
 from runner.engine.brain.slots import DATE, MOMENT, TIME
-from runner.engine.brain.toolbox import Tool, best, does
+from runner.engine.brain.toolbox import TO_BOOK, WORDY, Tool, best, does
 from runner.engine.brain.toolnames import named_in, person_tool, target
 from runner.engine.brain.words import LIGHT, akin, aspects_of, content
 from runner.engine.ports import Call
 
 _MIXED = bag("diet payment language staff services access menu checkin contact")
+#: A thing by its name: "do you have a pool" asks for no name.
+_SEEKS = re.compile(
+    r"^(?:(?:do|have) you (?:have|got)|is there|are there|i am looking for|have you got|"
+    r"can you (?:find|look up)|search for|look up) (?!an?\b|any|the\b|some|my\b|enough|it\b|that)"
+)
 _COMPARED = frozenset(
     content("more than over larger bigger greater least fewer less under smaller exceeding")
 ) | frozenset(map(str, range(100)))
@@ -89,6 +94,10 @@ class Choice:
         # What a caller tells, rather than asks, is for a rule before it is for a fact.
         telling = not (asked.polar or asked.terms or asked.request or asked.inherited)
         rule, held = self._rule(asked, 0.5 if telling else 0.6)
+        # "There is a charge I did not make" has the shape of a question and is none.
+        tells = telling or (asked.personal and asked.text.startswith(("there is", "it is")))
+        if tells and tool is not None and tool.handoff and fits >= max(0.6, held):
+            return planned(self.planner.plan(tool))
         if (
             rule is not None
             and held >= (0.45 if telling else 0.55)
@@ -112,6 +121,9 @@ class Choice:
         weak, half = self._rule(asked, 0.5)
         if tool is not None and fits >= 0.4 and not asked.inherited and not (weak and half > fits):
             return planned(self.planner.plan(tool))
+        sought = self._finder(asked)
+        if sought is not None:
+            return planned(self.planner.plan(sought))
         near = rank(asked, self.notes)
         if asked.request and near and near[0].own and near[0].score >= 0.45:
             return Reply(
@@ -132,6 +144,22 @@ class Choice:
                 self.notes, self.tools, self.dialogue, named_thing(asked, self.notes), asked.polar
             ),
             fits=False,
+        )
+
+    def _finder(self, asked: Query) -> Tool | None:
+        """'Do you have Harry Potter': a name that no fact has, and a tool that looks things up."""
+        if not _SEEKS.match(asked.text) or asked.inherited or not asked.topic:
+            return None
+        return next(
+            (
+                tool
+                for tool in self.tools
+                if tool.reads
+                and not tool.handoff
+                and len(tool.required) == 1
+                and tool.required[0].kind in WORDY
+            ),
+            None,
         )
 
     def _acts(self, tool: Tool, fits: float, asked: Query, found: Found | None) -> bool:
@@ -199,6 +227,8 @@ class Choice:
         """The rule whose condition the caller's words meet best."""
         top: tuple[Rule | None, float] = (None, 0.0)
         words = (*asked.stems, *asked.inherited)
+        if TO_BOOK.search(asked.text):
+            words = tuple(one for one in words if one != "book") or words
         meaning = [one for one in words if one not in LIGHT] or list(words)
         for rule in self.notes.rules:
             if not rule.steps:
@@ -215,6 +245,8 @@ class Choice:
             if "upset" in rule.tags and any(akin(one, "upset") >= 0.75 for one in words):
                 top = (rule, 0.8) if top[1] < 0.8 else top
             for stems in rule.when:
+                if stems == {"book"} and TO_BOOK.search(asked.text):
+                    continue  # "asks for a book" is not "can I book a room"
                 stems = stems - _COMPARED if rule.limit else stems
                 if not stems:
                     continue

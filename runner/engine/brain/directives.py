@@ -28,7 +28,9 @@ _ADVERB = (
 # Verbs that begin an instruction to the agent wherever they stand.
 _ORDERS = (
     "say|tell|answer|respond|reply|speak|talk|greet|stay|act|be|avoid|ensure|make sure|remember|"
-    "pretend|refuse|apologi[sz]e|introduce|never|do not|don't|you must|you should|you may|"
+    "pretend|refuse|apologi[sz]e|introduce|never|do not|don't|you must|you should|"
+    "you may (?!renew|borrow|bring|pay|park|return|cancel|change|order|reserve|book|use|pick|"
+    "leave)|"
     "you will|you need|you have|follow|treat|assume|confirm|repeat|spell|read|mention|explain|"
     "acknowledge|sound|use (?:a|the|short|simple|plain|only|natural|tools?|[a-z]+_)|keep|limit|"
     "thank|wish|inform|remind|suggest|recommend|refer|direct|quote|pronounce|convert|translate|"

@@ -47,6 +47,7 @@ HEARD: tuple[tuple[str, str], ...] = (
     (r"\bo'?[ ]?clock\b", "oclock"),
     (r"\bmaster card\b", "mastercard"),
     (r"\b(by|with|a|take|accept|paper) checks?\b", r"\1 cheque"),
+    (r"\bin charge\b", "the boss"),
     (r"\bfor for\b", "for four"),
     (r"\bat for(?= am| pm| oclock| on | tomorrow| today|$)", "at four"),
     (r"\bat (?:to|too)(?= am| pm| oclock| on | tomorrow| today|$)", "at two"),

@@ -18,7 +18,7 @@ _LEAD = bag(
     we are our the is on from open opens opening close closes closed hours hour office
     business store shop clinic restaurant working times time and both all at to as follows
     between most reception practice please note day days week every daily usually normally
-    regular kitchen
+    regular kitchen lobby branch library museum gym salon bank counter
     """
 ) - {"kitchen"}
 _ABOUT = bag("open opens opening hours hour closed close closes")
@@ -30,6 +30,8 @@ def hours_facts(notes: Notes) -> list[Fact]:
 
 
 def _is_hours(fact: Fact) -> bool:
+    if re.search(r"\d{3}[ .-]\d{4}\b", fact.said):
+        return False  # when a telephone line is open, not the business
     words = tokens(fact.said)
     days, times = find_days(words), find_times(words, bare=True)
     if not (days or "daily" in words or "day" in words) or not (

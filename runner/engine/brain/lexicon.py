@@ -86,7 +86,7 @@ ASPECTS: dict[str, tuple[str, str]] = {
     "staff": (
         "our team",
         "staff team dentist dentists doctor doctors owner chef manager hygienist physician "
-        "technician trainer stylist dr",
+        "technician trainer stylist dr boss head director principal librarian",
     ),
     "language": ("languages", "language languages spanish french german english mandarin speak"),
     "access": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from runner.engine.brain.lexicon import DAYS, MONTHS, STOP, bag, row
@@ -238,6 +239,13 @@ def whole(slot: Slot, said: Said) -> Any:
     match = _ABOUT.search(said.text)
     if match and cleaned(match[1]):
         return cleaned(match[1])
+    if slot.label in ("query", "search", "title", "keywords"):
+        sought = re.sub(
+            r"^(?:do you have|have you got|is there|are there)\b\s*", "", said.text, flags=re.I
+        )
+        sought = thing_in(replace(said, text=sought))
+        if sought:
+            return sought
     if slot.required and re.search(
         r"query|question|search|text|request|topic|prompt|issue|problem|complaint|symptom|"
         r"feedback|descri|detail",

@@ -35,6 +35,10 @@ _FOLLOWS = re.compile(
     r"^(?:and|but|or|no|what about|how about|what if|also|then|same|ok and|or maybe|"
     r"what of|i meant?|actually|sorry i meant?|make (?:it|that))\b"
 )
+_STREET = re.compile(
+    r"^(?:we are|our (?:address|office|shop|clinic|store))\b.*\b\d+ [A-Z]\w+|"
+    r"\b\d+ (?:[A-Z]\w+ )+(?:St|Street|Ave|Avenue|Rd|Road|Lane|Drive|Blvd|Square)\b"
+)
 _BACK = re.compile(r"\b(?:it|that|this|they|them|those|these|one|ones|he|she|both|either)\b")
 _REQUEST = re.compile(
     r"\b(?:i would (?:like|love|prefer)|i (?:want|need) to|i want|i need|"
@@ -52,7 +56,8 @@ _IMPERATIVE = re.compile(
     r"calculate|convert|file|confirm)\b"
 )
 _ABOUT_TERMS = re.compile(
-    r"\b(?:policy|policies|how much|how many|how long|what happens|penalty|rules?|fee|"
+    r"\b(?:policy|policies|how much|how many|how long|what happens|"
+    r"what should i|what do i|penalty|rules?|fee|"
     r"cost|costs|price|prices|"
     r"do you (?:have|offer|take|accept|allow|charge|do|deliver|sell|serve|open|close|"
     r"provide)|what (?:is|are) (?:your|the)|"
@@ -238,6 +243,8 @@ def rank(asked: Query, notes: Notes) -> list[Match]:
                 1.0 if aspect in fact.aspects else 0.7 * (aspect in fact.context_aspects)
             )
         score /= total or 1.0
+        if "location" in asked.aspects and _STREET.search(fact.said) and score > 0:
+            score += 0.15  # an address says where; a town alone hardly does
         if day_names and day_names & _days_of(fact.said):
             # The day itself is what is asked for, unless it is the price or the length of a thing.
             score = max(score, 0.3) + 0.6 if of_day else score + 0.25

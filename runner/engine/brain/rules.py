@@ -146,8 +146,10 @@ def rule_in(text: str) -> Rule | None:
 
 def _wishes(condition: str) -> bool:
     return bool(
-        re.search(r"\b(?:wants?|would like|wishes|needs?|requests?|would love)\b", condition)
-    ) and not re.search(r"\b(?:asks?|asking|know|information|mentions?)\b", condition)
+        re.search(
+            r"\b(?:wants?|would like|wishes|needs?|requests?|would love|asks to)\b", condition
+        )
+    ) and not re.search(r"\b(?:asks?(?! to)|asking|know|information|mentions?)\b", condition)
 
 
 def _split(text: str) -> tuple[str, str] | None:

@@ -39,7 +39,7 @@ _ACTS = (
     bag("move change reschedul updat modif"),
     bag("order buy purchas plac"),
 )
-_WORDY = (
+WORDY = (
     kinds.PERSON,
     kinds.PLACE,
     kinds.THING,
@@ -180,6 +180,9 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
     )
 
 
+TO_BOOK = re.compile(r"\bbook (?:a|an|the|my|me|us|for|one|it)\b")
+
+
 def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> float:
     """How surely ``asked`` calls for ``tool``, 0 to 1. ``itself``: words for the business."""
     if tool.ends:
@@ -189,9 +192,11 @@ def score(tool: Tool, asked: Query, itself: frozenset[str] = frozenset()) -> flo
         for one in (*asked.stems, *asked.inherited, *asked.carried)
         if one not in itself and (one not in LIGHT or one in tool.core)
     ]
+    if "book" not in tool.verbs and TO_BOOK.search(asked.text):
+        terms = [one for one in terms if one != "book"]  # find_book books no room
     if not terms and not asked.aspects:
         return 0.0
-    takes_words = tool.handoff or any(slot.kind in _WORDY for slot in tool.slots)
+    takes_words = tool.handoff or any(slot.kind in WORDY for slot in tool.slots)
     hit = weight = 0.0
     touched = named = False
     for one in terms:
@@ -277,7 +282,9 @@ def _fit(tool: Tool, one: str) -> float:
 
 
 def _aspects(tool: Tool) -> frozenset[str]:
-    found = {aspect for one in tool.core | tool.verbs for aspect in aspects_of(one)}
+    # The book of find_book is a thing, not a booking.
+    words = tool.core | tool.verbs if "book" in tool.verbs else tool.core - {"book"} | tool.verbs
+    found = {aspect for one in words for aspect in aspects_of(one)}
     # A description names other things beside what the tool does; only its booking words count.
     found |= {
         a
@@ -285,7 +292,8 @@ def _aspects(tool: Tool) -> frozenset[str]:
         for a in aspects_of(one)
         if a in ("booking", "cancel", "refund", "delivery", "price", "payment", "menu")
     }
-    if _BOOKS.search(" ".join(plain_words(tool.name))):
+    books = _BOOKS.search(" ".join(plain_words(tool.name)))
+    if books and (not books[0].startswith("book") or "book" in tool.verbs):
         found.add("booking")
     if tool.handoff:
         found.discard("staff")  # asking who works there is not asking to be put through

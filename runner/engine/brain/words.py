@@ -77,6 +77,7 @@ _IRREGULAR = {
     "string": "string",
     "visa": "visa",
     "pasta": "pasta",
+    "pine": "pine",
     "access": "access",
     "express": "express",
     "fitness": "fitness",
