@@ -157,6 +157,8 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
         ]
     stems = [stem(word) for word in words if word not in _PLAIN and not is_stop(word)]
     verbs = {one for one in stems if any(one in act for act in _ACTS)}
+    if words and words[0] in _LOOKS:
+        verbs.discard("book")  # the book of find_book is a thing
     core = (
         frozenset(one for one in stems if one not in verbs and one not in _WHENS)
         or frozenset(verbs)
@@ -180,6 +182,7 @@ def _tool(name: str, description: str, parameters: Any) -> Tool:
     )
 
 
+_LOOKS = ("find", "search", "get", "look", "lookup", "check", "list", "show")
 TO_BOOK = re.compile(r"\bbook (?:a|an|the|my|me|us|for|one|it)\b")
 
 
@@ -292,8 +295,7 @@ def _aspects(tool: Tool) -> frozenset[str]:
         for a in aspects_of(one)
         if a in ("booking", "cancel", "refund", "delivery", "price", "payment", "menu")
     }
-    books = _BOOKS.search(" ".join(plain_words(tool.name)))
-    if books and (not books[0].startswith("book") or "book" in tool.verbs):
+    if _BOOKS.search(" ".join(plain_words(tool.name))):
         found.add("booking")
     if tool.handoff:
         found.discard("staff")  # asking who works there is not asking to be put through
