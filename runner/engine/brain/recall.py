@@ -57,7 +57,7 @@ _IMPERATIVE = re.compile(
 )
 _ABOUT_TERMS = re.compile(
     r"\b(?:policy|policies|how much|how many|how long|what happens|"
-    r"what should i|what do i|penalty|rules?|fee|"
+    r"what (?:should|do) i (?:need to )?(?:bring|need|wear|pay|expect)|penalty|rules?|fee|"
     r"cost|costs|price|prices|"
     r"do you (?:have|offer|take|accept|allow|charge|do|deliver|sell|serve|open|close|"
     r"provide)|what (?:is|are) (?:your|the)|"
