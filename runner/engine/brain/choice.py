@@ -14,7 +14,7 @@ from runner.engine.brain.lexicon import bag
 from runner.engine.brain.notes import Notes
 from runner.engine.brain.planner import Plan, Planner
 from runner.engine.brain.recall import Query, follow, query, rank
-from runner.engine.brain.rules import Rule
+from runner.engine.brain.rules import FAILED, Rule
 from runner.engine.brain.slots import DATE, MOMENT, TIME
 from runner.engine.brain.toolbox import TO_BOOK, WORDY, Tool, best, does
 from runner.engine.brain.toolnames import named_in, person_tool, target
@@ -82,6 +82,8 @@ class Choice:
         )
         if reached and set(asked.stems) and set(asked.stems) <= self.notes.itself:
             return Reply(f"Yes, this is {social.introduction(self.notes.persona)}. {social.HELP}")
+        if re.search(FAILED, asked.text) and (said := self.said_by_rule("failed")):
+            return said
         small = smalltalk.small_talk(asked.text)
         tool, fits = best(
             self.tools, asked, self.notes.itself, look_first=not self.planner.looked_up()

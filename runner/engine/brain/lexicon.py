@@ -147,6 +147,7 @@ SYNONYMS: tuple[str, ...] = (
     "exhibit exhibits exhibition exhibitions",
     "vaccine vaccines vaccination vaccinations shot shots",
     "vet veterinarian",
+    "wedding weddings bridal bride marriage",
     "flower flowers bouquet bouquets rose roses",
     "lunch lunches",
     "dinner dinners supper",

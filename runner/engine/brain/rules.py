@@ -116,7 +116,13 @@ _VAGUE = frozenset(
         "problem issue"
     )
 )
-_SITUATIONS = frozenset({"unknown", "unclear", "silence", "start", "bye"})
+#: What was tried has not helped: said of a step before, not of a question without an answer.
+FAILED = (
+    r"\b(?:that|this|it|restart\w*|reboot\w*|which)\b.{0,20}\b(?:did|does|do|has|have)"
+    r"(?: not|n't) (?:help|work|fix|solve)|\b(?:problem )?persists\b|"
+    r"\bstill (?:not|no|slow|down|broken|does|is not)\b|\balready (?:did|tried|done)\b"
+)
+_SITUATIONS = frozenset({"unknown", "unclear", "silence", "start", "bye", "failed"})
 _BOILER = frozenset(
     content(
         "caller callers customer customers user users guest guests patient client clients "
@@ -227,6 +233,8 @@ def _alternatives(condition: str) -> tuple[frozenset[str], ...]:
 
 def _tags(condition: str) -> frozenset[str]:
     low = normal(condition)
+    if re.search(FAILED, low):
+        return frozenset({"failed"})
     return frozenset(
         tag
         for tag, pattern in _TAGS
