@@ -28,7 +28,7 @@ from runner.errors import ConnectError, NotConnectedError, RtrunError, ToolError
 from runner.listeners import report
 from runner.model.settings import SessionSettings
 from runner.tasks import Supervisor
-from runner.tools.base import Tool, ToolContext
+from runner.tools.base import BackgroundResult, Tool, ToolContext
 from runner.transports.base import AudioSink, Closed, RealtimeTransportLayer
 
 READY_SECONDS = 5.0
@@ -249,11 +249,14 @@ class Line:
         owner = self._by_name.get(effect.agent, self.resolved)
         tool: Tool | None = owner.tools.get(effect.name)
         context = ToolContext(effect.agent, effect.name, effect.call_id, self._session.context)
+        background = False
         try:
             if tool is None:
                 # A program may send tools of its own; what it does not run gets an answer too.
                 raise ToolError(f"Tool {effect.name} not found")
-            output = await tool.run(effect.arguments, context)
+            result = await tool.run(effect.arguments, context)
+            background = isinstance(result, BackgroundResult)
+            output = result.content if isinstance(result, BackgroundResult) else result
         except ToolError as error:
             output = f"An error occurred while running the tool. {error.message}"
             self._session.emit(SessionError("tool_failed", f"{effect.name}: {error.message}"))
@@ -262,7 +265,11 @@ class Line:
             output = "An error occurred while running the tool."
             self.run(self.conversation.tool_finished(effect.call_id, output, self.now()))
             raise
-        self.run(self.conversation.tool_finished(effect.call_id, output, self.now()))
+        self.run(
+            self.conversation.tool_finished(
+                effect.call_id, output, self.now(), respond=not background
+            )
+        )
 
     async def _hand_over(self, effect: PrepareAgent) -> None:
         conversation = self.conversation

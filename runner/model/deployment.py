@@ -11,6 +11,8 @@ from typing import Any, Literal
 from runner.model.secret import Secret
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
 
+#: Who must agree before a tool runs.
+Approval = Literal["none", "caller", "operator"]
 ReloadClass = Literal["live", "next", "between", "pinned", "new", "reconnect", "restart"]
 
 
@@ -41,24 +43,109 @@ class AgentSpec:
     voice: str | None = None
     tools: tuple[str, ...] = ()
     handoffs: tuple[HandoffSpec, ...] = ()
+    #: False: the caller cannot cut the greeting off.
+    interruptible_greeting: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSpec:
+    """A declarative request. ``url``, ``query``, ``headers`` and ``body`` may hold ``{argument}``
+    placeholders, filled per call; ``hosts`` are private names that may be reached all the same."""
+
+    url: str
+    method: str = "GET"
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    #: A map is sent as JSON, a text as it is; None sends no body.
+    body: Any = None
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """A program: ``argv`` without a shell, the arguments as JSON on its standard input. ``env``
+    is all that it sees of the environment beside PATH, HOME and LANG."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, Secret] = field(default_factory=dict)
+    cwd: Path | None = None
+    memory_mb: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class McpSpec:
+    """A local MCP server: ``command`` is started over stdio, or ``url`` is reached over streamable
+    HTTP. ``allow`` names the tools that are taken, empty for all."""
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    env: Mapping[str, Secret] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """One tool of the file. ``python`` is ``path.py:function`` or ``package.module:function``;
-    ``base`` is the folder that a relative path starts from; ``timeout`` in seconds."""
+    """One tool of the file; exactly one of ``python``, ``http``, ``command``, ``mcp`` and
+    ``hosted_mcp`` says what it is. ``python`` is ``path.py:function`` or
+    ``package.module:function``; ``hosted_mcp`` is the wire's own object, which the server carries
+    out; ``base`` is the folder that a relative path starts from; ``timeout`` in seconds."""
 
     name: str
-    python: str
-    base: Path
+    python: str = ""
+    base: Path = Path()
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
     timeout: float = 10.0
+    http: HttpSpec | None = None
+    command: CommandSpec | None = None
+    mcp: McpSpec | None = None
+    hosted_mcp: Mapping[str, Any] | None = None
+    approval: Approval = "none"
+    #: Spoken when the tool takes longer than a moment.
+    while_waiting: str = ""
+    #: False: the model is given the output and not asked to speak about it.
+    respond: bool = True
 
     def module_file(self) -> Path | None:
         """The file the tool's code stands in, None when it names an importable package."""
         module = self.python.rpartition(":")[0]
         return (self.base / module).resolve() if module.endswith(".py") else None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailSpec:
+    """A check of what is said. ``check`` is the side; one of ``phrases`` (``*`` stands for any
+    letters), ``regex``, ``python`` and ``moderation`` says what trips it. ``then`` interrupt cuts
+    the answer, ``say`` beside it is spoken instead; handoff gives the line to the agent ``to``;
+    hang_up ends the call after ``say``; log only tells."""
+
+    name: str
+    check: Literal["input", "output"] = "output"
+    phrases: tuple[str, ...] = ()
+    regex: str | None = None
+    python: str = ""
+    base: Path = Path()
+    #: ``{url, model, api_key}`` of a moderation endpoint.
+    moderation: Mapping[str, Any] | None = None
+    then: Literal["interrupt", "say", "handoff", "hang_up", "log"] = "interrupt"
+    say: str = ""
+    to: str = ""
+
+    def module_file(self) -> Path | None:
+        """As :meth:`ToolSpec.module_file`."""
+        module = self.python.rpartition(":")[0]
+        return (self.base / module).resolve() if module.endswith(".py") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The caller says nothing: after ``ask_after`` seconds ``say`` is spoken, after
+    ``hang_up_after`` the call ends. Both count from the end of what was played; None is off."""
+
+    ask_after: float | None = None
+    say: str = "Are you still there?"
+    hang_up_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +196,8 @@ class Deployment:
     model: str = DEFAULT_MODEL
     transport: TransportSpec = field(default_factory=TransportSpec)
     timezone: str | None = None
+    guardrails: tuple[GuardrailSpec, ...] = ()
+    silence: Silence = field(default_factory=Silence)
     limits: Limits = field(default_factory=Limits)
     reload: ReloadPolicy = field(default_factory=ReloadPolicy)
     vars: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,9 +27,36 @@ class ToolContext:
     context: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class ToolPolicy:
+    """What holds for a tool beside what it does.
+
+    ``approval``: none, caller (asked in speech), operator (``session.approve``), or a predicate of
+    (context, arguments, call_id), sync or async, that says whether an operator must agree.
+    ``while_waiting`` is spoken when the tool takes longer than a moment. ``respond`` False: the
+    model is given the output and not asked to speak about it. ``enabled``: a bool or a predicate
+    of (context, agent); a tool that is not is neither told to the model nor run. Guardrails are
+    looked through in order; the first that refuses decides.
+    """
+
+    approval: Any = "none"
+    while_waiting: str = ""
+    respond: bool = True
+    enabled: bool | Callable[[Any, Any], bool | Awaitable[bool]] = True
+    input_guardrails: tuple[Callable[..., Any], ...] = ()
+    output_guardrails: tuple[Callable[..., Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundResult:
+    """Returned by a tool: this is the output, and no answer because of it is wanted."""
+
+    content: Any
+
+
 class Tool(Protocol):
-    """A function tool. ``run`` gives the output text for the model and raises ToolError with
-    words that the model can pass on."""
+    """A function tool. It may carry a ``policy`` (ToolPolicy). ``run`` gives the output text for
+    the model, and raises ToolError with words that the model can pass on."""
 
     @property
     def name(self) -> str: ...
@@ -41,7 +68,44 @@ class Tool(Protocol):
         """``{type: function, name, description, parameters}`` as the session sends it."""
         ...
 
-    async def run(self, arguments: str, context: ToolContext) -> str: ...
+    async def run(self, arguments: str, context: ToolContext) -> str | BackgroundResult: ...
+
+
+class ToolServer(Protocol):
+    """Something that brings several tools: a local MCP server."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def tools(self) -> Sequence[Tool]:
+        """Its tools, listed at the first call and kept. ToolError when it cannot be reached."""
+        ...
+
+    async def close(self) -> None:
+        """End it, within two seconds. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Governed:
+    """A tool under a policy of its user."""
+
+    tool: Tool
+    policy: ToolPolicy
+
+    @property
+    def name(self) -> str:
+        return self.tool.name
+
+    @property
+    def timeout(self) -> float:
+        return self.tool.timeout
+
+    def wire(self) -> dict[str, Any]:
+        return self.tool.wire()
+
+    async def run(self, arguments: str, context: ToolContext) -> str | BackgroundResult:
+        return await self.tool.run(arguments, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +124,7 @@ class FunctionTool:
     context_parameter: str | None = None
     #: The types that the function's parameters want: a date is handed over as a date.
     hints: Mapping[str, Any] = field(default_factory=dict)
+    policy: ToolPolicy = ToolPolicy()
 
     def wire(self) -> dict[str, Any]:
         tool: dict[str, Any] = {"type": "function", "name": self.name}
@@ -68,7 +133,7 @@ class FunctionTool:
         tool["parameters"] = dict(self.parameters)
         return tool
 
-    async def run(self, arguments: str, context: ToolContext) -> str:
+    async def run(self, arguments: str, context: ToolContext) -> str | BackgroundResult:
         """Call the function with the model's JSON arguments. ToolError when they do not fit,
         when the function raises, or when ``timeout`` is over."""
         given = self._arguments(arguments)
@@ -91,6 +156,8 @@ class FunctionTool:
                     f"Tool '{self.name}' timed out after {self.timeout * 1000:.0f}ms."
                 ) from None
             raise ToolError(_told(error)) from error
+        if isinstance(result, BackgroundResult):
+            return BackgroundResult(as_output(result.content))
         return as_output(result)
 
     def _arguments(self, text: str) -> dict[str, Any]:
