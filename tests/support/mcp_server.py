@@ -241,6 +241,19 @@ def _serve_http(server: Any, port: int, token: str) -> None:
     Ready(uvicorn.Config(guarded, log_level="error")).run(sockets=[listener])
 
 
+def _serve_legacy(server: Any) -> None:
+    """Over stdio the first request settles the protocol: take the handshake alone."""
+    import anyio
+    from mcp.server.runner import serve_loop
+    from mcp.server.stdio import stdio_server
+
+    async def serve() -> None:
+        async with stdio_server() as (read, write):
+            await serve_loop(server._lowlevel_server, read, write, lifespan_state={})
+
+    anyio.run(serve)
+
+
 def _be_stubborn() -> None:
     """Stay, whatever happens to the input, and have a child that stays too."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -272,7 +285,10 @@ def main() -> None:
         _be_stubborn()
     server = build(given.page, given.extra, given.journal, given.legacy)
     if given.http is None:
-        server.run()
+        if given.legacy:
+            _serve_legacy(server)
+        else:
+            server.run()
         while given.stubborn:
             signal.pause()
     else:
