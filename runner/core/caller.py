@@ -59,13 +59,6 @@ class Caller:
         """When the newest audio was handed over: the end of speech in push to talk."""
         return now if self._last is None else self._last
 
-    def reset(self) -> None:
-        """A new connection counts positions from zero."""
-        self.speaking = False
-        self._stopped.clear()
-        self._total_ms = 0.0
-        self._last = None
-
 
 def _number(value: Any, default: float) -> float:
     return float(value) if isinstance(value, (int, float)) else default

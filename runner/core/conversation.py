@@ -13,22 +13,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from runner.core.dispatch import Dispatch
+from runner.core.calls import SAY as SAY
+from runner.core.decisions import Decisions
 from runner.core.edits import edits
 from runner.core.effects import Effects
-from runner.core.events import Connection, Item, Role, SessionError
+from runner.core.events import (
+    Connection,
+    Item,
+    Role,
+    SessionError,
+    SettingsRefused,
+)
+from runner.core.link import Arrived
 from runner.core.machinery import quoted
 from runner.core.view import AgentView
+from runner.errors import UserError
 from runner.model.settings import Json
 
-#: The one way to make the agent speak given words; the words follow.
-SAY = "Say exactly the following words to the caller, nothing before and nothing after:\n\n"
 
-
-class Conversation(Dispatch):
+class Conversation(Decisions):
     """``playback`` says who knows how much of an answer was heard: ``client`` and ``transport``
     are told by ``heard``; with ``server`` the service truncates by itself. ``prefix`` begins the
-    ids of our events; two connections to one server session must not share it.
+    ids of our events; two connections to one server session must not share it. With
+    ``store_audio`` the history keeps the base64 audio of items that come with it.
     """
 
     def __init__(
@@ -37,36 +44,60 @@ class Conversation(Dispatch):
         *,
         playback: Literal["client", "transport", "server"] = "client",
         prefix: str = "rtrun",
+        store_audio: bool = False,
     ) -> None:
         super().__init__(view, playback=playback, prefix=prefix)
+        self._history.store_audio = store_audio
 
     # -- the line --------------------------------------------------------------------------
-    def connected(self, now: float, *, session_sent: bool = False) -> Effects:
+    def connected(
+        self, now: float, *, session_sent: bool = False, attached: bool = False
+    ) -> Effects:
         """The line is open. Sends the first session.update, unless it travelled with the offer
-        (``session_sent``); what the server's echo lacks is then sent as soon as it came."""
+        (``session_sent``); what the server's echo lacks is then sent as soon as it came. After
+        a line that was lost the history follows, unless we are ``attached`` to a session that
+        the server kept."""
+        resumes, self._away = self._away, False
         self._touched = now
         self._out.online = True
-        self._caller.reset()
-        self._settings.connect(self._view, sent=session_sent)
+        revisions, self._revisions = self._revisions, ()
+        self._settings.connect(self._view, sent=session_sent, revisions=revisions)
+        if resumes and not attached:
+            self._replay()
+        elif not resumes:
+            self._silence.begin(now)
         self._out.tell(Connection("connected"))
         return self._finish(now)
 
-    def disconnected(self, now: float, reason: str) -> Effects:
-        """The line is gone. Running tools go on; their outputs reach the history only."""
+    def disconnected(self, now: float, reason: str, *, away: bool = False) -> Effects:
+        """The line is gone. ``away``: another one comes, and what is asked for meanwhile waits
+        for it. Running tools go on; at the end of the call their outputs reach the history only.
+        """
         if self._out.online:
             self._out.online = False
-            self._ledger.reset()
-            self._settings.reset()
-            for response in tuple(self._turns.open.values()):
-                response.playing_since = None
-                if not response.done:
-                    self._give_up(response, "disconnected")
-            self._responses.reset()
-            self._caller.reset()
-            self._owed_until = self._arrived = None
-            self._gated = False
+            if away:
+                self._leave_line(now)
+            else:
+                self._end_line(now)
+            self._out.tell(Connection("reconnecting" if away else "disconnected", reason))
+        elif self._away and not away:
+            self._end_line(now)
             self._out.tell(Connection("disconnected", reason))
         return self._finish(now)
+
+    def _end_line(self, now: float) -> None:
+        self._away = False
+        self._ledger.hang_up()
+        self._approvals.new_line()
+        self._fillers.clear()
+        revisions = dict.fromkeys((*self._revisions, *self._settings.revisions()))
+        for revision in revisions:
+            self._out.tell(SettingsRefused(revision, "disconnected", "the line is gone"))
+        for response in tuple(self._turns.open.values()):
+            response.playing_since = None
+            if not response.done:
+                self._give_up(response, "disconnected")
+        self._new_link()
 
     # -- audio -----------------------------------------------------------------------------
     def audio_in(self, ms: float, now: float) -> None:
@@ -112,8 +143,10 @@ class Conversation(Dispatch):
     def tick(self, now: float) -> Effects:
         """Time has passed: deadlines. Call it when the last ``Wake`` says, or later."""
         self._told_wake = None
-        if self._owed_until is not None and now >= self._owed_until:
-            self._owed_until = None
+        owed = self._link.owed_until
+        if owed is not None and now >= owed:
+            self._link.owed_until = None
+        self._pump_approvals(now)
         for response_id in self._responses.tick(now, self._touched):
             response = self._turns.open.get(response_id)
             self._out.tell(SessionError("response_stalled", "nothing more came of a response"))
@@ -140,25 +173,34 @@ class Conversation(Dispatch):
         if not self._require_line("send a message"):
             return self._finish(now)
         kind = "output_text" if role == "assistant" else "input_text"
-        parts = [{"type": kind, "text": content}] if isinstance(content, str) else list(content)
-        item = {"type": "message", "role": role, "content": parts}
-        self._out.send("conversation.item.create", "message", item=item)
+        parts = (
+            [{"type": kind, "text": content}]
+            if isinstance(content, str)
+            else [dict(part) for part in content]
+        )
+        self._message(role, parts)
+        if role == "user":
+            self._ending.call_off()
         if respond:
             if role == "user":
                 self._turns.ask(now)
             self._responses.add("auto")
         return self._finish(now)
 
-    def say(self, text: str, now: float, purpose: str = "say") -> Effects:
+    def say(
+        self, text: str, now: float, purpose: str = "say", *, interruptible: bool = True
+    ) -> Effects:
         """Make the agent speak ``text`` word for word, after what it is saying now. ``purpose``
-        (greeting, filler, farewell ...) travels as metadata."""
+        (greeting, filler, farewell ...) travels as metadata. Not ``interruptible``: the caller
+        cannot cut it off; see ``holding``."""
         if self._require_line("speak"):
-            params = {
-                "instructions": SAY + text,
-                "tool_choice": "none",
-                "metadata": {"rtrun": "say", "purpose": purpose},
-            }
-            self._responses.add("say", params, purpose)
+            self._say(text, purpose, interruptible=interruptible)
+        return self._finish(now)
+
+    def hang_up(self, now: float, reason: str) -> Effects:
+        """End the call when what is being said has been played out; the caller may still speak
+        and call it off."""
+        self._ending.ask(reason, now)
         return self._finish(now)
 
     def create_response(self, params: Mapping[str, Any] | None, now: float) -> Effects:
@@ -201,9 +243,12 @@ class Conversation(Dispatch):
         if call is not None and call.target is not None and self._ledger.ready(call):
             if call.lost:
                 self._answer(call, f'{{"assistant":{quoted(view.name)}}}')
+            elif self._away:
+                self._switch(view)
+                self._hand_over_offline(call.target, view.name)
             else:
-                self._arrived = (view, call.target)
-                self._gated = True
+                self._link.arrived = Arrived(view, call.target)
+                self._link.gated = True
                 self._want(view)
         return self._finish(now)
 
@@ -218,12 +263,12 @@ class Conversation(Dispatch):
 
     def update_agent(self, view: AgentView, now: float) -> Effects:
         """The program switches to another agent, at once."""
-        arrived, self._arrived = self._arrived, None
+        arrived, self._link.arrived = self._link.arrived, None
         previous = self._view
         self._switch(view)
         self._want(view, previous=previous)
         if arrived is not None:
-            for call in self._ledger.of_target(arrived[1]):
+            for call in self._ledger.of_target(arrived.target):
                 self._answer(call, f'{{"assistant":{quoted(view.name)}}}')
         return self._finish(now)
 
@@ -238,6 +283,8 @@ class Conversation(Dispatch):
         """Make the server's conversation this list. The history follows as it confirms.
         UserError, and nothing sent, when an item cannot be created."""
         if self._require_line("change the history"):
+            if self._away:
+                raise UserError("the line is being renewed", "change the history when it is back")
             for kind, fields in edits(self.history, items, self._history.anchor):
                 self._out.send(kind, "edit", **fields)
         return self._finish(now)
@@ -249,9 +296,10 @@ class Conversation(Dispatch):
         return self._finish(now)
 
     def _require_line(self, what: str) -> bool:
-        if not self._out.online:
+        there = self._out.online or self._away
+        if not there:
             self._out.tell(SessionError("not_connected", f"no line is open to {what}"))
-        return self._out.online
+        return there
 
     # -- reading ---------------------------------------------------------------------------
     @property
@@ -288,6 +336,33 @@ class Conversation(Dispatch):
     def ready(self) -> bool:
         """The server has acknowledged the first session.update."""
         return self._settings.ready
+
+    @property
+    def whole(self) -> bool:
+        """The line has the settings and the history of the conversation."""
+        return self._settings.ready and not self._link.replaying
+
+    @property
+    def holding(self) -> bool:
+        """Words sound, or are about to, that the caller may not cut off: hold the caller's audio
+        back and send it afterwards, so that it is neither lost nor in the way."""
+        return self._uncut() or any(not r.interruptible for r in self._link.unanswered())
+
+    @property
+    def listening(self) -> bool:
+        """A turn of the caller runs, or its words are not known yet: audio that would have to be
+        sent again if the line broke now."""
+        return bool(self._link.unheard)
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens of the call by modality, see events.Usage."""
+        return self._usage.total()
+
+    @property
+    def mcp_tools(self) -> tuple[Mapping[str, Any], ...]:
+        """What hosted MCP servers offer to the agent on the line."""
+        return self._offered()
 
     @property
     def effective(self) -> Mapping[str, Json]:

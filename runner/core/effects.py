@@ -31,12 +31,48 @@ class RunTool:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckTool:
+    """Look whether this call may run: answer with ``tool_allowed(call_id)``, with
+    ``tool_asks(call_id, ...)``, or with ``tool_finished`` when it may not. Fields of RunTool."""
+
+    call_id: str
+    name: str
+    arguments: str
+    response_id: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWords:
+    """Look at what was said and answer with ``guardrail_tripped(...)`` when it must not be.
+    ``check`` output | input. ``final``: it is the whole text."""
+
+    check: str
+    agent: str
+    response_id: str
+    item_id: str
+    text: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The call is over: close it. ``reason`` in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareAgent:
     """A handoff: resolve the agent's instructions and tools and answer with
-    ``agent_ready(view, call_id)`` or ``agent_failed(call_id, message)``."""
+    ``agent_ready(view, call_id)`` or ``agent_failed(call_id, message)``. ``tool`` and
+    ``arguments`` are those of the call. An empty ``call_id``: no tool asked for it (a guardrail
+    did); answer with ``update_agent(view)``."""
 
     name: str
     call_id: str
+    tool: str = ""
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +97,7 @@ class Notify:
     event: SessionEvent
 
 
-Effect = Send | RunTool | PrepareAgent | FlushAudio | Wake | Notify
+Effect = (
+    Send | RunTool | CheckTool | CheckWords | HangUp | PrepareAgent | FlushAudio | Wake | Notify
+)
 Effects = list[Effect]

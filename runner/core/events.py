@@ -15,11 +15,12 @@ Role = Literal["user", "assistant", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of the history: ``kind`` message | function_call. ``text`` of a message is what
-    was said or heard (None while unknown); of a call, ``name``, ``arguments`` and ``output``."""
+    """One entry of the history: ``kind`` message | function_call | mcp_call |
+    mcp_approval_request. ``text`` of a message is what was said or heard (None while unknown);
+    of a call, ``name``, ``arguments`` and ``output``."""
 
     item_id: str
-    kind: Literal["message", "function_call"]
+    kind: Literal["message", "function_call", "mcp_call", "mcp_approval_request"]
     role: Role | None = None
     status: Literal["in_progress", "completed", "incomplete"] = "in_progress"
     text: str | None = None
@@ -31,6 +32,9 @@ class Item:
     content: tuple[Mapping[str, Any], ...] = ()
     #: Milliseconds heard when the caller cut the item off, None when it was not cut.
     heard_ms: int | None = None
+    #: Of an MCP item: the server it belongs to, and what went wrong.
+    server_label: str | None = None
+    error: Any = None
 
     @property
     def type(self) -> str:
@@ -178,6 +182,73 @@ class ToolEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolApproval:
+    """A tool waits for a yes: answer with ``session.approve(event)`` or ``reject``. ``kind``
+    function, or mcp for one that the server carries out; ``asks`` operator | caller."""
+
+    type: ClassVar[str] = "tool_approval_requested"
+    agent: str
+    call_id: str
+    name: str
+    arguments: str
+    kind: Literal["function", "mcp"] = "function"
+    asks: Literal["operator", "caller"] = "operator"
+    server_label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class McpCallCompleted:
+    """A tool of a hosted MCP server has run, or failed."""
+
+    type: ClassVar[str] = "mcp_tool_call_completed"
+    agent: str
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class McpToolsChanged:
+    """The tools that hosted MCP servers offer to the agent on the line: maps of ``name``,
+    ``server_label``, ``description`` and ``input_schema``."""
+
+    type: ClassVar[str] = "mcp_tools_changed"
+    tools: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailTripped:
+    """A check refused what was said. ``check`` output | input; ``then`` is what was done."""
+
+    type: ClassVar[str] = "guardrail_tripped"
+    agent: str
+    name: str
+    check: Literal["output", "input"]
+    item_id: str
+    response_id: str
+    then: str = "interrupt"
+    info: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """``response`` is the server's usage of one response, ``total`` the sum of the call by
+    modality: requests, input_tokens, output_tokens, input_text, input_audio, input_image,
+    cached_text, cached_audio, cached_image, output_text, output_audio."""
+
+    type: ClassVar[str] = "usage"
+    response_id: str
+    response: Mapping[str, Any]
+    total: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The line was lost and is whole again, ``ms`` after the loss, with its history."""
+
+    type: ClassVar[str] = "reconnected"
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Handoff:
     type: ClassVar[str] = "agent_handoff"
     from_agent: str
@@ -226,7 +297,7 @@ class IdleTimeout:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """``status`` connecting | connected | disconnected; ``reason`` in words."""
+    """``status`` connecting | connected | reconnecting | disconnected; ``reason`` in words."""
 
     type: ClassVar[str] = "connection_change"
     status: str
@@ -261,6 +332,12 @@ SessionEvent = (
     | HistoryUpdated
     | ToolStart
     | ToolEnd
+    | ToolApproval
+    | McpCallCompleted
+    | McpToolsChanged
+    | GuardrailTripped
+    | Usage
+    | Reconnected
     | Handoff
     | SettingsPending
     | SettingsApplied

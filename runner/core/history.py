@@ -27,7 +27,8 @@ STATUS: Mapping[str, Status] = {
 #: Only these bring back an item that was deleted; anything else about it is an echo.
 _REVIVES = frozenset({"conversation.item.added", "conversation.item.created"})
 _STATUSES = frozenset({"in_progress", "completed", "incomplete"})
-_SHOWN = frozenset({"message", "function_call"})
+_MCP = frozenset({"mcp_call", "mcp_approval_request"})
+_SHOWN = frozenset({"message", "function_call"}) | _MCP
 _ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 #: The names of assistant parts inside response.content_part events, and in items.
 _PART_NAMES = {"audio": "output_audio", "text": "output_text"}
@@ -58,8 +59,9 @@ class _Part:
 class Entry:
     """One item while it grows. Read ``item()`` for the frozen picture of it."""
 
-    __slots__ = ("_item", "arguments", "call_id", "guessed", "heard_ms", "item_id", "kind",
-                 "name", "output", "output_item", "parts", "role", "status", "told")  # fmt: skip
+    __slots__ = ("_item", "arguments", "call_id", "extra", "guessed", "heard_ms", "heard_share",
+                 "item_id", "kind", "name", "output", "output_item", "parts", "role", "started",
+                 "status", "told")  # fmt: skip
 
     def __init__(self, item_id: str, kind: str, role: Role | None = None) -> None:
         self.item_id = item_id
@@ -74,6 +76,12 @@ class Entry:
         #: The id of the function_call_output item, once the server named it.
         self.output_item: str | None = None
         self.heard_ms: int | None = None
+        #: Of an answer that was cut: how much of its audio was heard, 0 to 1.
+        self.heard_share: float | None = None
+        #: A call that was begun; its output is still to come or is there.
+        self.started = False
+        #: What an item of an MCP server says beside its name: server_label, error ...
+        self.extra: dict[str, Any] = {}
         #: Its finished text was told.
         self.told = False
         #: No event has named its predecessor yet.
@@ -104,7 +112,7 @@ class Entry:
         if self._item is None:
             self._item = Item(
                 item_id=self.item_id,
-                kind="function_call" if self.kind == "function_call" else "message",
+                kind=self.kind if self.kind in _SHOWN else "message",  # type: ignore[arg-type]
                 role=self.role,
                 status=self.status,
                 text=self.text,
@@ -114,12 +122,15 @@ class Entry:
                 call_id=self.call_id,
                 content=tuple(p.wire() for p in self.parts),
                 heard_ms=self.heard_ms,
+                server_label=self.extra.get("server_label"),
+                error=self.extra.get("error"),
             )
         return self._item
 
 
 class History:
     def __init__(self) -> None:
+        self.store_audio = False
         self._entries: dict[str, Entry] = {}
         self._order: list[str] = []
         self._calls: dict[str, str] = {}
@@ -153,7 +164,8 @@ class History:
         entry = self._entries.get(item_id)
         if entry is None and item_id in self._deleted and event_type not in _REVIVES:
             return None, False
-        parts = [_read_part(p, item.get("role")) for p in item.get("content") or ()]
+        keep = self.store_audio
+        parts = [_read_part(p, item.get("role"), keep) for p in item.get("content") or ()]
         new = entry is None
         if entry is None:
             entry = Entry(item_id, item["type"], _ROLES.get(item.get("role")))
@@ -188,6 +200,11 @@ class History:
             entry.arguments = item.get("arguments") or entry.arguments
             entry.call_id = item.get("call_id") or entry.call_id or entry.item_id
             self._calls[entry.call_id] = entry.item_id
+        elif entry.kind in _MCP:
+            entry.name = item.get("name") or entry.name
+            entry.arguments = item.get("arguments") or entry.arguments
+            entry.output = item.get("output") or entry.output
+            entry.extra = {k: item[k] for k in ("server_label", "error") if item.get(k)}
         elif entry.kind == "function_call_output":
             call = self.call(item["call_id"])
             if call is not None:
@@ -229,13 +246,37 @@ class History:
             self._changed(entry)
         return entry
 
-    def heard(self, item_id: str, heard_ms: int) -> Entry | None:
-        """The answer was cut after ``heard_ms``."""
+    def heard(self, item_id: str, heard_ms: int, share: float | None = None) -> Entry | None:
+        """The answer was cut after ``heard_ms``, which is ``share`` (0 to 1) of its audio."""
         entry = self._entries.get(item_id)
         if entry is not None:
             entry.heard_ms = heard_ms
+            if share is not None:
+                entry.heard_share = share
             self._changed(entry)
         return entry
+
+    # -- a new connection ------------------------------------------------------------------
+    def entries(self) -> list[Entry]:
+        """All items in order, also those that a snapshot leaves out."""
+        return [self._entries[i] for i in self._order]
+
+    def new_line(self) -> None:
+        """The connection is gone: what it was about to say will not come any more, and the ids
+        of the outputs it confirmed mean nothing to the next."""
+        for entry in tuple(self._entries.values()):
+            if not entry.shown:
+                self._unplace(entry.item_id)
+                del self._entries[entry.item_id]
+                continue
+            entry.output_item = None
+            entry.guessed = True
+            if entry.status == "in_progress" and not entry.started:
+                entry.status = "incomplete"
+                entry.touch()
+        self._deleted.clear()
+        self._chains = False
+        self._snapshot = None
 
     def delete(self, item_id: str) -> bool:
         """False when there was no such item."""
@@ -273,6 +314,11 @@ class History:
         self._changed(entry)
 
     # -- order -----------------------------------------------------------------------------
+    def before(self, item_id: str) -> str:
+        """The id of the wire's item that stands before this one, ``root`` for none."""
+        place = self._order.index(item_id)
+        return self.anchor(self._order[place - 1]) if place else "root"
+
     def anchor(self, item_id: str) -> str:
         """The id after which something that follows ``item_id`` stands: of a call, its output."""
         entry = self._entries.get(item_id)
@@ -316,11 +362,13 @@ def _text(value: object) -> str:
     raise TypeError(f"text expected, not {type(value).__name__}")
 
 
-def _read_part(part: Mapping[str, Any], role: object) -> _Part:
+def _read_part(part: Mapping[str, Any], role: object, audio: bool) -> _Part:
     kind = part["type"]
     if role == "assistant":
         kind = _PART_NAMES.get(kind, kind)
     extra = {k: v for k, v in part.items() if k not in _NOT_KEPT}
+    if audio and part.get("audio"):
+        extra["audio"] = part["audio"]
     found = _Part(str(kind), extra)
     text = part.get("transcript" if found.kind.endswith("audio") else "text")
     # An audio part is announced with an empty transcript before its words are known.

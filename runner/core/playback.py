@@ -28,8 +28,8 @@ def rate_of(audio_format: object, default: int = 24000) -> int:
 class Track:
     """The audio of one content part. Plain and slotted: it is touched for every chunk."""
 
-    __slots__ = ("complete", "content_index", "cut", "heard", "item_id", "rate", "received",
-                 "response_id")  # fmt: skip
+    __slots__ = ("complete", "content_index", "cut", "heard", "item_id", "lost", "rate",
+                 "received", "response_id")  # fmt: skip
 
     def __init__(self, response_id: str, item_id: str, content_index: int, rate: int) -> None:
         self.response_id = response_id
@@ -40,10 +40,17 @@ class Track:
         self.heard = 0
         self.complete = False
         self.cut = False
+        #: Its connection is gone: it plays on, and the server knows only its text.
+        self.lost = False
 
     @property
     def heard_ms(self) -> float:
         return min(self.heard, self.received) * 1000 / self.rate
+
+    @property
+    def share(self) -> float:
+        """How much of what came was heard, 0 to 1."""
+        return min(1.0, self.heard / self.received) if self.received else 0.0
 
     @property
     def sounding(self) -> bool:
@@ -114,6 +121,11 @@ class Playback:
     @property
     def sounding(self) -> bool:
         return any(t.sounding for t in self.tracks.values())
+
+    def new_line(self) -> None:
+        """The connection is gone: what came of it is played to its end, and no more will come."""
+        for track in self.tracks.values():
+            track.lost = track.complete = True
 
     def of(self, response_id: str) -> list[Track]:
         return [t for t in self.tracks.values() if t.response_id == response_id]

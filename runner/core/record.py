@@ -13,8 +13,8 @@ from typing import Any
 
 from runner.core.conversation import Conversation
 from runner.core.effects import Effects
-from runner.core.events import Item
-from runner.core.view import AgentView
+from runner.core.events import GuardrailTripped, Item
+from runner.core.view import AgentView, Rules
 from runner.model.settings import SessionSettings
 
 Row = dict[str, Any]
@@ -35,6 +35,13 @@ _BEFORE_NOW: Mapping[str, int | None] = {
     "create_response": 1,
     "interrupt": 0,
     "tool_finished": 2,
+    "tool_allowed": 1,
+    "tool_refused": 2,
+    "tool_asks": 1,
+    "approve": 1,
+    "reject": 1,
+    "guardrail_tripped": 1,
+    "hang_up": 0,
     "agent_ready": 2,
     "agent_failed": 2,
     "update_agent": 1,
@@ -84,6 +91,7 @@ class Recorder:
 #: Parameters after ``now`` that may be given by position.
 _AFTER_NOW: Mapping[str, tuple[str, ...]] = {
     "disconnected": ("reason",),
+    "hang_up": ("reason",),
     "say": ("purpose",),
 }
 
@@ -121,7 +129,10 @@ def _plain(value: Any) -> Any:
     """``value`` as plain JSON, a copy of its own."""
     if isinstance(value, AgentView):
         view = {"name": value.name, "settings": _plain(value.settings.wire)}
-        return {"$view": {**view, "handoffs": dict(value.handoffs)}}
+        rules = {**asdict(value.rules), "checked": sorted(value.rules.checked)}
+        return {"$view": {**view, "handoffs": dict(value.handoffs), "rules": rules}}
+    if isinstance(value, GuardrailTripped):
+        return {"$tripped": _plain(asdict(value))}
     if isinstance(value, Item):
         return {"$item": _plain(asdict(value))}
     if isinstance(value, Mapping):
@@ -135,7 +146,11 @@ def _revived(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"$view"}:
             view = value["$view"]
-            return AgentView(view["name"], SessionSettings(view["settings"]), view["handoffs"])
+            rules = Rules(**{**view["rules"], "checked": frozenset(view["rules"]["checked"])})
+            settings = SessionSettings(view["settings"])
+            return AgentView(view["name"], settings, view["handoffs"], rules)
+        if set(value) == {"$tripped"}:
+            return GuardrailTripped(**value["$tripped"])
         if set(value) == {"$item"}:
             item = value["$item"]
             return Item(**{**item, "content": tuple(item["content"])})

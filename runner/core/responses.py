@@ -63,6 +63,10 @@ class Request:
     event_id: str = ""
     deadline: float = 0.0
     unwanted: bool = False
+    #: False: what the caller says does not cut the answer off.
+    interruptible: bool = True
+    #: The call whose waiting these words fill.
+    call_id: str = ""
     #: A response without any mark began while this request was on the wire.
     overtaken: bool = False
     #: That response is done, and no refusal came before its end.
@@ -90,12 +94,44 @@ class Responses:
         self._echoes: bool | None = None
 
     # -- requests --------------------------------------------------------------------------
-    def add(self, kind: Kind, params: Mapping[str, Any] | None = None, purpose: str = "") -> None:
+    def add(
+        self,
+        kind: Kind,
+        params: Mapping[str, Any] | None = None,
+        purpose: str = "",
+        *,
+        interruptible: bool = True,
+        call_id: str = "",
+    ) -> None:
         """Queue a request. Auto ones coalesce with the auto one at the tail: a single response
         sees everything that was added before it. Manual and say requests are never merged."""
         if kind == "auto" and self.waiting and self.waiting[-1].kind == "auto":
             return
-        self.waiting.append(Request(self._out.name(), kind, params or {}, purpose))
+        self.waiting.append(
+            Request(
+                self._out.name(),
+                kind,
+                params or {},
+                purpose,
+                interruptible=interruptible,
+                call_id=call_id,
+            )
+        )
+
+    def add_again(self, request: Request) -> None:
+        """A request that a lost connection did not answer."""
+        self.add(
+            request.kind,
+            request.params,
+            request.purpose,
+            interruptible=request.interruptible,
+            call_id=request.call_id,
+        )
+
+    def drop(self, call_id: str) -> None:
+        """The words that were to fill the wait for this call are not needed any more."""
+        if any(r.call_id == call_id for r in self.waiting):
+            self.waiting = deque(r for r in self.waiting if r.call_id != call_id)
 
     def pump(self, now: float) -> None:
         """Send the oldest request if nothing runs and nothing is asked."""
@@ -235,15 +271,6 @@ class Responses:
     def busy(self) -> bool:
         """A response runs, or is asked for."""
         return self.state != FREE or bool(self.waiting)
-
-    def reset(self) -> None:
-        """The line is gone, and with it everything asked and everything running."""
-        self.state = FREE
-        self.pending = None
-        self.waiting.clear()
-        self.running.clear()
-        self._orphans.clear()
-        self._blocked_until = self._stall_at = None
 
     def _run(self, response_id: str, now: float) -> None:
         self.running[response_id] = None

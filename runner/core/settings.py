@@ -95,20 +95,15 @@ class Settings:
         self._late_ids: dict[str, None] = {}
 
     # -- wishes ----------------------------------------------------------------------------
-    def connect(self, view: AgentView, *, sent: bool) -> None:
-        """The line is open. ``sent``: the first session object travelled with the offer."""
-        self.effective = {}
-        self.ready = self.voiced = False
-        self._accepted = {}
-        self._late = 0
-        self._late_ids.clear()
+    def connect(self, view: AgentView, *, sent: bool, revisions: tuple[int, ...] = ()) -> None:
+        """The line is open. ``sent``: the first session object travelled with the offer.
+        ``revisions`` waited for a line and come with it."""
         self._first_model = view.settings.get("model")
-        self._update = None
         self._travelled = sent
-        self.state = SETTLED
-        self._wanted = None
         if not sent:
-            self.want(Target(view, first=True))
+            self.want(Target(view, revisions, first=True))
+        elif revisions:
+            self.want(Target(view, revisions))
 
     def want(self, target: Target) -> None:
         """The newest target wins over one that is held. The wish of a handoff to go at once is
@@ -315,16 +310,11 @@ class Settings:
     def deadline(self) -> float | None:
         return None if self._update is None else self._update.deadline
 
-    def reset(self) -> None:
-        """The line is gone, and with it whatever waited."""
-        held, update = self._wanted, self._update
-        waiting = () if held is None else held.revisions
-        sent = () if update is None else update.target.revisions
-        for revision in dict.fromkeys(sent + waiting):
-            self._out.tell(SettingsRefused(revision, "disconnected", "the line is gone"))
-        self._wanted = self._update = None
-        self.state = SETTLED
-        self.ready = False
+    def revisions(self) -> tuple[int, ...]:
+        """Revisions that have no answer yet."""
+        waiting = () if self._wanted is None else self._wanted.revisions
+        sent = () if self._update is None else self._update.target.revisions
+        return tuple(dict.fromkeys(sent + waiting))
 
     def _pending(self, target: Target) -> None:
         for revision in target.revisions:

@@ -13,16 +13,25 @@ from dataclasses import dataclass
 from runner.core.outbox import Outbox
 
 RUNNING, PREPARING, ARRIVED, ANSWERED = "running", "preparing", "arrived", "answered"
+CHECKING, ASKING = "checking", "asking"
 
-#: preparing: a handoff whose agent is being resolved. arrived: it is, and its settings wait to
-#: be sent. A signal that is not in the table is a repetition and changes nothing.
+#: checking: somebody looks whether the call may run. asking: it waits for a yes. preparing: a
+#: handoff whose agent is being resolved. arrived: it is, and its settings wait to be sent. A
+#: signal that is not in the table is a repetition and changes nothing.
 TABLE: Mapping[tuple[str, str], str] = {
+    (CHECKING, "allowed"): RUNNING,
+    (CHECKING, "asks"): ASKING,
+    (CHECKING, "finished"): ANSWERED,
+    (ASKING, "allowed"): RUNNING,
+    (ASKING, "finished"): ANSWERED,
     (RUNNING, "finished"): ANSWERED,
     (PREPARING, "finished"): ANSWERED,
     (PREPARING, "ready"): ARRIVED,
     (ARRIVED, "finished"): ANSWERED,
 }
 
+#: Stands for the responses of a connection that is gone.
+CARRIED = "carried"
 #: How many answered call ids are remembered to recognise a repetition.
 _REMEMBERED = 1024
 
@@ -38,6 +47,8 @@ class Call:
     response_id: str
     agent: str
     target: str | None = None
+    #: A look at it comes before it runs.
+    checked: bool = False
     state: str = RUNNING
     #: Its connection is gone: there is nobody to send the output to.
     lost: bool = False
@@ -66,6 +77,8 @@ class Ledger:
             return False
         if call.target is not None:
             call.state = PREPARING
+        elif call.checked:
+            call.state = CHECKING
         self._calls[call.call_id] = call
         barrier = self._barriers.setdefault(call.response_id, _Barrier(done=response_over))
         barrier.open += 1
@@ -85,6 +98,14 @@ class Ledger:
     def ready(self, call: Call) -> bool:
         """The agent behind this handoff is resolved. False when that was said before."""
         return self._go(call, "ready")
+
+    def allowed(self, call: Call) -> bool:
+        """The call may run. False when it runs already, or was answered."""
+        return self._go(call, "allowed")
+
+    def asks(self, call: Call) -> bool:
+        """The call waits for a yes."""
+        return self._go(call, "asks")
 
     def of_target(self, target: str) -> list[Call]:
         """Open handoffs to this agent, the first call first."""
@@ -129,11 +150,24 @@ class Ledger:
         """Some call has no output yet, or a response that called tools is not done."""
         return bool(self._barriers)
 
-    def reset(self) -> None:
-        """The line is gone: running calls go on, their outputs reach only the history."""
+    def hang_up(self) -> None:
+        """The line is gone for good: running calls go on, their outputs reach the history."""
         self._barriers.clear()
         for call in self._calls.values():
             call.lost = True
+
+    def new_line(self) -> bool:
+        """The line is gone and another one comes: calls in flight are answered there, together.
+        True when a response is due as soon as it is there."""
+        due = any(b.wanted and not b.cancelled and not b.open for b in self._barriers.values())
+        wanted = any(b.wanted and not b.cancelled for b in self._barriers.values())
+        self._barriers.clear()
+        for call in self._calls.values():
+            call.response_id = CARRIED
+        if self._calls:
+            self._barriers[CARRIED] = _Barrier(open=len(self._calls), done=True, wanted=wanted)
+            return False
+        return due
 
     @staticmethod
     def _go(call: Call, signal: str) -> bool:

@@ -8,7 +8,7 @@ response that finally sounds gets the time since the caller stopped.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from runner.core.view import AgentView
 
@@ -33,9 +33,9 @@ Maker = Literal["auto", "manual", "say", "server"]
 class Response:
     """One response as the conversation sees it."""
 
-    __slots__ = ("asked", "beside", "cancel_sent", "first_audio_ms", "item_id", "made_by",
-                 "played_ms", "playing_since", "purpose", "rate", "response_id", "sounded",
-                 "state", "tools", "view", "wrote")  # fmt: skip
+    __slots__ = ("asked", "beside", "called", "cancel_sent", "first_audio_ms", "interruptible",
+                 "item_id", "made_by", "params", "played_ms", "playing_since", "purpose", "rate",
+                 "response_id", "sounded", "state", "view", "wrote")  # fmt: skip
 
     def __init__(
         self,
@@ -58,8 +58,11 @@ class Response:
         self.state = RUNNING
         #: The newest message item of it.
         self.item_id = ""
-        #: Tools that its request brought with it.
-        self.tools: object = None
+        #: What its request brought with it: tools of its own, words to say.
+        self.params: Mapping[str, Any] = {}
+        self.interruptible = True
+        #: It called a function that is in the ledger.
+        self.called = False
         self.sounded = False
         self.wrote = False
         self.cancel_sent = False

@@ -45,6 +45,24 @@ class ToolPolicy:
     enabled: bool | Callable[[Any, Any], bool | Awaitable[bool]] = True
     input_guardrails: tuple[Callable[..., Any], ...] = ()
     output_guardrails: tuple[Callable[..., Any], ...] = ()
+    #: Words for the model when the tool fails, from (context, error); the usual ones without it.
+    error_function: Callable[[ToolContext, Exception], Any] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Nobody has to look at a call before it runs."""
+        return self.approval in ("none", False, None) and self.enabled is True
+
+
+@dataclass(frozen=True, slots=True)
+class ToolGuardrailArgs:
+    """What a tool's guardrail sees: the call with its ``arguments`` (None when they are no JSON
+    object), and, after it ran, its ``output``. It answers with None or True to let it pass, or
+    with a text that the model gets as the output instead."""
+
+    context: ToolContext
+    arguments: Mapping[str, Any] | None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +202,10 @@ class FunctionTool:
         return given
 
 
-async def in_own_thread(function: Callable[..., Any], given: dict[str, Any], name: str) -> Any:
-    """``function(**given)`` in a daemon thread: one that never returns neither fills a pool nor
+async def in_own_thread(
+    function: Callable[..., Any], given: dict[str, Any], name: str, *, by_position: bool = False
+) -> Any:
+    """``function(**given)``, or ``function(*given.values())``, in a daemon thread: one that never returns neither fills a pool nor
     keeps the process from ending."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
@@ -201,7 +221,7 @@ async def in_own_thread(function: Callable[..., Any], given: dict[str, Any], nam
         result: Any = None
         error: BaseException | None = None
         try:
-            result = function(**given)
+            result = function(*given.values()) if by_position else function(**given)
         except (StopIteration, KeyboardInterrupt) as raised:  # neither may travel in a future
             error = RuntimeError(_told(raised))
         except BaseException as raised:

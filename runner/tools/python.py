@@ -23,15 +23,7 @@ def load(spec: ToolSpec) -> FunctionTool:
     A file's module is named after its content, so that an edited one is loaded anew while calls
     in flight keep the old code. ToolError says what is wrong and at which line of the tool.
     """
-    target, _, name = spec.python.rpartition(":")
-    file = spec.module_file()
-    module = _from_file(file) if file is not None else _from_package(target)
-    function = getattr(module, name, None)
-    if not (isinstance(function, FunctionTool) or callable(function)):
-        have = [found for found, value in vars(module).items() if _is_own(value, module)]
-        raise ToolError(
-            f"{target} has no function '{name}'", f"it has {', '.join(have)}" if have else ""
-        )
+    function = function_of(spec.python, spec.base)
     description = spec.description
     if isinstance(function, FunctionTool):  # made by @tool: the file names and times it anew
         description = function.description if description is None else description
@@ -43,6 +35,21 @@ def load(spec: ToolSpec) -> FunctionTool:
         parameters=spec.parameters,
         timeout=spec.timeout,
     )
+
+
+def function_of(reference: str, base: Path) -> Any:
+    """What ``path.py:name`` (from ``base``) or ``package.module:name`` names: a function, or a
+    FunctionTool. ToolError says what there is instead."""
+    target, _, name = reference.rpartition(":")
+    file = (base / target).resolve() if target.endswith(".py") else None
+    module = _from_file(file) if file is not None else _from_package(target)
+    function = getattr(module, name, None)
+    if not (isinstance(function, FunctionTool) or callable(function)):
+        have = [found for found, value in vars(module).items() if _is_own(value, module)]
+        raise ToolError(
+            f"{target} has no function '{name}'", f"it has {', '.join(have)}" if have else ""
+        )
+    return function
 
 
 def _is_own(value: Any, module: Any) -> bool:

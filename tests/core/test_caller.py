@@ -39,15 +39,6 @@ def test_only_server_vad_includes_its_silence(detection: object, expected: float
     assert caller.end_of_speech(1000, detection, 50) == pytest.approx(expected)
 
 
-def test_a_new_line_counts_from_zero() -> None:
-    caller = Caller()
-    caller.speaking = True
-    caller.audio(1000, 50)
-    caller.reset()
-    assert not caller.speaking
-    assert caller.last_audio(70) == 70
-
-
 def test_an_end_that_overtakes_its_beginning_counts() -> None:
     caller = Caller()
     caller.stopped("u1")

@@ -197,7 +197,9 @@ def test_a_handoff_sends_settings_then_output_then_waits_for_the_echo() -> None:
 
 def test_prepare_agent_names_the_agent_behind_the_tool() -> None:
     play = calling("transfer_to_billing", finish=False)
-    assert [e for e in play.last if isinstance(e, PrepareAgent)] == [PrepareAgent("billing", "c1")]
+    assert [e for e in play.last if isinstance(e, PrepareAgent)] == [
+        PrepareAgent("billing", "c1", "transfer_to_billing", "{}")
+    ]
     assert not play.ever_told(ToolStart)
 
 

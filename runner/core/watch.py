@@ -1,0 +1,247 @@
+"""What is watched beside the conversation: deadlines, guardrails, silence, the end of the call,
+and the way from a lost line to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.core.calls import Calls
+from runner.core.effects import CheckWords, Effects, HangUp, PrepareAgent, Wake
+from runner.core.events import GuardrailTripped
+from runner.core.history import Entry
+from runner.core.replay import GO_ON, items_of
+from runner.core.responses import Request
+from runner.core.turns import RUNNING, Response
+
+
+class Watch(Calls):
+    # -- after every call ------------------------------------------------------------------
+    def _finish(self, now: float) -> Effects:
+        """End what is over, then let settings and requests go, in this order."""
+        if self._turns.open:
+            self._end_turns(now)
+        link = self._link
+        settings = self._settings
+        if settings.unsettled or settings.state != "settled":
+            self._pump_settings(now)
+        if link.gated and not settings.unsettled:
+            link.gated = False
+        if self._fillers:
+            self._pump_fillers(now)
+        if not self._away:
+            self._pump_watch(now)
+        if not link.gated:
+            self._responses.pump(now)
+        wake = self._next_deadline()
+        if wake != self._told_wake:
+            self._told_wake = wake
+            self._out.add(Wake(wake))
+        return self._out.take()
+
+    def _pump_settings(self, now: float) -> None:
+        link = self._link
+        if link.owed_until is not None and now >= link.owed_until:
+            link.owed_until = None
+        outcome = self._settings.pump(
+            now, quiet=not self._turn_runs(), responding=bool(self._responses.running)
+        )
+        if outcome is not None:
+            self._settled(outcome)
+        self._hand_over()
+
+    def _pump_watch(self, now: float) -> None:
+        """Silence and the end of the call, when nothing else goes on."""
+        rules = self._view.rules
+        if self._ending.asked:
+            reason = self._ending.pump(now, quiet=not self._turn_runs())
+            if reason is not None:
+                self._out.add(HangUp(reason))
+        elif rules.ask_after is None and rules.hang_up_after is None:
+            return
+        elif not self._turn_runs() and self._out.online:
+            due = self._silence.due(rules, now)
+            if due == "ask" and rules.ask:
+                self._say(rules.ask, "silence")
+            elif due == "hang_up":
+                self._out.add(HangUp("the caller was silent"))
+
+    def _next_deadline(self) -> float | None:
+        times = [self._responses.deadline, self._settings.deadline, self._link.owed_until]
+        if self._fillers:
+            times += self._fillers.values()
+        times.append(self._approvals.deadline)
+        if self._ending.asked:
+            times.append(self._ending.deadline)
+        rules = self._view.rules
+        if (rules.ask_after is not None or rules.hang_up_after is not None) and not (
+            self._away or self._turn_runs()
+        ):
+            times.append(self._silence.deadline(rules))
+        found: float | None = None
+        for at in times:
+            if at is not None and (found is None or at < found):
+                found = at
+        return found
+
+    # -- guardrails ------------------------------------------------------------------------
+    def _look_at_end(self, response: Response, wire: dict[str, Any]) -> None:
+        """The whole of an answer is known."""
+        for item in wire.get("output") or ():
+            if item.get("type") != "message":
+                continue
+            item_id = item.get("id") or ""
+            self._guard.forget(item_id)
+            entry = self._history.get(item_id)
+            text = (entry.text if entry is not None else None) or _text_of(item)
+            if text and not self._guard.tripped(response.response_id):
+                self._look("output", response.agent, response.response_id, item_id, text, True)
+
+    def _look(
+        self, check: str, agent: str, response_id: str, item_id: str, text: str, final: bool
+    ) -> None:
+        self._out.add(CheckWords(check, agent, response_id, item_id, text, final))
+
+    def _trip(self, event: GuardrailTripped, say: str, to: str, now: float) -> None:
+        """A check refused what was said. Once for each answer, and for each turn of the caller."""
+        key = event.response_id if event.check == "output" else event.item_id
+        if not self._guard.trip(key):
+            return
+        self._out.tell(event)
+        then = event.then
+        if then == "log":
+            return
+        if event.check == "output" and event.response_id not in self._turns.open:
+            # It was heard to its end, or something newer speaks: too late to cut.
+            if then in ("interrupt", "message") or self._responses.busy:
+                return
+        elif not self._silence_now(event):
+            return
+        if then == "message":
+            self._message("user", [{"type": "input_text", "text": say}])
+            self._responses.add("auto")
+        elif say:
+            self._say(say, "guardrail" if then != "hang_up" else "farewell")
+        if then == "handoff":
+            self._out.add(PrepareAgent(to, ""))
+        elif then == "hang_up":
+            self._ending.ask("a guardrail ended the call", now)
+
+    def _silence_now(self, event: GuardrailTripped) -> bool:
+        """Cut what is being said: forced, whatever turn detection says. False when something
+        newer than the answer that tripped is being said."""
+        newest = next(reversed(self._turns.open), None)
+        if event.check == "output" and newest is not None and newest != event.response_id:
+            owner = self._turns.open[newest]
+            if not owner.beside:
+                return False
+        self._responses.give_up_pending()
+        if not self._server_plays:
+            self._cut(cancel=True)
+            return True
+        for response in self._turns.running().values():
+            self._cancel(response)
+            response.go("cut")
+        if self._sounding():
+            self._out.send("output_audio_buffer.clear", "clear")
+        return True
+
+    def _message(self, role: str, content: list[dict[str, Any]]) -> None:
+        """Add a message, kept until the server has it: a line may break in between."""
+        item_id = self._out.name().replace("_", "_item_", 1)
+        item = {"id": item_id, "type": "message", "role": role, "content": content}
+        if self._away:
+            self._behind.append(item)
+            return
+        self._link.unconfirmed[item_id] = item
+        self._out.send("conversation.item.create", "message", item=item)
+
+    # -- from one line to the next ---------------------------------------------------------
+    def _leave_line(self, now: float) -> None:
+        """The line broke and another one comes. What the call is stays; what the connection was
+        goes; what it owed is asked for again."""
+        old = self._link
+        if old.arrived is not None:
+            # The server may have the new agent or not: the next one has.
+            self._switch(old.arrived.view)
+            self._hand_over_offline(old.arrived.target, old.arrived.view.name)
+        elif self._settings.target.name == self._view.name:
+            self._view = self._settings.target
+        self._revisions = self._settings.revisions()
+        again, go_on = self._owed_again(now)
+        due = self._ledger.new_line()
+        for call_id in self._approvals.new_line():
+            if (call := self._ledger.open(call_id)) is not None:
+                self._decide(call, "The line broke before this was approved. Ask once more.", now)
+        self._playback.new_line()
+        behind = [*old.unconfirmed.values()]
+        if go_on:
+            part = {"type": "input_text", "text": GO_ON}
+            behind.append({"type": "message", "role": "system", "content": [part]})
+        self._history.new_line()
+        self._new_link()
+        self._away = True
+        self._behind += behind
+        for request in again:
+            self._responses.add_again(request)
+        if due:
+            self._responses.add("auto")
+
+    def _hand_over_offline(self, target: str, name: str) -> None:
+        for call in self._ledger.of_target(target):
+            self._answer(call, f'{{"assistant":"{name}"}}')
+
+    def _owed_again(self, now: float) -> tuple[list[Request], bool]:
+        """``(requests to make again, does the model have to go on where it was cut)``."""
+        again: list[Request] = []
+        go_on = False
+        for response in tuple(self._turns.open.values()):
+            if response.done:
+                continue
+            tracks = self._playback.of(response.response_id)
+            whole = bool(tracks) and all(t.complete for t in tracks)
+            cut = response.state != RUNNING
+            entry = self._history.get(response.item_id)
+            if entry is not None:
+                self._tell_text(entry)
+            if response.playing_since is not None:
+                response.played_ms += (now - response.playing_since) * 1000
+                response.playing_since = None
+            self._give_up(response, "disconnected")
+            if whole or cut or response.called:
+                continue
+            heard = any(t.received for t in tracks)
+            if response.made_by in ("say", "manual"):
+                if not (heard and response.purpose == "greeting"):
+                    request = Request("", "say", response.params, response.purpose)
+                    request.kind = "say" if response.made_by == "say" else "manual"
+                    request.interruptible = response.interruptible
+                    again.append(request)
+            else:
+                go_on = go_on or heard
+                again.append(Request("", "auto", {}))
+        again += self._link.unanswered()
+        if self._link.owed_until is not None and not again and self._asked_in_words():
+            again.append(Request("", "auto", {}))
+        return again, go_on
+
+    def _asked_in_words(self) -> bool:
+        """The last thing in the history is a turn of the caller whose words are known."""
+        shown: list[Entry] = [e for e in self._history.entries() if e.shown]
+        return bool(shown) and shown[-1].role == "user" and bool(shown[-1].text)
+
+    def _replay(self) -> None:
+        """Tell the new line of the conversation so far."""
+        for item in items_of(self._history.entries()):
+            event_id = self._out.send("conversation.item.create", "replay", item=item)
+            if "id" in item:
+                self._link.replaying[event_id] = item["id"]
+        for item in self._behind:
+            event_id = self._out.send("conversation.item.create", "message", item=item)
+            if "id" in item:
+                self._link.unconfirmed[item["id"]] = item
+        self._behind.clear()
+
+
+def _text_of(item: dict[str, Any]) -> str:
+    parts = item.get("content") or ()
+    return "".join(str(p.get("text") or p.get("transcript") or "") for p in parts)
