@@ -146,13 +146,9 @@ class McpServer:
         if self._tools is not None and not self._closed:
             return self._tools
         self._check_open()
-        if self._listing is None:
+        if self._listing is None or self._listing.done():
             self._listing = self._supervisor.spawn(self._list(), f"mcp list {self.name}")
-        listing = self._listing
-        outcome = await self._shared(listing)
-        if self._listing is listing:
-            self._listing = None
-        return outcome
+        return await self._shared(self._listing)
 
     async def call(self, tool: str, arguments: Mapping[str, Any], *, within: float) -> str:
         """Call the server's ``tool``, at most ``within`` seconds. ToolError when it fails,
