@@ -32,8 +32,9 @@ CONNECT = 10.0
 LEAVE = 0.3
 #: How long the end of a lost server may take to be known, for the sake of its last words.
 AFTERLIFE = 0.5
-#: Between two tries to hear of changes again, in seconds.
-LISTEN_AGAIN = 1.0
+#: Between two tries to hear of changes again, in seconds: doubled up to the most, for some
+#: servers end each stream soon.
+LISTEN_AGAIN, LISTEN_MOST = 1.0, 60.0
 
 
 class NotRun(ToolError):
@@ -242,6 +243,7 @@ class Connection:
         from mcp import MCPError
         from mcp.client.subscriptions import SubscriptionLost
 
+        wait = LISTEN_AGAIN
         while not self.lost:
             with suppress(SubscriptionLost):
                 try:
@@ -251,7 +253,8 @@ class Connection:
                 except MCPError as error:
                     log.debug("%s does not tell changes: %s", self._name, error)
                     return
-            await asyncio.sleep(LISTEN_AGAIN)
+            await asyncio.sleep(wait)
+            wait = min(LISTEN_MOST, wait * 2)
             if not self.lost:  # what happened in between was not told
                 self._on_changed()
 
@@ -271,10 +274,8 @@ class Connection:
     def _refused(self, why: str) -> ToolError:
         """Why it could not be opened, in the server's own words where it has any."""
         if self._mcp.url:
-            if self._status is not None:
-                why = f"HTTP {self._status}"
             where = _address(self._mcp.url)
-            why = why or _told(self._error)
+            why = why or (f"HTTP {self._status}" if self._status else _told(self._error))
             hint = ""
             if self._status in (401, 403):
                 hint = "set its headers, such as Authorization"

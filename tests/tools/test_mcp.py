@@ -270,6 +270,23 @@ def test_a_server_killed_during_a_call_fails_it_and_serves_the_next(legacy: bool
     asyncio.run(main())
 
 
+def test_a_dead_server_whose_child_holds_its_pipes_is_known_to_be_dead() -> None:
+    async def main() -> None:
+        async with serving("stdio", "--extra", "--stubborn", timeout=60) as server:
+            tools = await by_name(server)
+            hanging = asyncio.ensure_future(tools["hang"].run("{}", CONTEXT))
+            await tools["add"].run('{"a": 1, "b": 1}', CONTEXT)
+            pid = server.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(ToolError, match="signal 9"):
+                await hanging
+            await until(lambda: not group(pid))
+            assert await tools["add"].run('{"a": 1, "b": 1}', CONTEXT) == "2"
+
+    asyncio.run(main())
+
+
 @every_way
 def test_a_server_over_http_that_was_started_anew_is_used_anew(legacy: bool) -> None:
     options = ["--extra", *(["--legacy"] if legacy else [])]
