@@ -42,8 +42,9 @@ class NotRun(ToolError):
 
 
 def load_package() -> None:
-    """Import the SDK: it takes a second, which no call may wait for."""
+    """Import the SDK, and what it would import amid a call: that takes a second."""
     import httpx2 as httpx2
+    import jsonschema as jsonschema
     import mcp as mcp
 
     guard_loggers()
