@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from runner.config.percall import system_zone
+from runner.config.toolbuild import guardrail, silence, tool
 from runner.config.units import seconds, wire_format
 from runner.model.deployment import (
     AgentSpec,
@@ -16,7 +16,6 @@ from runner.model.deployment import (
     HandoffSpec,
     Limits,
     ReloadPolicy,
-    ToolSpec,
     TransportSpec,
 )
 from runner.model.secret import Secret
@@ -30,7 +29,7 @@ def build(
     path of the YAML file; ``files`` are all files behind it with their digests."""
     agents = {name: _agent(name, spec) for name, spec in document["agents"].items()}
     tools = {
-        name: _tool(name, spec, source.parent)
+        name: tool(name, spec, source.parent)
         for name, spec in (document.get("tools") or {}).items()
     }
     transport = document.get("transport", "websocket")
@@ -49,6 +48,10 @@ def build(
             transport["type"], {k: v for k, v in transport.items() if k != "type"}
         ),
         timezone=_timezone(document, env),
+        guardrails=tuple(
+            guardrail(spec, source.parent) for spec in document.get("guardrails") or ()
+        ),
+        silence=silence(document.get("silence") or {}),
         limits=_limits(document.get("limits") or {}),
         reload=ReloadPolicy(**(document.get("reload") or {})),
         vars=document.get("vars") or {},
@@ -58,36 +61,18 @@ def build(
     )
 
 
-def tool_file(base: Path, python: str) -> Path | None:
-    """The file of a tool's code, absolute and with its links unresolved, so that a watcher can
-    follow them; None for a tool in an importable package."""
-    module = python.rpartition(":")[0]
-    return Path(os.path.abspath(base / module)) if module.endswith(".py") else None
-
-
 def _agent(name: str, spec: Mapping[str, Any]) -> AgentSpec:
+    greeting = spec.get("greeting") or ""
+    if isinstance(greeting, str):
+        greeting = {"say": greeting}
     return AgentSpec(
         name=name,
         instructions=spec["instructions"],
-        greeting=spec.get("greeting") or "",
+        greeting=greeting["say"],
+        interruptible_greeting=greeting.get("interruptible", True),
         voice=spec.get("voice"),
         tools=tuple(spec.get("tools") or ()),
         handoffs=tuple(HandoffSpec(h["to"], h.get("when", "")) for h in spec.get("handoffs") or ()),
-    )
-
-
-def _tool(name: str, spec: Mapping[str, Any], base: Path) -> ToolSpec:
-    tool = ToolSpec(
-        name=name,
-        python=spec["python"],
-        base=base,
-        description=spec.get("description"),
-        parameters=spec.get("parameters"),
-    )
-    if "timeout" not in spec:
-        return tool
-    return ToolSpec(
-        name, tool.python, base, tool.description, tool.parameters, seconds(spec["timeout"])
     )
 
 

@@ -12,7 +12,7 @@ from runner.config.source import shown
 from runner.config.syntax import QUOTE_PROSE
 from runner.config.tree import Path, Tree
 from runner.errors import Problem
-from runner.model.secret import Secret
+from runner.model.secret import revealed
 
 _KINDS = {
     "object": "a map",
@@ -46,24 +46,13 @@ def choices(known: Iterable[Any]) -> str:
 def check(tree: Tree, document: Any, schema: Schema, broken: Collection[Path]) -> list[Problem]:
     """The problems of an expanded ``document``, without those at or below ``broken`` paths."""
     out: dict[Problem, None] = {}
-    for error in schema.errors(plain(document)):
+    for error in schema.errors(revealed(document)):
         path: Path = tuple(error.absolute_path)
         if any(path[: len(bad)] == bad for bad in broken):
             continue
         for problem in _Words(tree, schema, path).problems(error):
             out[problem] = None
     return list(out)
-
-
-def plain(value: Any) -> Any:
-    """The document as jsonschema wants it: secrets are texts."""
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value
 
 
 class _Words:
@@ -199,11 +188,15 @@ class _Words:
         if isinstance(value, str):
             if "boolean" in kinds and value.lower() in _YES | _NO:
                 return f"write {'true' if value.lower() in _YES else 'false'}"
-            if kinds == ["array"]:
-                return f"a list stands in brackets: [{shown(value)}]"
+            if "array" in kinds:
+                program = self.path[-1:] in (("command",), ("argv",))
+                items = ", ".join(value.split()) if program else value
+                return f"a list stands in brackets: [{shown(items)}]"
             if {"integer", "number"} & set(kinds) and value.strip().lstrip("+-").isdigit():
                 return "a number stands without quotes"
-        if isinstance(value, list) and kinds == ["object"]:
+        if isinstance(value, dict) and kinds == ["array"]:
+            return "begin each item with '- '"
+        if isinstance(value, list) and kinds == ["object"] and isinstance((value or [0])[0], dict):
             return "write 'name:' lines instead of '- ' lines"
         if isinstance(value, dict) and "string" in kinds and self.tree.place(self.path).flow:
             return QUOTE_PROSE

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from runner.config import schema as schemas
-from runner.config.build import tool_file
+from runner.config.behind import argv_files, argv_of, module_file
 from runner.model.deployment import (
     AgentSpec,
     Change,
     Deployment,
+    GuardrailSpec,
     ReloadClass,
     ToolSpec,
 )
@@ -20,6 +22,7 @@ from runner.model.secret import Secret
 Path = tuple[str, ...]
 
 _MASK = "***"
+_NAMED = ("agents", "tools", "guardrails")
 
 #: Each class in words, in the order in which a summary names them.
 WORDS: Mapping[ReloadClass, str] = {
@@ -37,20 +40,26 @@ def diff(old: Deployment, new: Deployment) -> tuple[Change, ...]:
     """Every field with another value in ``new``, in the order of the document.
 
     What is compared is what acts: defaults filled in, prompts by their text, the code of a tool
-    by its content. An agent or a tool that came or went is one change. Secrets stand as ``***``.
+    and the scripts of a command by their content. An agent, a tool or a guardrail that came or
+    went is one change, of a guardrail under its name. Secrets stand as ``***``.
     """
     schema = schemas.load()
     before, after = dict(_fields(old)), dict(_fields(new))
+    had, has = _names(old), _names(new)
     out: dict[Path, Change] = {}
     for path in [*after, *(p for p in before if p not in after)]:
         was, now = before.get(path), after.get(path)
         if was == now:
             continue
         whole = path[:2]
-        if path[0] in ("agents", "tools") and (_has(old, whole) != _has(new, whole)):
+        if path[0] in _NAMED and (whole in had) != (whole in has):
             was, now = _part(before, whole), _part(after, whole)
             path = whole
         out[path] = Change(".".join(path), schema.reload_class(path), _open(was), _open(now))
+    order = ("guardrails",)
+    was, now = [g.name for g in old.guardrails], [g.name for g in new.guardrails]
+    if was != now and sorted(was) == sorted(now):  # the first that trips decides
+        out[order] = Change("guardrails", schema.reload_class(order), was, now)
     return tuple(out.values())
 
 
@@ -80,7 +89,13 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     for name, agent in d.agents.items():
         yield from ((("agents", name, key), value) for key, value in _agent(agent))
     for name, tool in d.tools.items():
-        yield from ((("tools", name, key), value) for key, value in _tool(tool, d.digests))
+        yield from ((("tools", name, *below), value) for below, value in _tool(d, tool))
+    for rail in d.guardrails:
+        parts = _guardrail(rail, d.digests)
+        yield from ((("guardrails", rail.name, key), value) for key, value in parts)
+    yield ("silence", "ask_after"), d.silence.ask_after
+    yield ("silence", "say"), d.silence.say
+    yield ("silence", "hang_up_after"), d.silence.hang_up_after
     yield ("limits", "duration"), d.limits.duration
     yield ("reload", "apply"), d.reload.apply
 
@@ -101,34 +116,99 @@ def _engine(d: Deployment) -> Iterator[tuple[Path, Any]]:
 
 def _agent(agent: AgentSpec) -> Iterator[tuple[str, Any]]:
     yield "instructions", agent.instructions
-    yield "greeting", agent.greeting
+    plain = agent.interruptible_greeting or not agent.greeting
+    yield "greeting", agent.greeting if plain else {"say": agent.greeting, "interruptible": False}
     yield "voice", agent.voice
     yield "tools", list(agent.tools)
     yield "handoffs", [{"to": h.to, "when": h.when} for h in agent.handoffs]
 
 
-def _tool(tool: ToolSpec, digests: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    file = tool_file(tool.base, tool.python)
-    yield "python", _Code(tool.python, digests.get(str(file), "") if file else "")
-    yield "description", tool.description
-    yield "parameters", tool.parameters
-    yield "timeout", tool.timeout
+def _tool(d: Deployment, tool: ToolSpec) -> Iterator[tuple[Path, Any]]:
+    if tool.python:
+        yield ("python",), _module(tool.base, tool.python, d.digests)
+    yield ("description",), tool.description
+    yield ("parameters",), tool.parameters
+    if tool.hosted_mcp is None:
+        yield ("timeout",), tool.timeout
+        yield ("approval",), tool.approval
+        yield ("while_waiting",), tool.while_waiting
+        yield ("respond",), tool.respond
+    for kind, values in _written(d, tool).items():
+        for key, value in values.items():
+            argv = {"command": "argv", "mcp": "command"}.get(kind) == key
+            yield (kind, key), _script(tool.base, value, d.digests) if argv else value
+
+
+def _written(d: Deployment, tool: ToolSpec) -> dict[str, dict[str, Any]]:
+    """What the file says of a tool that is no function, defaults filled in: the spec has the same
+    with its secrets in the clear."""
+    if tool.http is None and tool.command is None and tool.mcp is None and tool.hosted_mcp is None:
+        return {}
+    spec = d.document.get("tools", {}).get(tool.name, {})
+    out: dict[str, dict[str, Any]] = {}
+    for kind in ("http", "command", "mcp", "hosted_mcp"):
+        if kind in spec:
+            given = {"argv": argv_of(spec[kind])} if kind == "command" else {}
+            given |= spec[kind] if isinstance(spec[kind], Mapping) else {}
+            out[kind] = {key: value for key, value in given.items() if value not in (None, {}, [])}
+    if "http" in out:
+        out["http"] = {"method": "GET", **out["http"]}
+    if tool.command is not None and "command" in out:
+        # Where it is, not how that was written.
+        out["command"] |= {"cwd": str(tool.command.cwd), "memory_mb": tool.command.memory_mb}
+    return out
+
+
+def _guardrail(rail: GuardrailSpec, digests: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    yield "check", rail.check
+    if rail.phrases:
+        yield "phrases", list(rail.phrases)
+    if rail.regex is not None:
+        yield "regex", rail.regex
+    if rail.python:
+        yield "python", _module(rail.base, rail.python, digests)
+    if rail.moderation is not None:
+        yield "moderation", rail.moderation
+    yield "then", rail.then
+    yield "say", rail.say
+    yield "to", rail.to
 
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """A reference and the SHA-256 of what it leads to: an edit of the module is a change."""
+    """A reference and the SHA-256 of what it leads to: an edit of the file is a change."""
 
-    python: str
-    sha256: str
+    written: Any
+    sha256: tuple[str, ...]
 
 
-def _has(d: Deployment, path: Path) -> bool:
-    return path[1] in (d.agents if path[0] == "agents" else d.tools)
+def _module(base: FilePath, python: str, digests: Mapping[str, str]) -> _Code:
+    file = module_file(base, python)
+    return _Code(python, (digests.get(str(file), ""),) if file else ())
+
+
+def _script(base: FilePath, argv: Any, digests: Mapping[str, str]) -> _Code:
+    files = argv_files(base, argv)
+    return _Code(argv, tuple(digests.get(str(file), "") for file in files))
+
+
+def _names(d: Deployment) -> set[Path]:
+    return {
+        *(("agents", name) for name in d.agents),
+        *(("tools", name) for name in d.tools),
+        *(("guardrails", rail.name) for rail in d.guardrails),
+    }
 
 
 def _part(fields: Mapping[Path, Any], path: Path) -> dict[str, Any] | None:
-    found = {p[-1]: value for p, value in fields.items() if p[:2] == path}
+    """The fields below ``path`` as a map of maps."""
+    found: dict[str, Any] = {}
+    for where, value in fields.items():
+        if where[:2] == path:
+            node = found
+            for step in where[2:-1]:
+                node = node.setdefault(step, {})
+            node[where[-1]] = value
     return found or None
 
 
@@ -137,7 +217,7 @@ def _open(value: Any) -> Any:
     if isinstance(value, Secret):
         return _MASK
     if isinstance(value, _Code):
-        return value.python
+        return _open(value.written)
     if isinstance(value, Mapping):
         return {key: _open(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

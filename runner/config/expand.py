@@ -231,13 +231,13 @@ class Expander:
 
     def _problem(self, path: Path, value: str, bad: _Bad) -> Problem:
         place = self.tree.place(path)
-        line, column = _inside(place, value, bad.offset)
+        line, column = inside(place, value, bad.offset)
         return place.source.problem(line, column, bad.message, bad.hint, dotted(path))
 
 
 def _per_call(path: Path) -> bool:
-    if len(path) == 3 and path[0] == "agents":
-        return path[2] in ("instructions", "greeting")
+    if len(path) >= 3 and path[0] == "agents":
+        return path[2:] in (("instructions",), ("greeting",), ("greeting", "say"))
     return len(path) == 2 and path[0] == "vars"
 
 
@@ -256,7 +256,7 @@ def _closing(text: str, at: int) -> int:
     return -1
 
 
-def _inside(place: Place, value: str, offset: int) -> tuple[int, int]:
+def inside(place: Place, value: str, offset: int) -> tuple[int, int]:
     """Line and column of a character of a scalar, as near as its style allows."""
     if not place.line:
         return 0, 0

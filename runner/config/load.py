@@ -9,7 +9,8 @@ from pathlib import Path as FilePath
 
 from runner.config import overrides as sets
 from runner.config import schema as schemas
-from runner.config.build import build, tool_file
+from runner.config.behind import code_files
+from runner.config.build import build
 from runner.config.check import check
 from runner.config.expand import Expander
 from runner.config.prompts import read_prompts
@@ -76,10 +77,7 @@ def load(
 
     files = {source_path: digest(data)}
     files |= {FilePath(os.path.abspath(file)): value for file, value in prompts.items()}
-    for tool in (document.get("tools") or {}).values():
-        module = tool_file(source_path.parent, tool["python"])
-        if module is not None:
-            files[module] = _digest_of(module)
+    files |= {file: _digest_of(file) for file in code_files(document, source_path.parent)}
     files |= {FilePath(file): value for file, value in expander.files.items()}
     deployment = build(document, source_path, files, env)
     return Loaded(deployment, tuple(in_order(semantics.warnings, name)), tree)
@@ -94,7 +92,7 @@ def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
 
 def files_of(path: str | os.PathLike[str], *, env: Mapping[str, str]) -> tuple[FilePath, ...]:
     """The files that a watcher has to see even while the deployment is invalid: the YAML, and
-    every prompt and tool file that it names, as far as it can be read."""
+    every prompt, module and script that it names, as far as it can be read."""
     source_path = FilePath(os.path.abspath(path))
     files = {source_path: ""}
     try:
@@ -105,12 +103,7 @@ def files_of(path: str | os.PathLike[str], *, env: Mapping[str, str]) -> tuple[F
             FilePath(os.path.abspath(file)): ""
             for file in read_prompts(tree, document, source_path.parent, "", expander)
         }
-        tools = document.get("tools")
-        for tool in tools.values() if isinstance(tools, dict) else ():
-            ref = tool.get("python") if isinstance(tool, dict) else None
-            module = tool_file(source_path.parent, ref) if isinstance(ref, str) else None
-            if module is not None and "\0" not in str(module):
-                files[module] = ""
+        files |= dict.fromkeys(code_files(document, source_path.parent), "")
     except (RtrunError, OSError, ValueError):
         pass  # what was found until then
     return tuple(files)
@@ -131,12 +124,22 @@ def _digest_of(path: FilePath) -> str:
 
 
 def _steps(tree: Tree, path: str | Path) -> Path:
-    """A dotted path as steps. Names may hold dots no more than the schema lets them."""
-    if not isinstance(path, str):
-        return path
-    if not path:
-        return ()
-    try:
-        return sets.parse_path(path)
-    except ValueError:
-        return ()
+    """A dotted path as steps, an item of a list by its number or by its ``name``. Names may hold
+    dots no more than the schema lets them."""
+    if isinstance(path, str):
+        try:
+            path = sets.parse_path(path) if path else ()
+        except ValueError:
+            return ()
+    out: list[str | int] = []
+    node = tree.value
+    for step in path:
+        if isinstance(node, list) and isinstance(step, str):
+            names = [item.get("name") if isinstance(item, dict) else None for item in node]
+            step = names.index(step) if step in names else step
+        out.append(step)
+        try:
+            node = node[step]
+        except (TypeError, KeyError, IndexError):
+            node = None
+    return tuple(out)

@@ -102,17 +102,18 @@ class Schema:
     def _index(self) -> list[str]:
         out: dict[str, None] = {}
 
-        def visit(node: Mapping[str, Any], path: str) -> None:
+        def visit(node: Mapping[str, Any], path: str, above: tuple[str, ...]) -> None:
             for part in self._closure(node):
                 for name, child in part.get("properties", {}).items():
                     where = f"{path}.{name}" if path else name
                     out[where] = None
-                    visit(child, where)
+                    visit(child, where, above)
                 more = part.get("additionalProperties")
-                if isinstance(more, Mapping) and "$ref" in more:
-                    visit(more, f"{path}.NAME")
+                ref = more.get("$ref") if isinstance(more, Mapping) else None
+                if ref and ref not in above:  # a body holds maps that hold maps
+                    visit(cast("Mapping[str, Any]", more), f"{path}.NAME", (*above, ref))
 
-        visit(self.resolved, "")
+        visit(self.resolved, "", ())
         return list(out)
 
     def _closure(self, node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -146,9 +147,14 @@ def _step(node: Mapping[str, Any], step: Step) -> Iterator[Mapping[str, Any]]:
 
 
 def _resolved(node: Any) -> Any:
-    """``node`` without the ``${...}`` alternative of the authoring view."""
+    """``node`` without the ``${...}`` alternative of the authoring view, and without what is
+    there for other validators alone: rtrun says it in its own words (``semantics``)."""
     if isinstance(node, list):
-        return [_resolved(item) for item in node]
+        return [
+            _resolved(item)
+            for item in node
+            if not (isinstance(item, Mapping) and "x-own-words" in item)
+        ]
     if not isinstance(node, Mapping):
         return node
     out: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.model.secret import Secret
+from runner.model.secret import Secret, revealed
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
 
 #: Who must agree before a tool runs.
@@ -47,6 +47,23 @@ class AgentSpec:
     interruptible_greeting: bool = True
 
 
+_ARGUMENT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def arguments_in(value: Any) -> tuple[str, ...]:
+    """The names of the ``{argument}`` placeholders in the texts of ``value``, in order, once
+    each. Other braces are only braces."""
+    if isinstance(value, Secret):
+        value = value.reveal()
+    if isinstance(value, str):
+        return tuple(dict.fromkeys(_ARGUMENT.findall(value)))
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        return tuple(dict.fromkeys(name for item in value for name in arguments_in(item)))
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class HttpSpec:
     """A declarative request. ``url``, ``query``, ``headers`` and ``body`` may hold ``{argument}``
@@ -59,6 +76,10 @@ class HttpSpec:
     #: A map is sent as JSON, a text as it is; None sends no body.
     body: Any = None
     hosts: tuple[str, ...] = ()
+
+    def arguments(self) -> tuple[str, ...]:
+        """The placeholders in order of appearance."""
+        return arguments_in((self.url, self.query, self.headers, self.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +109,9 @@ class McpSpec:
 class ToolSpec:
     """One tool of the file; exactly one of ``python``, ``http``, ``command``, ``mcp`` and
     ``hosted_mcp`` says what it is. ``python`` is ``path.py:function`` or
-    ``package.module:function``; ``hosted_mcp`` is the wire's own object, which the server carries
-    out; ``base`` is the folder that a relative path starts from; ``timeout`` in seconds."""
+    ``package.module:function``; ``hosted_mcp`` is the wire's own object without its type, which
+    the server carries out; ``parameters`` are there for http and command tools; ``base`` is the
+    folder that a relative path starts from; ``timeout`` in seconds."""
 
     name: str
     python: str = ""
@@ -111,6 +133,12 @@ class ToolSpec:
         """The file the tool's code stands in, None when it names an importable package."""
         module = self.python.rpartition(":")[0]
         return (self.base / module).resolve() if module.endswith(".py") else None
+
+    def hosted_wire(self) -> dict[str, Any]:
+        """``{type: mcp, ...}`` as the session sends it, secrets in the clear: never print it."""
+        fields = revealed(self.hosted_mcp or {})
+        # ${TOKEN:-} that is not set sends none.
+        return {"type": "mcp", **{key: value for key, value in fields.items() if value != ""}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ tools:
         ),
         (
             "agents:\n  a:\n    instructions: x\n    greeting: +15551230100\n",
-            "4:15: agents.a.greeting: a number where text belongs "
+            "4:15: agents.a.greeting: a number where text or a map belongs "
             '(put it in quotes: "+15551230100")',
         ),
         (
@@ -180,7 +180,7 @@ tools:
         ),
         (
             SMALL + "    tools: [find]\n",
-            "4:13: agents.desk.tools[0]: no tool is called 'find' (there are none)",
+            "4:13: agents.desk.tools[0]: no tool is called 'find' (there are end_call)",
         ),
         (
             TWO.replace("[find]", "[find, find]"),

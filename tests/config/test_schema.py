@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.deployments import EXAMPLES, ROOT
+from support.deployments import EXAMPLES, FULL, ROOT
 
 from runner.config import schema as schemas
 from runner.config.source import decode
@@ -81,7 +81,7 @@ def test_every_map_is_closed_or_open_on_purpose() -> None:
     assert heads == []
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda f: f.name)
+@pytest.mark.parametrize("file", [*EXAMPLES, FULL], ids=lambda f: f.name)
 def test_the_examples_as_an_editor_sees_them(file: Path) -> None:
     """Unexpanded: ``${...}`` stands where it may."""
     document = parse(decode(file.read_bytes(), file.name)).value

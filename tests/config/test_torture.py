@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.deployments import EXAMPLES, SMALL, write
+from support.deployments import EXAMPLES, FULL, SMALL, write
 
 from runner.config import tree as trees
 from runner.config.load import load
@@ -20,6 +20,7 @@ from runner.errors import ConfigError, InputError
 
 pytestmark = pytest.mark.quick
 
+ALL = [*EXAMPLES, FULL]
 QUICK = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
@@ -84,9 +85,15 @@ scalars = st.one_of(
 )  # fmt: skip
 KEYS = [
     "apiVersion", "name", "engine", "model", "transport", "timezone", "vars", "session", "entry",
-    "agents", "tools", "limits", "reload", "audio", "input", "output", "turn_detection", "type",
+    "agents", "tools", "limits", "reload", "guardrails", "silence",
+    "audio", "input", "output", "turn_detection", "type",
     "instructions", "greeting", "voice", "handoffs", "to", "when", "python", "parameters",
     "timeout", "duration", "apply", "url", "brain", "api_key", "headers", "file", "format", "rate",
+    "http", "command", "mcp", "hosted_mcp", "argv", "env", "cwd", "query", "body", "method",
+    "hosts",
+    "approval", "while_waiting", "respond", "allow", "server_label", "server_url", "allowed_tools",
+    "require_approval", "always", "never", "tool_names", "read_only", "name", "check", "phrases",
+    "regex", "moderation", "then", "say", "ask_after", "hang_up_after", "interruptible",
 ]  # fmt: skip
 values = st.recursive(
     scalars,
@@ -98,13 +105,13 @@ values = st.recursive(
 
 
 @QUICK
-@given(st.dictionaries(st.sampled_from(KEYS[:13]), values, max_size=6))
+@given(st.dictionaries(st.sampled_from(KEYS[:15]), values, max_size=6))
 def test_right_keys_with_wrong_values(document: dict[str, object]) -> None:
     swallowed(yaml.safe_dump(document).encode())
 
 
 @QUICK
-@given(st.sampled_from(EXAMPLES), st.data())
+@given(st.sampled_from(ALL), st.data())
 def test_any_value_replaced(file: Path, data: st.DataObject) -> None:
     """One value of an example becomes something else entirely."""
     text = file.read_text()
@@ -119,7 +126,7 @@ def test_any_value_replaced(file: Path, data: st.DataObject) -> None:
     swallowed(yaml.safe_dump(document).encode())
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda f: f.name)
+@pytest.mark.parametrize("file", ALL, ids=lambda f: f.name)
 def test_every_cut_of_a_file(file: Path) -> None:
     """What a watcher may read while an editor still writes."""
     data = file.read_bytes()
@@ -129,15 +136,14 @@ def test_every_cut_of_a_file(file: Path) -> None:
 
 def test_bytes_changed_at_random() -> None:
     rng = random.Random(2)
-    data = EXAMPLES[-1].read_bytes()
-    for _ in range(300):
+    for data in [file.read_bytes() for file in ALL[1:]] * 200:
         mutated = bytearray(data)
         for _ in range(rng.randrange(1, 4)):
             mutated[rng.randrange(len(mutated))] = rng.randrange(256)
         swallowed(bytes(mutated))
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda f: f.name)
+@pytest.mark.parametrize("file", ALL, ids=lambda f: f.name)
 def test_examples_without_libyaml(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = load(file, env={})
     monkeypatch.setattr(trees, "LOADER", yaml.SafeLoader)
@@ -162,6 +168,13 @@ def test_a_device_that_never_ends() -> None:
         "tools: { t: { python: ':', parameters: { $ref: '#' } } }\n",
         "engine: { type: [], brain: 1, headers: [a] }\n",
         "vars: { '': a, a: { b: $ } }\n",
+        "tools: { a: { http: [] }, b: { command: {} }, c: { mcp: 1 }, d: { hosted_mcp: '' } }\n",
+        "tools: { a: { command: [[], {}] }, b: { mcp: { command: [''], url: 7 } } }\n",
+        "tools: { a: { http: { url: 'http://[', body: { a: '{' }, query: [], headers: 3 } } }\n",
+        "tools: { a: { hosted_mcp: { require_approval: { never: { tool_names: [[]] } } } } }\n",
+        "guardrails: [1, {}, { name: [], regex: '[[a', phrases: [{}], then: [] }]\n",
+        "guardrails: { name: x }\nsilence: [3]\n",
+        "silence: { ask_after: 1, hang_up_after: x }\nsession: { tool_choice: { type: mcp } }\n",
     ],
 )
 def test_wrong_in_odd_ways(text: str) -> None:

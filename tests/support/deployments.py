@@ -10,6 +10,8 @@ from runner.errors import ConfigError, Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "agents.d").glob("*.yaml"))
+#: A deployment with every kind of tool, guardrail and value in it.
+FULL = ROOT / "tests" / "config" / "full" / "full.yaml"
 
 SMALL = """\
 agents:

@@ -1,0 +1,78 @@
+"""The files that a deployment leads to: modules of tools and guardrails, scripts of commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from runner.model.secret import Secret
+
+#: An element of argv with one of these ends is a script, whether or not it is there.
+SCRIPTS = (".py", ".js", ".mjs", ".cjs", ".ts", ".sh", ".rb", ".pl", ".php")
+
+
+def module_file(base: Path, python: str) -> Path | None:
+    """The file of ``path.py:function``, absolute and with its links unresolved, so that a watcher
+    can follow them; None for a function in an importable package."""
+    module = python.rpartition(":")[0]
+    return _absolute(base, module) if module.endswith(".py") else None
+
+
+def argv_files(base: Path, argv: Any) -> list[Path]:
+    """The files beside the deployment that a command names: those that are there, and scripts
+    that should be."""
+    found = []
+    for item in argv if isinstance(argv, (list, tuple)) else ():
+        text = item.reveal() if isinstance(item, Secret) else item
+        if isinstance(text, str) and (file := argument_file(base, text)) is not None:
+            found.append(file)
+    return found
+
+
+def argument_file(base: Path, text: str) -> Path | None:
+    """The file beside the deployment that one element of argv names, None when it names none."""
+    if not text or text.startswith("-") or "://" in text or os.path.isabs(text):
+        return None
+    file = _absolute(base, text)
+    if file is None:
+        return None
+    try:
+        return file if file.is_file() or is_script(text) else None
+    except (OSError, ValueError):
+        return None
+
+
+def is_script(text: str) -> bool:
+    return text.endswith(SCRIPTS) and not text.startswith("-") and "://" not in text
+
+
+def argv_of(spec: Any) -> Any:
+    """The argv of a ``command:`` in either of its shapes."""
+    return spec.get("argv") if isinstance(spec, dict) else spec
+
+
+def code_files(document: Any, base: Path) -> Iterator[Path]:
+    """Every file behind a reference, also those of a document with faults."""
+    document = document if isinstance(document, dict) else {}
+    tools = document.get("tools")
+    rails = document.get("guardrails")
+    specs = [
+        *(tools.values() if isinstance(tools, dict) else ()),
+        *(rails if isinstance(rails, list) else ()),
+    ]
+    for spec in specs:
+        if not isinstance(spec, dict):
+            continue
+        ref = spec.get("python")
+        module = module_file(base, ref) if isinstance(ref, str) else None
+        if module is not None:
+            yield module
+        yield from argv_files(base, argv_of(spec.get("command")))
+        mcp = spec.get("mcp")
+        yield from argv_files(base, mcp.get("command") if isinstance(mcp, dict) else None)
+
+
+def _absolute(base: Path, name: str) -> Path | None:
+    return None if "\0" in name else Path(os.path.abspath(base / name))

@@ -1,0 +1,1 @@
+"""Stands for a program: it is named, watched and never run here."""
