@@ -50,7 +50,7 @@ def test_an_invalid_file(tmp_path: Path) -> None:
         f"{file}:1:1: modle: unknown key 'modle' (did you mean model?)\n"
         "    modle: x\n"
         "    ^\n"
-        f"{file}:5:15: agents.desk.greeting: a number where text belongs "
+        f"{file}:5:15: agents.desk.greeting: a number where text or a map belongs "
         '(put it in quotes: "5")\n'
         "        greeting: 5\n"
         "                  ^\n",

@@ -101,6 +101,11 @@ def test_the_examples_as_an_editor_sees_them(file: Path) -> None:
             "type": "server_vad", "threshold": "${T}", "idle_timeout_ms": "${I}"}}}}},
         {"reload": {"apply": "${R}"}},
         {"transport": "${T}"},
+        {"silence": {"ask_after": "${S}"}},
+        {"guardrails": [{"name": "x", "regex": "y", "then": "${T}"}]},
+        {"tools": {"t": {"python": "a:b", "respond": "${R}", "approval": "${A}"}}},
+        {"tools": {"t": {"mcp": {"url": "${U}"}}}},
+        {"tools": {"t": {"command": {"argv": ["x"], "memory_mb": "${M}"}, "description": "d"}}},
     ],
 )  # fmt: skip
 def test_a_placeholder_may_stand_for_any_scalar(document: dict[str, Any]) -> None:
@@ -122,6 +127,18 @@ def test_a_placeholder_may_stand_for_any_scalar(document: dict[str, Any]) -> Non
         ("tools.find.python", "live"),
         ("tools.find.timeout", "live"),
         ("tools.find.parameters", "next"),
+        ("tools.find.description", "next"),
+        ("tools.find.approval", "live"),
+        ("tools.find.while_waiting", "live"),
+        ("tools.find.http.url", "live"),
+        ("tools.find.http.body.any.thing", "live"),
+        ("tools.find.command.argv", "live"),
+        ("tools.find.mcp.command", "live"),
+        ("tools.find.mcp.allow", "next"),
+        ("tools.find.hosted_mcp.require_approval", "next"),
+        ("guardrails.rule.phrases", "live"),
+        ("silence.ask_after", "live"),
+        ("agents.desk.greeting.say", "new"),
         ("session.audio.input.turn_detection", "live"),
         ("session.audio.input.transcription", "live"),
         ("session.audio.input.format", "reconnect"),
@@ -152,6 +169,35 @@ def test_secrets_are_marked() -> None:
     assert schema.secret(("engine", "brain", "api_key")) is True
     assert schema.secret(("engine", "url")) == "expanded"
     assert schema.secret(("agents", "a", "instructions")) is False
+    assert schema.secret(("tools", "t", "http", "headers", "A")) is True
+    assert schema.secret(("tools", "t", "http", "body", "a", 0, "b")) == "expanded"
+    assert schema.secret(("tools", "t", "http", "query", "a")) == "expanded"
+    assert schema.secret(("tools", "t", "command", 1)) == "expanded"
+    assert schema.secret(("tools", "t", "command", "argv", 1)) == "expanded"
+    assert schema.secret(("tools", "t", "command", "env", "A")) is True
+    assert schema.secret(("tools", "t", "mcp", "env", "A")) is True
+    assert schema.secret(("tools", "t", "hosted_mcp", "authorization")) is True
+    assert schema.secret(("guardrails", 0, "moderation", "api_key")) is True
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"tools": {"t": {}}},
+        {"tools": {"t": {"python": "a:b", "mcp": {"url": "https://x"}}}},
+        {"tools": {"t": {"http": {"url": "https://x"}, "command": ["x"], "description": "d"}}},
+        {"tools": {"t": {"mcp": {}}}},
+        {"tools": {"t": {"mcp": {"url": "https://x", "command": ["x"]}}}},
+        {"tools": {"t": {"hosted_mcp": {"server_label": "x"}}}},
+        {"guardrails": [{"name": "x"}]},
+        {"guardrails": [{"name": "x", "regex": "y", "phrases": ["z"]}]},
+    ],
+)
+def test_other_validators_see_that_a_thing_is_of_one_kind(document: dict[str, Any]) -> None:
+    """rtrun says it in its own words, an editor or check-jsonschema by the file alone."""
+    whole = {"agents": {"a": {"instructions": "x"}}, **document}
+    assert list(Draft202012Validator(SCHEMA).iter_errors(whole))
+    assert schemas.load().errors(whole) == []
 
 
 def test_a_missing_schema_is_an_input_error(

@@ -50,6 +50,14 @@ def problems(
     return ()
 
 
+def told(folder: Path, marked: str, message: str) -> None:
+    """A deployment has one problem, with this headline, where the sign ¦ stands in it."""
+    head, _, tail = marked.partition("¦")
+    line, column = head.count("\n") + 1, len(head) - head.rfind("\n")
+    found = only(problems(folder, head + tail)).headline()
+    assert found == f"{folder / 'd.yaml'}:{line}:{column}: {message}"
+
+
 def only(found: Sequence[Problem]) -> Problem:
     assert len(found) == 1, "\n".join(p.render() for p in found)
     return found[0]
