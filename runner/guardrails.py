@@ -47,9 +47,8 @@ class GuardrailResult:
     output_info: Any = None
 
 
-Execute = Callable[
-    [GuardrailArgs], "bool | str | None | GuardrailResult | Awaitable[bool | str | None | GuardrailResult]"
-]
+Found = bool | str | GuardrailResult | Mapping[str, Any] | None
+Execute = Callable[[GuardrailArgs], Found | Awaitable[Found]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def guardrail(
     to: str = "",
 ) -> Guardrail:
     """A guardrail of a function."""
-    found = name or getattr(execute, "__name__", "guardrail")
+    found = name or str(getattr(execute, "__name__", "guardrail"))
     return Guardrail(found, execute, check, policy_hint, then, say, to)
 
 

@@ -1,7 +1,7 @@
-"""Line: all that belongs to one connection of a session, thrown away whole with it.
+"""Line: one call of a session: the conversation, what sounds, and the connection under it.
 
-It is the transport's receiver, carries the core's effects out, runs tools and handoffs, and
-knows what of the agent's audio was heard.
+It is the transport's receiver, carries the core's effects out, and renews the connection when it
+breaks: the old one's state is thrown away whole in the core, the call goes on.
 """
 
 from __future__ import annotations
@@ -10,26 +10,41 @@ import asyncio
 from collections import deque
 from typing import Any, Protocol
 
-from runner.agent import RealtimeAgent, ResolvedAgent
+from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
 from runner.audio.formats import PCM16, AudioFormat
 from runner.audio.sink import RealTimeSink
 from runner.core.conversation import Conversation
-from runner.core.effects import Effects, FlushAudio, Notify, PrepareAgent, RunTool, Send, Wake
+from runner.core.effects import (
+    CheckTool,
+    CheckWords,
+    Effects,
+    FlushAudio,
+    HangUp,
+    Notify,
+    PrepareAgent,
+    RunTool,
+    Send,
+    Wake,
+)
 from runner.core.events import (
     Audio,
-    Handoff,
+    Reconnected,
     SessionError,
     SessionEvent,
     SettingsApplied,
     SettingsPending,
     SettingsRefused,
+    ToolApproval,
 )
-from runner.errors import ConnectError, NotConnectedError, RtrunError, ToolError, UserError
+from runner.core.events import Handoff as HandedOver
+from runner.errands import Errands
+from runner.errors import ConnectError, NotConnectedError, TransportError, UserError
+from runner.held import Held
 from runner.listeners import report
 from runner.model.settings import SessionSettings
+from runner.renewal import BUDGET_SECONDS, hopeless, pauses, renewable
 from runner.tasks import Supervisor
-from runner.tools.base import BackgroundResult, Tool, ToolContext
-from runner.transports.base import AudioSink, Closed, RealtimeTransportLayer
+from runner.transports.base import AudioSink, Closed, ConnectOptions, RealtimeTransportLayer
 
 READY_SECONDS = 5.0
 
@@ -41,6 +56,10 @@ class Host(Protocol):
 
     transport: RealtimeTransportLayer
     context: Any
+    reconnect: bool
+    store_audio: bool
+    approval_checks_first: bool
+    tool_error_formatter: Any
 
     def emit(self, event: SessionEvent) -> None: ...
 
@@ -50,19 +69,26 @@ class Host(Protocol):
 
     async def close(self, reason: str = ...) -> None: ...
 
+    async def target(self, settings: SessionSettings) -> ConnectOptions: ...
+
+    def agent_named(self, name: str) -> RealtimeAgent | None: ...
+
 
 class Line:
-    """All that belongs to one connection. Implements the transport's Receiver."""
+    """All that belongs to one call. Implements the transport's Receiver."""
 
     def __init__(self, session: Host, resolved: ResolvedAgent, sink: AudioSink | None) -> None:
-        self._session = session
+        self.session = session
         self._transport = session.transport
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.resolved = resolved
         self._by_name: dict[str, ResolvedAgent] = {resolved.view.name: resolved}
-        self.conversation = Conversation(resolved.view, playback=self._transport.playback)
+        self.conversation = Conversation(
+            resolved.view, playback=self._transport.playback, store_audio=session.store_audio
+        )
         self.tasks = Supervisor(self._failed)
+        self._errands = Errands(self)
         self._queue: deque[Any] = deque()
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -70,20 +96,34 @@ class Line:
         #: Agents of revisions that the server has not taken yet.
         self._next: dict[int, ResolvedAgent] = {}
         self._playing: dict[tuple[str, int], None] = {}
+        #: Set when the connection has what it needs, or will never have it.
         self._ready: asyncio.Future[None] = self._loop.create_future()
         #: The connection ended by itself, and the application was told.
         self.lost = False
-        self._taken = False
+        self._closing = False
+        self._opened = False
         self._input = audio_format(resolved.view.settings, "input")
         self._output = audio_format(resolved.view.settings, "output")
+        self._held = Held(self._input)
         self._own_sink = sink is None
         self._sink: AudioSink = sink or RealTimeSink(self._output)
         self._sink.on_drained = self._drained
-        self._transport.receiver = self
 
+    # -- the connection ----------------------------------------------------------------------
     async def open(self) -> None:
+        """Connect, and wait until the server has what the conversation begins with.
+        ConnectError when it cannot be reached, refuses, or does not answer."""
+        await self._connect()
+        self._opened = True
+
+    async def _connect(self) -> None:
+        self._ready = self._loop.create_future()
+        self._transport.receiver = self
+        options = await self.session.target(self.conversation.view.settings)
+        await self._transport.connect(options)
         sent = self._transport.sends_session
-        self.run(self.conversation.connected(self.now(), session_sent=sent))
+        attached = self._opened and options.call_id is not None
+        self.run(self.conversation.connected(self.now(), session_sent=sent, attached=attached))
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._ready
@@ -92,7 +132,54 @@ class Line:
                 f"the server did not take the session's settings within {READY_SECONDS:.0f} s"
             ) from None
 
+    def _look_whether_ready(self) -> None:
+        if self.conversation.whole and not self._ready.done():
+            self._ready.set_result(None)
+
+    def on_closed(self, closed: Closed) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(ConnectError(f"the line closed: {closed.reason}"))
+            return
+        if not (self.session.reconnect and renewable(closed)) or self._closing:
+            self._end(closed.reason)
+            return
+        self.note_heard()
+        self.run(self.conversation.disconnected(self.now(), closed.reason, away=True))
+        self._held.hold(again=True)
+        self.tasks.spawn(self._renew(closed.reason), "the next line")
+
+    async def _renew(self, reason: str) -> None:
+        """Try until the call has a line again, or the caller has waited long enough."""
+        began = self.now()
+        for pause in pauses():
+            await asyncio.sleep(pause)
+            try:
+                async with asyncio.timeout_at(began + BUDGET_SECONDS):
+                    await self._connect()
+            except TimeoutError:
+                break
+            except (TransportError, UserError) as error:
+                reason = error.message
+                self.note_heard()
+                self.run(self.conversation.disconnected(self.now(), reason, away=True))
+                await self._transport.close()
+                if isinstance(error, ConnectError) and hopeless(error):
+                    break
+                if self.now() - began >= BUDGET_SECONDS:
+                    break
+                continue
+            self.session.emit(Reconnected((self.now() - began) * 1000))
+            self._let_audio_go()
+            return
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        self.lost = True
+        self.run(self.conversation.disconnected(self.now(), reason))
+        self.tasks.spawn(self.session.close(reason), "close after loss")
+
     async def close(self) -> None:
+        self._closing = True
         self._transport.receiver = None
         if self._timer is not None:
             self._timer.cancel()
@@ -110,14 +197,10 @@ class Line:
         if event.get("type") == "input_audio_buffer.speech_started":
             self.note_heard()
         self.run(self.conversation.receive(event, self.now()))
-        if not self._taken:
-            self._look_whether_taken()
-
-    def _look_whether_taken(self) -> None:
-        if self.conversation.ready:
-            self._taken = True
-            if not self._ready.done():
-                self._ready.set_result(None)
+        if not self._ready.done():
+            self._look_whether_ready()
+        if self._held.holding:
+            self._let_audio_go()
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         samples = len(data) // self._output.bytes_per_sample
@@ -129,16 +212,8 @@ class Line:
             return
         self._playing[item_id, content_index] = None
         self._sink.play(item_id, content_index, data)
-        if self._session.wants("audio"):
-            self._session.emit(Audio(data, response_id, item_id))
-
-    def on_closed(self, closed: Closed) -> None:
-        if not self._ready.done():
-            self._ready.set_exception(ConnectError(f"the line closed: {closed.reason}"))
-            return
-        self.lost = True
-        self.run(self.conversation.disconnected(self.now(), closed.reason))
-        self.tasks.spawn(self._session.close(closed.reason), "close after loss")
+        if self.session.wants("audio"):
+            self.session.emit(Audio(data, response_id, item_id))
 
     def note_heard(self) -> None:
         """Tell the core what was really heard, before anything that may cut."""
@@ -155,10 +230,33 @@ class Line:
         self.note_heard()
         self._playing.clear()
         self.run(self.conversation.drained(self.now()))
+        if self._held.holding:
+            self._let_audio_go()
 
+    # -- the caller's audio ------------------------------------------------------------------
     def send_audio(self, data: bytes, commit: bool) -> None:
+        held = self._held
+        if held.holding:
+            held.keep(data, commit)
+            return
+        held.sent(data, self.conversation.listening)
+        self._pass_on(data, commit)
+
+    def _pass_on(self, data: bytes, commit: bool) -> None:
         self._transport.send_audio(data, commit=commit)
         self.conversation.audio_in(self._input.ms(len(data)), self.now())
+
+    def hold_audio(self) -> None:
+        """Words are about to sound that the caller may not cut off."""
+        self._held.hold()
+
+    def _let_audio_go(self) -> None:
+        if self.conversation.holding or self._transport.status != "connected":
+            return
+        if not self._ready.done():
+            return
+        for data, commit in self._held.release():
+            self._pass_on(data, commit)
 
     # -- effects -----------------------------------------------------------------------------
     def run(self, effects: Effects) -> None:
@@ -187,9 +285,16 @@ class Line:
                 self._transport.flush()
                 self._playing.clear()
             case RunTool():
-                self.tasks.spawn(self._run_tool(effect), f"tool {effect.name}")
+                self.tasks.spawn(self._errands.run_tool(effect), f"tool {effect.name}")
+            case CheckTool():
+                self.tasks.spawn(self._errands.check_tool(effect), f"a look at {effect.name}")
+            case CheckWords():
+                self.tasks.spawn(self._errands.check_words(effect), "a guardrail")
             case PrepareAgent():
-                self.tasks.spawn(self._hand_over(effect), f"handoff to {effect.name}")
+                self.tasks.spawn(self._errands.hand_over(effect), f"handoff to {effect.name}")
+            case HangUp():
+                self._closing = True
+                self.tasks.spawn(self.session.close(effect.reason), "hanging up")
             case Wake():
                 if self._timer is not None:
                     self._timer.cancel()
@@ -205,14 +310,14 @@ class Line:
         match event:
             case SettingsApplied() | SettingsPending() | SettingsRefused():
                 self._settled(event)
-            case Handoff():
+            case HandedOver():
                 # Also the way back, when the server refused the new agent.
                 self.resolved = self._by_name.get(event.to_agent, self.resolved)
             case SessionError() if event.fatal and not self._ready.done():
                 self._ready.set_exception(
                     ConnectError(f"the server refused the session: {event.message}")
                 )
-        self._session.emit(event)
+        self.session.emit(event)
 
     def _settled(self, event: Outcome) -> None:
         if isinstance(event, SettingsApplied):
@@ -240,56 +345,39 @@ class Line:
         )
         return await waiter
 
-    # -- tools and handoffs --------------------------------------------------------------------
+    # -- agents ------------------------------------------------------------------------------
     def take(self, resolved: ResolvedAgent) -> None:
         self.resolved = resolved
+        self.know(resolved)
+
+    def know(self, resolved: ResolvedAgent) -> None:
         self._by_name[resolved.view.name] = resolved
 
-    async def _run_tool(self, effect: RunTool) -> None:
-        owner = self._by_name.get(effect.agent, self.resolved)
-        tool: Tool | None = owner.tools.get(effect.name)
-        context = ToolContext(effect.agent, effect.name, effect.call_id, self._session.context)
-        background = False
-        try:
-            if tool is None:
-                # A program may send tools of its own; what it does not run gets an answer too.
-                raise ToolError(f"Tool {effect.name} not found")
-            result = await tool.run(effect.arguments, context)
-            background = isinstance(result, BackgroundResult)
-            output = result.content if isinstance(result, BackgroundResult) else result
-        except ToolError as error:
-            output = f"An error occurred while running the tool. {error.message}"
-            self._session.emit(SessionError("tool_failed", f"{effect.name}: {error.message}"))
-        except BaseException:
-            # Cancelled with the line, or a fault of ours: the model still gets its one output.
-            output = "An error occurred while running the tool."
-            self.run(self.conversation.tool_finished(effect.call_id, output, self.now()))
-            raise
-        self.run(
-            self.conversation.tool_finished(
-                effect.call_id, output, self.now(), respond=not background
-            )
-        )
+    def owner(self, agent: str) -> ResolvedAgent:
+        """The agent of this name as it was last on the line, the one that is when none was."""
+        return self._by_name.get(agent, self.resolved)
 
-    async def _hand_over(self, effect: PrepareAgent) -> None:
-        conversation = self.conversation
-        # The newest revision counts, also while it waits for this turn to end.
+    def ways_to(self, name: str, tool: str) -> Handoff | None:
+        """The handoff behind a transfer tool. The newest revision counts, also while it waits
+        for this turn to end."""
         newest = self._next[max(self._next)] if self._next else self.resolved
-        ways = {**self.resolved.ways, **newest.ways}
-        target = next((a for a in ways.values() if a.name == effect.name), None)
-        try:
-            if target is None:
-                raise UserError(f"agent {self.resolved.agent.name} has no way to {effect.name}")
-            resolved = await self._session.resolve(target)
-        except Exception as error:
-            words = error.message if isinstance(error, RtrunError) else str(error)
-            self.run(conversation.agent_failed(effect.call_id, words, self.now()))
-            return
-        self._by_name[resolved.view.name] = resolved
-        self.run(conversation.agent_ready(resolved.view, effect.call_id, self.now()))
+        for ways in (newest.ways, self.resolved.ways, *(r.ways for r in self._by_name.values())):
+            way = ways.get(tool)
+            if way is not None and way.agent.name == name:
+                return way
+        return None
+
+    def agent_named(self, name: str) -> RealtimeAgent | None:
+        known = self._by_name.get(name)
+        return self.session.agent_named(name) if known is None else known.agent
+
+    def reject(
+        self, request: ToolApproval, message: str | None, always: bool
+    ) -> asyncio.Task[None]:
+        return self.tasks.spawn(self._errands.reject(request, message, always), "a rejection")
 
     def _failed(self, name: str, error: BaseException) -> None:
-        self._session.emit(SessionError("internal", f"{name}: {type(error).__name__}: {error}"))
+        self.session.emit(SessionError("internal", f"{name}: {type(error).__name__}: {error}"))
         report(f"{name} failed", error)
 
 

@@ -6,108 +6,117 @@ call: transport -> core -> effects -> application (``line.py``).
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+import inspect
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
-from runner.agent import RealtimeAgent, ResolvedAgent
-from runner.core.events import Connection, Item, SessionEvent
-from runner.errors import NotConnectedError, UserError
+from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
+from runner.content import image_part, message_of
+from runner.core.events import Connection, Item, SessionEvent, ToolApproval
+from runner.core.view import Rules
+from runner.errors import ModelBehaviorError, NotConnectedError, UserError
+from runner.guardrails import Guardrail
 from runner.line import Line, Outcome
-from runner.listeners import Listeners
 from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
-from runner.transports.base import AudioSink, ConnectOptions, RealtimeTransportLayer
+from runner.options import ApiKey, SessionKeywords, SessionOptions, session_options
+from runner.subscriptions import Subscriptions
+from runner.transports.base import ConnectOptions, RealtimeTransportLayer
 from runner.transports.registry import create
 
-#: Events an iterator may lag behind before it loses the oldest.
-EVENT_QUEUE = 1024
+#: Events that concern one agent: its own listeners hear them, behind those of the session.
+_OF_AGENT = frozenset(
+    {"agent_start", "agent_end", "agent_handoff", "agent_tool_start", "agent_tool_end"}
+)
 
 
-class RealtimeSession(Listeners):
+class RealtimeSession(Subscriptions):
     """One conversation of one agent with one caller.
 
-    ``transport`` is a name, ``module:Class`` or an object; ``config`` a session object in the
-    wire's shape (the SDK's camelCase and flat names are understood). ``sink`` takes the agent's
-    audio and knows what was heard; without one a virtual speaker plays it in real time and the
-    application gets every chunk by ``on("audio")``. ``own_voice``: the session's voice stands
-    above the agents' own, as it does when ``config`` names one.
+    Options are those of :class:`SessionOptions`, as an object, as a dict in the SDK's spelling,
+    or as keywords. Without a ``sink`` a virtual speaker plays the agent's audio in real time and
+    the application gets every chunk by ``on("audio")``.
     """
 
     def __init__(
         self,
         agent: RealtimeAgent,
-        *,
-        transport: str | RealtimeTransportLayer = "websocket",
-        model: str | None = None,
-        config: Mapping[str, Any] | SessionSettings | None = None,
-        context: Any = None,
-        own_voice: bool | None = None,
-        sink: AudioSink | None = None,
-        api_key: str | None = None,
+        options: SessionOptions | Mapping[str, Any] | None = None,
+        **keywords: Unpack[SessionKeywords],
     ) -> None:
         super().__init__()
-        self.transport = create(transport) if isinstance(transport, str) else transport
-        self.model = model or DEFAULT_MODEL
-        self.context = context
-        self._agent = agent
-        self._api_key = api_key
-        self._sink = sink
-        self._settings, named = _settings(config)
-        self._own_voice = named if own_voice is None else own_voice
+        self.options = chosen = session_options(options, keywords)
+        named = chosen.transport
+        self.transport: RealtimeTransportLayer = create(named) if isinstance(named, str) else named
+        self.model = chosen.model or DEFAULT_MODEL
+        self.context = chosen.context
+        self.reconnect = chosen.reconnect
+        self.store_audio = chosen.history_store_audio
+        self.approval_checks_first = chosen.approval_checks_first
+        self.tool_error_formatter = chosen.tool_error_formatter
+        self.initial_agent = agent
+        self._settings, self._own_voice = chosen.settings()
+        self._rules, self._checks = chosen.rules(), chosen.checks()
+        self._agents: Mapping[str, RealtimeAgent] = chosen.agents or {}
+        self._target = ConnectOptions(model=self.model)
+        self._api_key: ApiKey | None = chosen.api_key
         self._line: Line | None = None
-        self._events: deque[SessionEvent] | None = None
-        self._wakeup: asyncio.Event | None = None
-        #: Events lost by an iterator that lagged more than 1,024 behind.
-        self.lost_events = 0
         self._history: tuple[Item, ...] = ()
+        self._usage: dict[str, int] = {}
 
     # -- life ------------------------------------------------------------------------------
     async def connect(
         self,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         url: str | None = None,
+        model: str | None = None,
         call_id: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> RealtimeSession:
-        """Open the line and wait until the server has taken the session's settings.
+        """Open the line, wait until the server has taken the session's settings, and greet.
 
         ConnectError when it cannot be reached, refuses, or refuses the settings."""
         if self._line is not None:
             raise UserError("the session is connected already", "close() it first")
-        resolved = await self.resolve(self._agent)
-        line = self._line = Line(self, resolved, self._sink)
-        options = ConnectOptions(
-            api_key=api_key or self._api_key,
-            url=url,
-            model=self.model,
-            call_id=call_id,
-            headers=headers or {},
-            session=resolved.view.settings.wire,
+        agent = self.initial_agent
+        self.model = model or self.model
+        self._api_key = api_key or self.options.api_key
+        self._target = ConnectOptions(
+            url=url, model=self.model, call_id=call_id, headers=headers or {}
         )
+        resolved = await self.resolve(agent)
+        if self._line is not None:
+            raise UserError("the session is being connected already", "connect once")
+        line = self._line = Line(self, resolved, self.options.sink)
         self.emit(Connection("connecting"))
         try:
-            await self.transport.connect(options)
             await line.open()
         except BaseException:
-            await self.close()
+            await self._leave(line, "not connected")
             raise
+        if self._line is not line:
+            raise NotConnectedError("the session was closed while it was being connected")
+        if agent.greeting:
+            self.say(agent.greeting, purpose="greeting", interruptible=agent.interruptible_greeting)
         return self
 
     async def close(self, reason: str = "closed") -> None:
         """End the conversation within a second. Idempotent."""
-        line, self._line = self._line, None
-        if line is not None:
+        if self._line is not None:
+            await self._leave(self._line, reason)
+        self._wake()
+
+    async def _leave(self, line: Line, reason: str) -> None:
+        if self._line is line:
+            self._line = None
             self._history = line.conversation.history
-            await line.close()
-            await self.transport.close()
-            if not line.lost:
-                self.emit(Connection("disconnected", reason))
-            await self.stop_listeners()
-        if self._wakeup is not None:
-            self._wakeup.set()
+            self._usage = line.conversation.usage
+        await line.close()
+        await self.transport.close()
+        if not line.lost:
+            self.emit(Connection("disconnected", reason))
+        await self.stop_listeners()
 
     @property
     def connected(self) -> bool:
@@ -120,16 +129,26 @@ class RealtimeSession(Listeners):
         await self.close()
 
     # -- what the application does ------------------------------------------------------------
-    def send_message(self, content: str | list[dict[str, Any]], *, respond: bool = True) -> None:
-        """A typed turn of the caller: text, or the wire's content parts."""
+    def send_message(
+        self,
+        message: str | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        respond: bool = True,
+    ) -> None:
+        """A typed turn of the caller: a text, content parts as the wire has them, or the SDK's
+        message object. ``respond`` False: no answer is asked for."""
+        role, content = message_of(message)
         line = self._need()
-        line.run(line.conversation.send_message(content, line.now(), respond=respond))
+        line.run(line.conversation.send_message(content, line.now(), respond=respond, role=role))
 
-    def send_audio(self, data: bytes, *, commit: bool = False) -> _Sent:
+    def add_image(self, image: str, *, respond: bool = True, detail: str | None = None) -> None:
+        """Show a picture: a data: or https: URL."""
+        self.send_message([image_part(image, detail)], respond=respond)
+
+    def send_audio(self, data: bytes, *, commit: bool = False) -> Done:
         """The caller's audio in the session's input format. May be called or awaited."""
-        line = self._need()
-        line.send_audio(data, commit)
-        return _Sent()
+        self._need().send_audio(data, commit)
+        return DONE
 
     def respond(self, params: Mapping[str, Any] | None = None) -> None:
         """Ask for an answer now; ``params`` is the ``response`` of response.create. In push to
@@ -137,10 +156,13 @@ class RealtimeSession(Listeners):
         line = self._need()
         line.run(line.conversation.create_response(params, line.now()))
 
-    def say(self, text: str, *, purpose: str = "say") -> None:
-        """Make the agent speak exactly these words, when it is its turn."""
+    def say(self, text: str, *, purpose: str = "say", interruptible: bool = True) -> None:
+        """Make the agent speak exactly these words, when it is its turn. Not ``interruptible``:
+        what the caller says meanwhile is kept and heard afterwards."""
         line = self._need()
-        line.run(line.conversation.say(text, line.now(), purpose=purpose))
+        if not interruptible:
+            line.hold_audio()
+        line.run(line.conversation.say(text, line.now(), purpose, interruptible=interruptible))
 
     def interrupt(self) -> None:
         """Cut the running answer off, as a caller who speaks would."""
@@ -148,9 +170,60 @@ class RealtimeSession(Listeners):
         line.note_heard()
         line.run(line.conversation.interrupt(line.now()))
 
+    def hang_up(self, reason: str = "hung up") -> None:
+        """End the call when what is being said has been played out."""
+        line = self._need()
+        line.run(line.conversation.hang_up(line.now(), reason))
+
     def mute(self, muted: bool) -> None:
         self.transport.mute(muted)
 
+    def update_history(
+        self, items: Iterable[Item] | Callable[[tuple[Item, ...]], Iterable[Item]]
+    ) -> None:
+        """Make the server's conversation these items, or what a function makes of the history.
+        The history follows as the server confirms. UserError when an item cannot be made."""
+        line = self._need()
+        wanted = items(self.history) if callable(items) else items
+        line.run(line.conversation.update_history(wanted, line.now()))
+
+    # -- approvals ---------------------------------------------------------------------------
+    def approve(self, approval: ToolApproval | str, *, always: bool = False) -> Done:
+        """Let a waiting call run; ``approval`` is the event or its call id. ``always``: later
+        calls of this tool too. A second decision changes nothing. ModelBehaviorError when it is
+        not what was asked, or belongs to a line that is gone. May be called or awaited."""
+        line = self._need()
+        if (request := self._asked(line, approval)) is not None:
+            line.run(line.conversation.approve(request.call_id, line.now(), always=always))
+        return DONE
+
+    def reject(
+        self, approval: ToolApproval | str, *, message: str | None = None, always: bool = False
+    ) -> Awaitable[Any]:
+        """Refuse a waiting call; ``message`` is told to the model. As for :meth:`approve`."""
+        line = self._need()
+        request = self._asked(line, approval)
+        if request is None:
+            return DONE
+        return line.reject(request, message, always)
+
+    def _asked(self, line: Line, approval: ToolApproval | str) -> ToolApproval | None:
+        call_id = approval if isinstance(approval, str) else approval.call_id
+        request = line.conversation.approval(call_id)
+        if request is None:
+            if line.conversation.decided(call_id):
+                return None
+            raise ModelBehaviorError(f"no approval of {call_id} is being waited for")
+        if isinstance(approval, ToolApproval) and approval != request:
+            raise ModelBehaviorError(f"this is not the call {call_id} that is to be approved")
+        return request
+
+    @property
+    def approvals(self) -> tuple[ToolApproval, ...]:
+        """What waits for an operator's yes."""
+        return self._line.conversation.approvals if self._line else ()
+
+    # -- reading -----------------------------------------------------------------------------
     @property
     def muted(self) -> bool:
         return self.transport.muted
@@ -163,7 +236,9 @@ class RealtimeSession(Listeners):
     @property
     def agent(self) -> RealtimeAgent:
         """The agent that has the line now."""
-        return self._line.resolved.agent if self._line else self._agent
+        return self._line.resolved.agent if self._line else self.initial_agent
+
+    current_agent = agent
 
     @property
     def settings(self) -> SessionSettings:
@@ -177,16 +252,37 @@ class RealtimeSession(Listeners):
         return self._line.conversation.effective if self._line else {}
 
     @property
+    def usage(self) -> dict[str, int]:
+        """Tokens of the call by modality, see events.Usage."""
+        return self._line.conversation.usage if self._line else self._usage
+
+    @property
+    def mcp_tools(self) -> tuple[Mapping[str, Any], ...]:
+        """What hosted MCP servers offer to the agent on the line."""
+        return self._line.conversation.mcp_tools if self._line else ()
+
+    @property
     def busy(self) -> bool:
         """True while a turn runs: the caller speaks, an answer is made or is still sounding."""
         return self._line is not None and self._line.conversation.busy
 
-    async def update_agent(self, agent: RealtimeAgent) -> None:
-        """Give the line to another agent."""
+    # -- agents ------------------------------------------------------------------------------
+    async def initial_session_config(
+        self, overrides: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The session object that this session would begin with, ``overrides`` on top. Nothing
+        is connected."""
+        resolved = await self.resolve(self.initial_agent)
+        settings = resolved.view.settings.merged(wire_settings(overrides or {}))
+        return {**settings.wire, "type": "realtime", "model": self.model}
+
+    async def update_agent(self, agent: RealtimeAgent) -> RealtimeAgent:
+        """Give the line to another agent, which is returned. The old one stays when this fails."""
         line = self._need()
         resolved = await self.resolve(agent)
         line.take(resolved)
         line.run(line.conversation.update_agent(resolved.view, line.now()))
+        return agent
 
     async def reconfigure(
         self,
@@ -196,6 +292,8 @@ class RealtimeSession(Listeners):
         *,
         own_voice: bool = False,
         between_turns: bool = True,
+        rules: Rules | None = None,
+        guardrails: Sequence[Guardrail] | None = None,
     ) -> Outcome:
         """Take an edited deployment: the agent on the line becomes its namesake in ``agents``.
 
@@ -203,55 +301,66 @@ class RealtimeSession(Listeners):
         session then emits SettingsApplied or SettingsRefused by itself. An agent that is no
         longer there keeps the line as it was."""
         line = self._need()
-        before = (self._settings, self._own_voice)
+        before = (self._settings, self._own_voice, self._rules, self._checks, self._agents)
         agent = agents.get(line.resolved.agent.name, line.resolved.agent)
         self._settings, self._own_voice = settings, own_voice
+        self._rules = self._rules if rules is None else rules
+        self._checks = self._checks if guardrails is None else tuple(guardrails)
+        self._agents = agents
         try:
             resolved = await self.resolve(agent)
         except BaseException:
-            self._settings, self._own_voice = before
+            self._settings, self._own_voice, self._rules, self._checks, self._agents = before
             raise
         return await line.reconfigure(resolved, revision, between_turns)
 
-    # -- listeners -------------------------------------------------------------------------
-    def emit(self, event: SessionEvent) -> None:
-        """Hand an event to its listeners and to the iterator."""
-        self.call(event.type, event)
-        self.call("*", event)
-        if self._events is not None:
-            if len(self._events) == EVENT_QUEUE:
-                self._events.popleft()
-                self.lost_events += 1
-            self._events.append(event)
-            if self._wakeup is not None:
-                self._wakeup.set()
-
-    def wants(self, name: str) -> bool:
-        """Does a listener or the iterator take events of this name?"""
-        return self.listens(name) or self.listens("*") or self._events is not None
-
-    async def __aiter__(self) -> AsyncIterator[SessionEvent]:
-        """Events from now on, until the session ends. One iterator at a time."""
-        if self._events is not None:
-            raise UserError(
-                "the session is being iterated already", "use on() for a second listener"
-            )
-        self._events, self._wakeup = deque(), asyncio.Event()
-        try:
-            while True:
-                while self._events:
-                    yield self._events.popleft()
-                if self._line is None:
-                    return
-                self._wakeup.clear()
-                await self._wakeup.wait()
-        finally:
-            self._events = self._wakeup = None
-
-    # -- inside ----------------------------------------------------------------------------
+    # -- for the line ------------------------------------------------------------------------
     async def resolve(self, agent: RealtimeAgent) -> ResolvedAgent:
         """An agent as of now, on this session's settings."""
-        return await agent.resolve(self._settings, self.context, voice=not self._own_voice)
+        return await agent.resolve(
+            self._settings,
+            self.context,
+            voice=not self._own_voice,
+            rules=self._rules,
+            guardrails=self._checks,
+        )
+
+    async def target(self, settings: SessionSettings) -> ConnectOptions:
+        """Where the next connection goes, the key asked for anew."""
+        key = self._api_key() if callable(self._api_key) else self._api_key
+        target = self._target
+        return ConnectOptions(
+            api_key=await key if inspect.isawaitable(key) else key,
+            url=target.url,
+            model=target.model,
+            call_id=target.call_id,
+            headers=target.headers,
+            session=settings.wire,
+        )
+
+    def agent_named(self, name: str) -> RealtimeAgent | None:
+        """An agent of the deployment, or one that handoffs lead to from the first."""
+        if name in self._agents:
+            return self._agents[name]
+        known: dict[str, RealtimeAgent] = {}
+        waiting = [self.initial_agent]
+        while waiting:
+            agent = waiting.pop()
+            if agent.name not in known:
+                known[agent.name] = agent
+                waiting += [w.agent if isinstance(w, Handoff) else w for w in agent.handoffs]
+        return known.get(name)
+
+    def emit(self, event: SessionEvent) -> None:
+        super().emit(event)
+        if event.type in _OF_AGENT and self._line is not None:
+            name: str = getattr(event, "agent", "") or getattr(event, "from_agent", "")
+            agent = self._line.owner(name).agent
+            if agent.listeners is not None:
+                agent.listeners.call(event.type, event)
+
+    def _over(self) -> bool:
+        return self._line is None
 
     def _need(self) -> Line:
         if self._line is None:
@@ -259,22 +368,13 @@ class RealtimeSession(Listeners):
         return self._line
 
 
-class _Sent:
-    """What send_audio gives: nothing to wait for, and awaitable all the same."""
+class Done:
+    """What has happened already, and may be awaited all the same."""
 
-    def __await__(self) -> Any:
-        return iter(())
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
 
 
-def _settings(config: Mapping[str, Any] | SessionSettings | None) -> tuple[SessionSettings, bool]:
-    if isinstance(config, SessionSettings):
-        return config, False
-    given = wire_settings(config or {})
-    given.pop("type", None)
-    own_voice = isinstance(given.get("audio"), Mapping) and bool(
-        (given["audio"].get("output") or {}).get("voice")
-    )
-    return SessionSettings().merged(given), own_voice
-
+DONE = Done()
 
 __all__ = ["RealtimeSession"]

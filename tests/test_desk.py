@@ -130,10 +130,10 @@ def test_a_call_ends_at_its_limit_also_when_that_was_edited_meanwhile(tmp_path: 
     with_desk(loaded, test)
 
 
-def test_a_line_that_breaks_ends_the_call_and_leaves_the_table(tmp_path: Path) -> None:
+def test_a_line_that_is_refused_ends_the_call_and_leaves_the_table(tmp_path: Path) -> None:
     async def test(desk: Desk, server: RefusingServer, seen: list[Any]) -> None:
         call = await desk.open()
-        server.connections[0].transport.abort()
+        await server.connections[0].close(1008, "enough of you")
         await asyncio.wait_for(call.ended.wait(), 5)
         assert call.reason
         assert desk.calls == {}

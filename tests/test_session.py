@@ -275,7 +275,7 @@ def test_iteration_ends_with_the_line() -> None:
         await until(lambda: session.wants("agent_start") and session._events is not None)
         await server.send(0, created())
         await until(lambda: of(seen, "agent_start"))
-        await server.connections[0].close(1011, "enough")
+        await server.connections[0].close(1008, "enough")
         types = await asyncio.wait_for(work, 5)
         assert "agent_start" in types
         last = of(seen, "connection_change")[-1]
@@ -316,7 +316,7 @@ def test_an_agent_with_two_things_of_one_name_is_refused() -> None:
 
     async def main() -> None:
         agent = RealtimeAgent("shop", tools=[price, price])
-        with pytest.raises(UserError, match="two tools named price"):
+        with pytest.raises(UserError, match="price: 2 function tools"):
             await RealtimeSession(agent).connect(url="ws://127.0.0.1:9/")
 
     asyncio.run(main())

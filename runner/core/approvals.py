@@ -60,6 +60,7 @@ class Approvals:
         #: Calls that wait for the words of the caller: deadline by call id.
         self._hearing: dict[str, tuple[Fingerprint, float]] = {}
         self._always: dict[tuple[str, str], str | None] = {}
+        self._decided: dict[str, None] = {}
 
     # -- operators -------------------------------------------------------------------------
     def ask(self, request: ToolApproval, now: float, within: float | None) -> bool:
@@ -77,7 +78,14 @@ class Approvals:
     def take(self, call_id: str) -> ToolApproval | None:
         """The request, which is open no more. None for one decided before."""
         found = self._open.pop(call_id, None)
-        return None if found is None else found.request
+        if found is None:
+            return None
+        self._decided[call_id] = None
+        return found.request
+
+    def decided(self, call_id: str) -> bool:
+        """A request of this line that is open no more."""
+        return call_id in self._decided
 
     def waiting(self) -> tuple[ToolApproval, ...]:
         return tuple(entry.request for entry in self._open.values())
@@ -163,6 +171,7 @@ class Approvals:
         """The connection is gone: decisions of the old one mean nothing to the next. The ids
         that waited."""
         waiting = [*self._open, *self._hearing]
+        self._decided.clear()
         self._open.clear()
         self._asked.clear()
         self._hearing.clear()

@@ -61,6 +61,14 @@ class Decisions(Dispatch):
             self._decide(call, words, now)
         return self._finish(now)
 
+    def approval(self, call_id: str) -> ToolApproval | None:
+        """The open request of this call."""
+        return self._approvals.get(call_id)
+
+    def decided(self, call_id: str) -> bool:
+        """Was a request of this call answered on this line?"""
+        return self._approvals.decided(call_id)
+
     @property
     def approvals(self) -> tuple[ToolApproval, ...]:
         """What waits for an operator."""

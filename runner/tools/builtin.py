@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runner.errors import ToolError
@@ -16,7 +16,7 @@ class EndCall:
 
     name: str = "end_call"
     timeout: float = 1.0
-    policy: ToolPolicy = ToolPolicy()
+    policy: ToolPolicy = field(default_factory=ToolPolicy)
 
     def wire(self) -> dict[str, Any]:
         return {
@@ -47,7 +47,7 @@ class HostedMcpTool:
     name: str
     fields: dict[str, Any]
     timeout: float = 0.0
-    policy: ToolPolicy = ToolPolicy()
+    policy: ToolPolicy = field(default_factory=ToolPolicy)
 
     def wire(self) -> dict[str, Any]:
         return {"type": "mcp", **self.fields}

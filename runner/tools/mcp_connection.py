@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -308,9 +309,8 @@ class Connection:
 
 
 def _version() -> str:
-    from runner import __version__
-
-    return __version__
+    # The package is loaded, and importing it by name would lead upwards through the house.
+    return str(sys.modules["runner"].__version__)
 
 
 def _code(code: int) -> str:

@@ -162,6 +162,17 @@ def schema_of(hint: Any) -> dict[str, Any]:
     )
 
 
+def input_schema(hint: Any) -> dict[str, Any]:
+    """The arguments of a tool that takes one object of type ``hint``; none of None. ToolError
+    when the type is no object."""
+    if hint is None:
+        return _object({}, [])
+    schema = schema_of(hint)
+    if schema.get("type") != "object":
+        raise ToolError(f"{_name(hint)} is no object", "use a dataclass or a TypedDict")
+    return schema
+
+
 def _name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else repr(hint)
 

@@ -1,0 +1,288 @@
+"""Errands: what a conversation sends out for and does not wait for.
+
+Tools, looks at tools before they run, handoffs, guardrails. Each is a task of its own, each ends
+in exactly one word to the core, whatever fails, and none belongs to a connection: a tool goes on
+while the line is renewed, and its output is told on the next one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from runner.agent import RealtimeAgent, ResolvedAgent, enabled, policy_of
+from runner.codec import loads
+from runner.core.approvals import REJECTED
+from runner.core.conversation import Conversation
+from runner.core.effects import CheckTool, CheckWords, Effects, PrepareAgent, RunTool
+from runner.core.events import GuardrailTripped, SessionError, SessionEvent, ToolApproval
+from runner.errors import RtrunError, ToolError, UserError
+from runner.guardrails import Guardrail, GuardrailArgs
+from runner.listeners import report
+from runner.tools.base import BackgroundResult, Tool, ToolContext, ToolGuardrailArgs
+
+FAILED = "An error occurred while running the tool."
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What a ``tool_error_formatter`` is asked about: a call that was not approved."""
+
+    tool_name: str
+    call_id: str
+    default_message: str
+    context: Any = None
+    kind: str = "approval_rejected"
+    tool_type: str = "function"
+
+
+class Session(Protocol):
+    """What errands need of the session they run for."""
+
+    context: Any
+    approval_checks_first: bool
+    tool_error_formatter: Any
+
+    def emit(self, event: SessionEvent) -> None: ...
+
+    async def resolve(self, agent: RealtimeAgent) -> ResolvedAgent: ...
+
+
+class Caller(Protocol):
+    """What errands need of the line they run for."""
+
+    conversation: Conversation
+    now: Callable[[], float]
+
+    @property
+    def session(self) -> Session: ...
+
+    def run(self, effects: Effects) -> None: ...
+
+    def owner(self, agent: str) -> ResolvedAgent: ...
+
+    def ways_to(self, name: str, tool: str) -> Any: ...
+
+    def agent_named(self, name: str) -> RealtimeAgent | None: ...
+
+    def know(self, resolved: ResolvedAgent) -> None: ...
+
+
+class Errands:
+    def __init__(self, line: Caller) -> None:
+        self._line = line
+        #: Tools of calls that were looked at and have not run yet: an edit changes them no more.
+        self._chosen: dict[str, Tool] = {}
+
+    # -- tools -----------------------------------------------------------------------------
+    async def check_tool(self, effect: CheckTool) -> None:
+        """May this call run? Whatever is in doubt may not."""
+        line, core = self._line, self._line.conversation
+        owner = line.owner(effect.agent)
+        tool = owner.tools.get(effect.name)
+        context = self._context(effect)
+        try:
+            if tool is None or not await enabled(
+                policy_of(tool).enabled, line.session.context, owner.agent
+            ):
+                line.session.emit(SessionError("tool_not_found", f"Tool {effect.name} not found"))
+                words: str | None = f"Tool {effect.name} not found"
+            else:
+                words = None
+                self._chosen[effect.call_id] = tool
+                needed = await self._approval(tool, effect)
+                if needed != "none" and line.session.approval_checks_first:
+                    words = await self._refusal(tool, context, effect.arguments)
+        except Exception as error:
+            self._tell("approval_failed", f"{effect.name}: {_told(error)}", error)
+            words = FAILED
+        if words is not None:
+            self._chosen.pop(effect.call_id, None)
+            line.run(core.tool_refused(effect.call_id, words, line.now()))
+        elif needed == "none":
+            line.run(core.tool_allowed(effect.call_id, line.now()))
+        else:
+            line.run(core.tool_asks(effect.call_id, line.now(), caller=needed == "caller"))
+
+    async def reject(self, request: ToolApproval, message: str | None, always: bool) -> None:
+        """Refuse a waiting call, in the words of the program's formatter when it has some."""
+        line = self._line
+        formatter = line.session.tool_error_formatter
+        if message is None and formatter is not None and request.kind == "function":
+            asked = Rejection(request.name, request.call_id, REJECTED, line.session.context)
+            try:
+                found = await _ask(formatter, asked)
+                if isinstance(found, str):
+                    message = found
+            except Exception as error:
+                report("the tool_error_formatter raised", error)
+        self._chosen.pop(request.call_id, None)
+        line.run(
+            line.conversation.reject(request.call_id, line.now(), message=message, always=always)
+        )
+
+    async def _approval(self, tool: Tool, effect: CheckTool) -> str:
+        """none | caller | operator."""
+        rule = policy_of(tool).approval
+        if not callable(rule):
+            return rule if isinstance(rule, str) else ("operator" if rule else "none")
+        arguments = _arguments(effect.arguments)
+        if arguments is None:
+            return "operator"  # a policy cannot judge what it cannot read
+        return (
+            "operator"
+            if await _ask(rule, self._line.session.context, arguments, effect.call_id)
+            else ("none")
+        )
+
+    async def _refusal(self, tool: Tool, context: ToolContext, arguments: str) -> str | None:
+        args = ToolGuardrailArgs(context, _arguments(arguments))
+        for check in policy_of(tool).input_guardrails:
+            found = await _ask(check, args)
+            if isinstance(found, str):
+                return found
+            if found is False:
+                return f"The call of {context.name} was refused."
+        return None
+
+    async def run_tool(self, effect: RunTool) -> None:
+        """Run it; the call gets its one output, also when this task is cancelled."""
+        line, core = self._line, self._line.conversation
+        output, respond = FAILED, True
+        try:
+            output, respond = await self._output(effect)
+        finally:
+            line.run(core.tool_finished(effect.call_id, output, line.now(), respond=respond))
+
+    async def _output(self, effect: RunTool) -> tuple[str, bool]:
+        context = self._context(effect)
+        tool = self._chosen.pop(effect.call_id, None)
+        tool = tool or self._line.owner(effect.agent).tools.get(effect.name)
+        try:
+            if tool is None:
+                # A program may send tools of its own; what it does not run gets an answer too.
+                raise ToolError(f"Tool {effect.name} not found")
+            refusal = await self._refusal(tool, context, effect.arguments)
+            if refusal is not None:
+                return refusal, True
+            result = await tool.run(effect.arguments, context)
+            background = isinstance(result, BackgroundResult)
+            output = result.content if isinstance(result, BackgroundResult) else result
+            output = await self._checked_output(tool, context, effect.arguments, str(output))
+        except Exception as error:
+            return await self._failure(tool, context, error), True
+        return output, policy_of(tool).respond and not background
+
+    async def _checked_output(
+        self, tool: Tool, context: ToolContext, arguments: str, output: str
+    ) -> str:
+        checks = policy_of(tool).output_guardrails
+        if checks:
+            args = ToolGuardrailArgs(context, _arguments(arguments), output)
+            for check in checks:
+                found = await _ask(check, args)
+                if isinstance(found, str):
+                    return found
+                if found is False:
+                    return f"The output of {context.name} was held back."
+        return output
+
+    async def _failure(self, tool: Tool | None, context: ToolContext, error: Exception) -> str:
+        """Words for the model. What went wrong is told to the application; of an error that is
+        not the tool's own, the model hears nothing, since it may hold anything."""
+        words = error.message if isinstance(error, ToolError) else _told(error)
+        self._tell("tool_failed", f"{context.name}: {words}", error)
+        formatter = None if tool is None else policy_of(tool).error_function
+        if formatter is not None:
+            try:
+                return str(await _ask(formatter, context, error))
+            except Exception as again:
+                report(f"the error_function of {context.name} raised", again)
+        return f"{FAILED} {words}" if isinstance(error, ToolError) else FAILED
+
+    def _context(self, effect: RunTool | CheckTool) -> ToolContext:
+        return ToolContext(effect.agent, effect.name, effect.call_id, self._line.session.context)
+
+    # -- handoffs --------------------------------------------------------------------------
+    async def hand_over(self, effect: PrepareAgent) -> None:
+        line, core = self._line, self._line.conversation
+        try:
+            if effect.call_id:
+                way = line.ways_to(effect.name, effect.tool)
+                if way is None:
+                    raise UserError(f"there is no way to {effect.name}")
+                await way.begin(effect.arguments, line.session.context)
+                target = way.agent
+            else:
+                target = line.agent_named(effect.name)
+                if target is None:
+                    raise UserError(f"there is no agent {effect.name}")
+            resolved = await line.session.resolve(target)
+        except Exception as error:
+            words = error.message if isinstance(error, RtrunError) else _told(error)
+            if effect.call_id:
+                line.run(core.agent_failed(effect.call_id, words, line.now()))
+            else:
+                line.session.emit(SessionError("handoff_failed", words))
+            return
+        line.know(resolved)
+        if effect.call_id:
+            line.run(core.agent_ready(resolved.view, effect.call_id, line.now()))
+        else:
+            line.run(core.update_agent(resolved.view, line.now()))
+
+    # -- guardrails ------------------------------------------------------------------------
+    async def check_words(self, effect: CheckWords) -> None:
+        """All checks of this side, in order; the first that trips decides."""
+        line = self._line
+        owner = line.owner(effect.agent)
+        args = GuardrailArgs(owner.agent, effect.text, effect.final, line.session.context)
+        for check in owner.guardrails:
+            if check.check != effect.check:
+                continue
+            try:
+                found = await check.run(args)
+            except Exception as error:
+                self._tell("guardrail_failed", f"{check.name}: {_told(error)}", error)
+                continue
+            if found.tripwire_triggered:
+                self._tripped(effect, check, found)
+                return
+
+    def _tripped(self, effect: CheckWords, check: Guardrail, found: Any) -> None:
+        line = self._line
+        event = GuardrailTripped(
+            effect.agent,
+            check.name,
+            check.check,
+            effect.item_id,
+            effect.response_id,
+            check.then,
+            found.output_info,
+        )
+        say = check.feedback(found) if check.then == "message" else check.say
+        line.run(line.conversation.guardrail_tripped(event, line.now(), say=say, to=check.to))
+
+    def _tell(self, code: str, message: str, error: Exception) -> None:
+        self._line.session.emit(SessionError(code, message))
+        if not isinstance(error, RtrunError):
+            report(message, error)
+
+
+async def _ask(function: Callable[..., Any], *args: Any) -> Any:
+    found = function(*args)
+    return await found if isinstance(found, Awaitable) or inspect.isawaitable(found) else found
+
+
+def _arguments(text: str) -> dict[str, Any] | None:
+    try:
+        given = loads(text or "{}")
+    except ValueError:
+        return None
+    return given if isinstance(given, dict) else None
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
