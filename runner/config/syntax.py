@@ -11,6 +11,9 @@ from runner.errors import Problem
 
 INDENT = "indent with spaces, two for each level"
 QUOTE_PROSE = "put the text in quotes; inside { } and [ ] a comma, colon or question mark ends it"
+#: Collections inside each other; a deployment has ten or so.
+MAX_DEPTH = 64
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _KEY = re.compile(r"\s*(?:- +)*([^\s:#'\"{\[][^:]*?)\s*:(?:\s|$)")
 
 
@@ -35,6 +38,8 @@ def explain(error: yaml.YAMLError, source: Source) -> Problem:
     if "escape" in problem:
         hint = "inside single quotes a backslash is only a backslash"
         return source.problem(line, column, "this backslash begins no known escape", hint)
+    if "maximum nesting depth" in problem:  # libyaml 0.2.6 stops by itself, far beyond our bound
+        return source.problem(line, column, TOO_DEEP)
     if context.startswith("while parsing a flow"):
         return _flow(error, source, line, column)
     if problem.startswith("mapping values are not allowed"):

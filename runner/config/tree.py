@@ -15,12 +15,11 @@ import yaml
 
 from runner.config.scalars import resolve, tagged
 from runner.config.source import Source, shown
-from runner.config.syntax import QUOTE_PROSE, explain
+from runner.config.syntax import MAX_DEPTH, QUOTE_PROSE, TOO_DEEP, explain
 from runner.errors import ConfigError, Problem
 
 Path = tuple[str | int, ...]
 
-MAX_DEPTH = 64
 MAX_NODES = 10_000
 MAX_ALIASES = 100
 
@@ -154,7 +153,7 @@ class _Builder:
                 node.height += max((v.height for _, v in node.items), default=0)
                 # Aliases count as often as they are used: a bomb is small only as written.
                 if node.height > MAX_DEPTH:
-                    raise self.stop(node.mark, f"nested deeper than {MAX_DEPTH} levels")
+                    raise self.stop(node.mark, TOO_DEEP)
                 if node.size > MAX_NODES:
                     raise self.stop(node.mark, f"more than {MAX_NODES} values in one file")
             elif isinstance(event, yaml.NodeEvent):
@@ -173,8 +172,7 @@ class _Builder:
                     keys[-1] = None
                 if isinstance(event, yaml.CollectionStartEvent):
                     if len(stack) >= MAX_DEPTH:
-                        message = f"nested deeper than {MAX_DEPTH} levels"
-                        raise self.stop(event.start_mark, message)
+                        raise self.stop(event.start_mark, TOO_DEEP)
                     stack.append(node)
                     keys.append(None)
         if root is not None and root.kind == "scalar" and root.text == "" and root.plain:
