@@ -11,7 +11,7 @@ from typing import Any, cast, overload
 
 from runner.codec import loads
 from runner.core.view import AgentView, Rules
-from runner.errors import ModelBehaviorError, UserError
+from runner.errors import ModelBehaviorError, ToolError, UserError
 from runner.guardrails import DEBOUNCE, QUICK_DEBOUNCE, Guardrail, as_guardrail
 from runner.listeners import Listeners
 from runner.model.deployment import transfer_name
@@ -117,10 +117,18 @@ class RealtimeAgent:
         """A copy with ``changes``; lists are shared."""
         return replace(self, **changes)
 
-    async def _tools(self, context: Any) -> list[Tool]:
-        """All its tools that are enabled now, those of MCP servers first."""
-        listed = await asyncio.gather(*(server.tools() for server in self.mcp_servers))
-        found: list[Tool] = [tool for tools in listed for tool in tools]
+    async def _tools(self, context: Any, troubles: list[str]) -> list[Tool]:
+        """All its tools that are enabled now, those of MCP servers first. A server that gives
+        none is a trouble and no reason to refuse the caller."""
+        asked = (server.tools() for server in self.mcp_servers)
+        found: list[Tool] = []
+        for listed in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(listed, ToolError):
+                troubles.append(listed.message)
+            elif isinstance(listed, BaseException):
+                raise listed
+            else:
+                found += listed
         found += [
             cast(Tool, entry) if hasattr(entry, "wire") else function_tool(entry)
             for entry in self.tools
@@ -145,10 +153,11 @@ class RealtimeAgent:
         ``voice`` False: the session names a voice of its own, which stands above the agent's.
         ``rules`` and ``guardrails`` are the session's. UserError when two things share a name.
         """
+        troubles: list[str] = []
         words, prompt, tools, ways = await asyncio.gather(
             _asked(self.instructions, context, self),
             _asked(self.prompt, context, self),
-            self._tools(context),
+            self._tools(context, troubles),
             self._ways(context),
         )
         if not isinstance(words, str):
@@ -171,7 +180,8 @@ class RealtimeAgent:
             _rules(rules or Rules(), own, checks),
         )
         by_name = {tool.name: tool for tool in own}
-        return ResolvedAgent(self, view, by_name, {way.name: way for way in ways}, checks)
+        by_way = {way.name: way for way in ways}
+        return ResolvedAgent(self, view, by_name, by_way, checks, tuple(troubles))
 
     def _require_one_each(self, tools: list[str], ways: list[str]) -> None:
         """Names are how the model calls: each must be there once."""
@@ -244,6 +254,8 @@ class ResolvedAgent:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     ways: Mapping[str, Handoff] = field(default_factory=dict)
     guardrails: tuple[Guardrail, ...] = ()
+    #: Why tools of its MCP servers are missing.
+    troubles: tuple[str, ...] = ()
 
 
 @overload

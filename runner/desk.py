@@ -14,19 +14,19 @@ from datetime import datetime
 from typing import Any
 
 from runner.agent import Handoff, RealtimeAgent
-from runner.config.load import Loaded
 from runner.config.percall import fill, now_text, today_line
 from runner.core.events import SessionEvent
-from runner.errors import ConfigError, Problem, ToolError
 from runner.model.deployment import Deployment
 from runner.model.settings import SessionSettings
 from runner.session import RealtimeSession
 from runner.tasks import Supervisor
-from runner.tools.base import Tool
-from runner.tools.python import load
+from runner.toolbox import Toolbox
+from runner.tools.base import ToolServer
 from runner.transports.base import AudioSink, RealtimeTransportLayer
 
-Toolbox = Mapping[str, Tool]
+#: Seconds for which the servers of an old revision are kept for calls of tools under way.
+LONGEST_CALL = 30.0
+
 Listener = Callable[["Call", SessionEvent], None]
 
 
@@ -49,23 +49,10 @@ class Call:
     started: datetime
     #: The revision whose settings it has; the desk's own may be ahead while a turn runs.
     revision: int = 0
-    #: How the call ended, None while it goes on.
+    #: How the call ended, None while it goes on; ``lost``: by itself, nobody meant it.
     reason: str | None = None
+    lost: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-def load_tools(loaded: Loaded) -> dict[str, Tool]:
-    """All tools of a deployment, imported. ConfigError places each that cannot be."""
-    tools: dict[str, Tool] = {}
-    problems: list[Problem] = []
-    for name, spec in loaded.deployment.tools.items():
-        try:
-            tools[name] = load(spec)
-        except ToolError as error:
-            problems.append(loaded.problem_at(f"tools.{name}.python", error.message, error.hint))
-    if problems:
-        raise ConfigError(problems)
-    return tools
 
 
 def build_agents(
@@ -81,9 +68,11 @@ def build_agents(
         agents[name] = RealtimeAgent(
             name=name,
             instructions="\n\n".join(part for part in (told, today) if part),
-            tools=[tools[tool] for tool in spec.tools],
+            tools=[tools.tools[tool] for tool in spec.tools if tool not in tools.servers],
+            mcp_servers=[tools.servers[tool] for tool in spec.tools if tool in tools.servers],
             voice=spec.voice,
             greeting=fill(spec.greeting, about, stamp),
+            interruptible_greeting=spec.interruptible_greeting,
         )
     for name, spec in deployment.agents.items():
         agents[name].handoffs = [Handoff(agents[way.to], way.when) for way in spec.handoffs]
@@ -114,6 +103,7 @@ class Desk:
         self._address = address
         self._listener = listener
         self._tasks = Supervisor(self._failed)
+        self._moved = asyncio.Event()
 
     def agents(self, call: Call) -> dict[str, RealtimeAgent]:
         """The agents of the deployment in force, as this call is told of them."""
@@ -143,6 +133,9 @@ class Desk:
             config=settings or deployment.session,
             own_voice=session_voice(deployment),
             sink=sink,
+            agents=agents,
+            guardrails=self.tools.guardrails,
+            silence=deployment.silence,
         )
         call = Call(call_id, session, about, started, self.revision)
         session.on("*", lambda event: self._heard(call, event))
@@ -156,8 +149,6 @@ class Desk:
         except BaseException:
             self.calls.pop(call_id, None)
             raise
-        if agent.greeting:
-            session.say(agent.greeting, purpose="greeting")
         self._tasks.spawn(self._watch_limit(call), f"limit of {call_id}")
         return call
 
@@ -170,15 +161,42 @@ class Desk:
         for call in tuple(self.calls.values()):
             await self.hang_up(call, reason)
         await self._tasks.close()
+        await asyncio.gather(*(server.close() for server in self.tools.servers.values()))
+
+    def retire(self, old: Toolbox) -> None:
+        """End the servers of ``old`` that are not used any more, when no call can need them."""
+        gone = list(old.without(self.tools))
+        if gone:
+            self._tasks.spawn(self._retire(gone, self.revision), "servers of an old revision")
+
+    async def _retire(self, servers: list[ToolServer], revision: int) -> None:
+        try:
+            # A call that has to end its turn first still has the tools it began with.
+            while any(call.revision < revision for call in self.calls.values()):
+                await self._moved.wait()
+            await asyncio.sleep(LONGEST_CALL)
+        finally:
+            used = {id(server) for server in self.tools.servers.values()}
+            for server in servers:
+                if id(server) not in used:
+                    await server.close()
 
     def _heard(self, call: Call, event: SessionEvent) -> None:
         if event.type == "connection_change" and event.status == "disconnected":  # type: ignore[union-attr]
             call.reason = call.reason or event.reason or "closed"  # type: ignore[union-attr]
+            call.lost = event.lost  # type: ignore[union-attr]
             self.calls.pop(call.id, None)
             call.ended.set()
+            self._move()
         elif event.type == "settings_applied":
             call.revision = event.revision  # type: ignore[union-attr]
+            self._move()
         self._listener(call, event)
+
+    def _move(self) -> None:
+        """Somebody may wait for this call to have ended, or to have the newest revision."""
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     async def _watch_limit(self, call: Call) -> None:
         # Read anew each second: an edited limit counts for calls that run already.

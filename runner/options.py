@@ -86,17 +86,12 @@ class SessionOptions:
         return {}
 
     def rules(self) -> Rules:
-        silence = self.silence or Silence()
         debounce = _inner(self.output_guardrail_settings, "output_guardrail_settings", int).get(
             "debounce_text_length"
         )
-        return Rules(
-            debounce=debounce,
-            ask_after=silence.ask_after,
-            ask=silence.say,
-            hang_up_after=silence.hang_up_after,
-            answers_mcp=self.automatically_trigger_response_for_mcp_tool_calls,
-        )
+        answers = self.automatically_trigger_response_for_mcp_tool_calls
+        rules = Rules(debounce=debounce, answers_mcp=answers)
+        return with_silence(rules, self.silence or Silence())
 
     def checks(self) -> tuple[Guardrail, ...]:
         return tuple(map(as_guardrail, (*self.guardrails, *self.output_guardrails)))
@@ -180,6 +175,15 @@ def _inner(given: Mapping[str, Any] | None, option: str, kind: type) -> dict[str
 def unknown(words: str, name: str, known: Sequence[str]) -> UserError:
     near = get_close_matches(name, known, n=1)
     return UserError(words, f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}")
+
+
+def with_silence(rules: Rules, silence: Silence) -> Rules:
+    return replace(
+        rules,
+        ask_after=silence.ask_after,
+        ask=silence.say,
+        hang_up_after=silence.hang_up_after,
+    )
 
 
 def snake(key: str) -> str:

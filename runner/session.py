@@ -12,14 +12,20 @@ from typing import Any, Unpack
 
 from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
 from runner.content import image_part, message_of
-from runner.core.events import Connection, Item, SessionEvent, ToolApproval
-from runner.core.view import Rules
+from runner.core.events import Connection, Item, SessionError, SessionEvent, ToolApproval
 from runner.errors import ModelBehaviorError, NotConnectedError, UserError
 from runner.guardrails import Guardrail
 from runner.line import Line, Outcome
+from runner.model.deployment import Silence
 from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
-from runner.options import ApiKey, SessionKeywords, SessionOptions, session_options
+from runner.options import (
+    ApiKey,
+    SessionKeywords,
+    SessionOptions,
+    session_options,
+    with_silence,
+)
 from runner.subscriptions import Subscriptions
 from runner.transports.base import ConnectOptions, RealtimeTransportLayer
 from runner.transports.registry import create
@@ -292,7 +298,7 @@ class RealtimeSession(Subscriptions):
         *,
         own_voice: bool = False,
         between_turns: bool = True,
-        rules: Rules | None = None,
+        silence: Silence | None = None,
         guardrails: Sequence[Guardrail] | None = None,
     ) -> Outcome:
         """Take an edited deployment: the agent on the line becomes its namesake in ``agents``.
@@ -304,7 +310,7 @@ class RealtimeSession(Subscriptions):
         before = (self._settings, self._own_voice, self._rules, self._checks, self._agents)
         agent = agents.get(line.resolved.agent.name, line.resolved.agent)
         self._settings, self._own_voice = settings, own_voice
-        self._rules = self._rules if rules is None else rules
+        self._rules = self._rules if silence is None else with_silence(self._rules, silence)
         self._checks = self._checks if guardrails is None else tuple(guardrails)
         self._agents = agents
         try:
@@ -317,13 +323,16 @@ class RealtimeSession(Subscriptions):
     # -- for the line ------------------------------------------------------------------------
     async def resolve(self, agent: RealtimeAgent) -> ResolvedAgent:
         """An agent as of now, on this session's settings."""
-        return await agent.resolve(
+        resolved = await agent.resolve(
             self._settings,
             self.context,
             voice=not self._own_voice,
             rules=self._rules,
             guardrails=self._checks,
         )
+        for words in resolved.troubles:
+            self.emit(SessionError("mcp_server_failed", words))
+        return resolved
 
     async def target(self, settings: SessionSettings) -> ConnectOptions:
         """Where the next connection goes, the key asked for anew."""

@@ -13,8 +13,9 @@ from support.refusing import RefusingServer, refusing_server
 from support.until import until
 
 from runner.config.load import Loaded, load
-from runner.desk import Address, Call, Desk, build_agents, load_tools, session_voice
+from runner.desk import Address, Call, Desk, build_agents, session_voice
 from runner.errors import ConfigError, ConnectError
+from runner.toolbox import load_tools
 
 CLINIC = """\
 transport: websocket

@@ -24,7 +24,7 @@ from runner.core.events import (
     SettingsPending,
     SettingsRefused,
 )
-from runner.desk import Call, Desk, load_tools
+from runner.desk import Call, Desk
 from runner.errors import AudioFileError, RtrunError, UsageError
 from runner.line import audio_format
 from runner.media.wav import read_wav
@@ -33,6 +33,7 @@ from runner.model.settings import SessionSettings
 from runner.reload.apply import Applied, Applier, Rejected, Unchanged
 from runner.reload.watch import Watcher
 from runner.tasks import Supervisor
+from runner.toolbox import load_tools
 
 
 @dataclass(frozen=True, slots=True)

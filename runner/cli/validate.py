@@ -60,7 +60,7 @@ def check(
     loaded = load(file, env=env, overrides=overrides)
     if loaded.deployment.tools:
         # Only now: a file without tools needs no event loop to be checked.
-        from runner.desk import load_tools
+        from runner.toolbox import load_tools
 
         load_tools(loaded)
     return loaded, loaded.warnings

@@ -79,10 +79,11 @@ class Conversation(Decisions):
                 self._leave_line(now)
             else:
                 self._end_line(now)
-            self._out.tell(Connection("reconnecting" if away else "disconnected", reason))
+            status = "reconnecting" if away else "disconnected"
+            self._out.tell(Connection(status, reason, lost=not away))
         elif self._away and not away:
             self._end_line(now)
-            self._out.tell(Connection("disconnected", reason))
+            self._out.tell(Connection("disconnected", reason, lost=True))
         return self._finish(now)
 
     def _end_line(self, now: float) -> None:

@@ -297,11 +297,13 @@ class IdleTimeout:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """``status`` connecting | connected | reconnecting | disconnected; ``reason`` in words."""
+    """``status`` connecting | connected | reconnecting | disconnected; ``reason`` in words.
+    ``lost``: the end came by itself, neither the program nor the conversation meant it."""
 
     type: ClassVar[str] = "connection_change"
     status: str
     reason: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

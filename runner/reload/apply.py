@@ -15,9 +15,10 @@ from typing import Literal
 from runner.config.diff import diff
 from runner.config.load import Loaded
 from runner.core.events import SettingsApplied, SettingsPending, SettingsRefused
-from runner.desk import Call, Desk, Toolbox, load_tools, session_voice
+from runner.desk import Call, Desk, session_voice
 from runner.errors import ConfigError, NotConnectedError, Problem
 from runner.model.deployment import Change, Deployment
+from runner.toolbox import Toolbox, load_tools
 from runner.tools.base import in_own_thread
 
 #: session.update sent at once to at most so many calls.
@@ -84,13 +85,14 @@ class Applier:
     def _read(self) -> tuple[Loaded, Toolbox]:
         # Off the loop: a tool module that takes its time to import must not stop the audio.
         loaded = self._load()
-        return loaded, load_tools(loaded)
+        return loaded, load_tools(loaded, self._desk.tools)
 
     async def _take(self, loaded: Loaded, tools: Toolbox, first_event: float) -> Outcome:
         desk = self._desk
         changes = diff(desk.deployment, loaded.deployment)
         if not changes:
             self.loaded = loaded
+            desk.retire(tools)
             return Unchanged()
         old: Version = (desk.deployment, desk.tools, self.loaded)
         desk.deployment, desk.tools, self.loaded = loaded.deployment, tools, loaded
@@ -100,7 +102,9 @@ class Applier:
         states, refusal = await self._spread(calls, revision)
         if refusal is not None:
             await self._back(old)
+            desk.retire(tools)
             return Rejected((self._refused_at(loaded, changes, refusal),))
+        desk.retire(old[1])
         waiting = frozenset(id for id, state in states.items() if state == "pending")
         self._undo = (old, waiting) if waiting else None
         live = [state for state in states.values() if state != "gone"]
@@ -122,7 +126,9 @@ class Applier:
             return None
         self._undo = None
         new, changes = self.loaded, diff(old[0], self._desk.deployment)
+        tools = self._desk.tools
         await self._back(old)
+        self._desk.retire(tools)
         return Rejected((self._refused_at(new, changes, event),))
 
     async def _spread(
@@ -165,6 +171,8 @@ class Applier:
                 revision,
                 own_voice=session_voice(deployment),
                 between_turns=deployment.reload.apply == "between_turns",
+                silence=deployment.silence,
+                guardrails=self._desk.tools.guardrails,
             )
         except (NotConnectedError, asyncio.CancelledError):
             if call.ended.is_set() or not call.session.connected:

@@ -21,9 +21,10 @@ from pathlib import Path
 from support.refusing import refusing_server
 
 from runner.config.load import load
-from runner.desk import Address, Desk, load_tools
+from runner.desk import Address, Desk
 from runner.reload.apply import Applied, Applier
 from runner.reload.watch import Watcher
+from runner.toolbox import load_tools
 
 SHOP = """\
 transport: websocket

@@ -69,7 +69,7 @@ def test_lines_come_and_go() -> None:
     play.do(play.core.disconnected, reason="never was")
     assert not play.effects
     play.open().do(play.core.disconnected, reason="reset by peer")
-    assert play.told(Connection) == [Connection("disconnected", "reset by peer")]
+    assert play.told(Connection) == [Connection("disconnected", "reset by peer", lost=True)]
     assert not play.core.ready
     play.open()
     assert play.ever_sent("session.update")[1]["session"]["instructions"] == "You are desk."

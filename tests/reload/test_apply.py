@@ -14,8 +14,9 @@ from support.until import until
 
 from runner.config.load import load
 from runner.core.events import SessionEvent, SettingsRefused
-from runner.desk import Address, Call, Desk, load_tools
+from runner.desk import Address, Call, Desk
 from runner.reload.apply import Applied, Applier, Rejected, Unchanged
+from runner.toolbox import load_tools
 
 SHOP = """\
 transport: websocket
