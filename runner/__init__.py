@@ -9,28 +9,67 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.agent import RealtimeAgent, handoff, tool
+    from runner.agent import Handoff, RealtimeAgent, handoff, hosted_mcp_tool, tool
+    from runner.client_secret import ClientSecret, create_client_secret
+    from runner.core.events import Item, ToolApproval
+    from runner.errands import Rejection
+    from runner.guardrails import Guardrail, GuardrailArgs, GuardrailResult, guardrail
+    from runner.options import SessionOptions
     from runner.session import RealtimeSession
+    from runner.tools.base import BackgroundResult, ToolContext, ToolGuardrailArgs
+    from runner.tools.mcp import mcp_server
     from runner.transports.base import RealtimeTransportLayer
     from runner.transports.websocket import OpenAIRealtimeWebSocket
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Handoff": "runner.agent",
     "RealtimeAgent": "runner.agent",
     "handoff": "runner.agent",
+    "hosted_mcp_tool": "runner.agent",
     "tool": "runner.agent",
+    "ClientSecret": "runner.client_secret",
+    "create_client_secret": "runner.client_secret",
+    "Item": "runner.core.events",
+    "ToolApproval": "runner.core.events",
+    "Rejection": "runner.errands",
+    "Guardrail": "runner.guardrails",
+    "GuardrailArgs": "runner.guardrails",
+    "GuardrailResult": "runner.guardrails",
+    "guardrail": "runner.guardrails",
+    "SessionOptions": "runner.options",
     "RealtimeSession": "runner.session",
+    "BackgroundResult": "runner.tools.base",
+    "ToolContext": "runner.tools.base",
+    "ToolGuardrailArgs": "runner.tools.base",
+    "mcp_server": "runner.tools.mcp",
     "RealtimeTransportLayer": "runner.transports.base",
     "OpenAIRealtimeWebSocket": "runner.transports.websocket",
 }
 
 __all__ = [
+    "BackgroundResult",
+    "ClientSecret",
+    "Guardrail",
+    "GuardrailArgs",
+    "GuardrailResult",
+    "Handoff",
+    "Item",
     "OpenAIRealtimeWebSocket",
     "RealtimeAgent",
     "RealtimeSession",
     "RealtimeTransportLayer",
+    "Rejection",
+    "SessionOptions",
+    "ToolApproval",
+    "ToolContext",
+    "ToolGuardrailArgs",
+    "create_client_secret",
+    "guardrail",
     "handoff",
+    "hosted_mcp_tool",
+    "mcp_server",
     "tool",
 ]
 

@@ -21,6 +21,7 @@ from runner.engine.server.connection import Connection
 from runner.engine.server.options import EngineOptions
 from runner.engine.server.outbox import DeadPeer
 from runner.engine.server.rest import Rest, json, on_crash, on_http_error, problem
+from runner.engine.server.secrets import PREFIX, Bound, ClientSecrets
 from runner.errors import InputError
 from runner.tasks import Supervisor
 
@@ -40,6 +41,7 @@ class Engine:
         self.models = models
         self.no_speech = no_speech
         self.sessions = 0
+        self.secrets = ClientSecrets()
         rest = Rest(options.key, models, no_speech)
         self.app = Starlette(
             routes=[
@@ -47,6 +49,11 @@ class Engine:
                 Route("/v1/models", rest.guarded(rest.list_models)),
                 Route("/v1/models/{model}", rest.guarded(rest.get_model)),
                 Route("/v1/audio/speech", rest.guarded(rest.speech), methods=["POST"]),
+                Route(
+                    "/v1/realtime/client_secrets",
+                    rest.guarded(self.secrets.create),
+                    methods=["POST"],
+                ),
                 WebSocketRoute("/v1/realtime", self._realtime),
                 WebSocketRoute("/{path:path}", self._no_such_socket),
             ],
@@ -69,7 +76,9 @@ class Engine:
         await socket.send_denial_response(refused)
 
     async def _realtime(self, socket: WebSocket) -> None:
-        refused = self._refusal(socket)
+        presented = presented_key(socket.headers, socket.scope.get("subprotocols") or [])
+        bound = self.secrets.find(presented)
+        refused = self._refusal(socket, presented, bound)
         if refused is not None:
             await socket.send_denial_response(refused)
             return
@@ -78,13 +87,14 @@ class Engine:
         try:
             # Browsers offer `realtime` beside their key, and fail unless it is chosen.
             await socket.accept("realtime" if "realtime" in protocols else None)
-            await self._serve(socket)
+            await self._serve(socket, bound)
         finally:
             self.sessions -= 1
 
-    def _refusal(self, socket: WebSocket) -> Response | None:
-        presented = presented_key(socket.headers, socket.scope.get("subprotocols") or [])
-        if not allowed(self.options.key, presented):
+    def _refusal(self, socket: WebSocket, presented: str, bound: Bound | None) -> Response | None:
+        # A secret that is none, or has expired, opens nothing, an engine without a key included.
+        ephemeral = presented.startswith(PREFIX)
+        if bound is None and (ephemeral or not allowed(self.options.key, presented)):
             code, message = refusal(presented)
             return problem(401, message, code=code)
         call_id = socket.query_params.get("call_id")
@@ -100,16 +110,21 @@ class Engine:
             )
         return None
 
-    async def _serve(self, socket: WebSocket) -> None:
-        transcription = socket.query_params.get("intent") == "transcription"
+    async def _serve(self, socket: WebSocket, bound: Bound | None) -> None:
+        session = {} if bound is None else dict(bound.session)
+        transcription = (
+            socket.query_params.get("intent") == "transcription"
+            or session.get("type") == "transcription"
+        )
         connection = Connection(
             self.options,
             self.brain,
             self.models,
             self.no_speech,
-            model=socket.query_params.get("model") or None,
+            model=socket.query_params.get("model") or session.pop("model", None),
             kind="transcription" if transcription else "realtime",
             send=socket.send_text,
+            session=session,
         )
         code, reason = 1000, ""
         try:

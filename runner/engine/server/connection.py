@@ -25,7 +25,8 @@ SessionType = Literal["realtime", "transcription"]
 
 
 class Connection:
-    """``send`` puts one text frame on the socket. Make one per socket, run it once."""
+    """``send`` puts one text frame on the socket; ``session`` is a patch to begin with. Make one
+    per socket, run it once."""
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Connection:
         model: str | None,
         kind: SessionType,
         send: Callable[[str], Awaitable[None]],
+        session: dict[str, Any] | None = None,
     ) -> None:
         session_id = new_id("sess")
         expires_at = int(time.time() + options.session_seconds)
@@ -66,6 +68,10 @@ class Connection:
             self._turns = Turns(self._context, models, self._responses, self._idle)
         elif kind == "realtime":
             self._context.settings.update({"type": kind, "output_modalities": ["text"]})
+        if session:
+            # Bound to the client secret, and checked when that was made.
+            session.pop("model", None)
+            self._context.settings.update(session)
         self._no_audio_said = False
         self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None] | None]] = {
             "session.update": self._session_update,

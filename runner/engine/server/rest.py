@@ -93,7 +93,7 @@ class Rest:
         """OpenAI's createSpeech with ``pcm`` (24 kHz) and ``wav``."""
         if self._models is None:
             return problem(503, self._no_speech, code="audio_unavailable")
-        body = await _body(request)
+        body = await body_of(request)
         if isinstance(body, Response):
             return body
         text = body.get("input")
@@ -128,7 +128,7 @@ class Rest:
         return b"".join([spoken.pcm24k async for spoken in said])
 
 
-async def _body(request: Request) -> dict[str, Any] | Response:
+async def body_of(request: Request) -> dict[str, Any] | Response:
     data = b""
     async for piece in request.stream():
         data += piece
