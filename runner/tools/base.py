@@ -170,29 +170,14 @@ class FunctionTool:
         except Exception as error:
             # A tool may raise a TimeoutError of its own; only ours is ours to name.
             if isinstance(error, TimeoutError) and limit.expired():
-                raise ToolError(
-                    f"Tool '{self.name}' timed out after {self.timeout * 1000:.0f}ms."
-                ) from None
+                raise timed_out(self.name, self.timeout) from None
             raise ToolError(_told(error)) from error
         if isinstance(result, BackgroundResult):
             return BackgroundResult(as_output(result.content))
         return as_output(result)
 
     def _arguments(self, text: str) -> dict[str, Any]:
-        try:
-            given = loads(text or "{}")
-        except ValueError:
-            raise ToolError("the arguments are no JSON") from None
-        if not isinstance(given, dict):
-            raise ToolError("the arguments are no JSON object")
-        known = self.parameters.get("properties", {})
-        if self.parameters.get("additionalProperties", False) is False:
-            unknown = [key for key in given if key not in known]
-            if unknown:
-                raise ToolError(f"unknown argument: {', '.join(unknown)}")
-        missing = [key for key in self.parameters.get("required", ()) if key not in given]
-        if missing:
-            raise ToolError(f"missing argument: {', '.join(missing)}")
+        given = read_arguments(text, self.parameters)
         for key, hint in self.hints.items():
             if key in given:
                 try:
@@ -202,11 +187,37 @@ class FunctionTool:
         return given
 
 
+def read_arguments(text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's JSON arguments by name. ToolError when they are no JSON object, when one is
+    not in ``parameters`` (a JSON Schema; its ``additionalProperties`` is false when it says
+    nothing), or when one that is required is missing. Their types are not looked at."""
+    try:
+        given = loads(text or "{}")
+    except ValueError:
+        raise ToolError("the arguments are no JSON") from None
+    if not isinstance(given, dict):
+        raise ToolError("the arguments are no JSON object")
+    known = parameters.get("properties", {})
+    if parameters.get("additionalProperties", False) is False:
+        unknown = [key for key in given if key not in known]
+        if unknown:
+            raise ToolError(f"unknown argument: {', '.join(unknown)}")
+    missing = [key for key in parameters.get("required", ()) if key not in given]
+    if missing:
+        raise ToolError(f"missing argument: {', '.join(missing)}")
+    return given
+
+
+def timed_out(name: str, timeout: float) -> ToolError:
+    """A tool that took longer than ``timeout`` seconds, in the SDK's words."""
+    return ToolError(f"Tool '{name}' timed out after {timeout * 1000:.0f}ms.")
+
+
 async def in_own_thread(
     function: Callable[..., Any], given: dict[str, Any], name: str, *, by_position: bool = False
 ) -> Any:
-    """``function(**given)``, or ``function(*given.values())``, in a daemon thread: one that never returns neither fills a pool nor
-    keeps the process from ending."""
+    """``function(**given)``, or ``function(*given.values())`` with ``by_position``, in a daemon
+    thread: one that never returns neither fills a pool nor keeps the process from ending."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import ToolError
-from runner.tools.mcp_stdio import environment, program
+from runner.tools.process import environment, program
 
 pytestmark = pytest.mark.quick
 
