@@ -12,10 +12,15 @@ from typing import Any, TextIO
 from runner import codec
 from runner.cli import reports
 from runner.core.events import (
+    Connection,
+    GuardrailTripped,
     Handoff,
+    IdleTimeout,
     Interrupted,
+    Reconnected,
     SessionError,
     SessionEvent,
+    ToolApproval,
     ToolEnd,
     ToolStart,
     Transcript,
@@ -95,6 +100,35 @@ class JsonLog:
                     played_ms=_ms(event.played_ms),
                     response_id=event.response_id,
                 )
+            case ToolApproval():
+                server = {"server_label": event.server_label} if event.server_label else {}
+                self._line(
+                    "approval",
+                    session_id,
+                    name=event.name,
+                    call_id=event.call_id,
+                    arguments=event.arguments,
+                    asks=event.asks,
+                    kind=event.kind,
+                    agent=event.agent,
+                    **server,
+                )
+            case GuardrailTripped():
+                self._line(
+                    "guardrail",
+                    session_id,
+                    name=event.name,
+                    check=event.check,
+                    then=event.then,
+                    item_id=event.item_id,
+                    agent=event.agent,
+                )
+            case IdleTimeout():
+                self._line("idle_timeout", session_id, item_id=event.item_id)
+            case Connection() if event.status == "reconnecting":
+                self._line("connection", session_id, status=event.status, reason=event.reason)
+            case Reconnected():
+                self._line("reconnected", session_id, ms=_ms(event.ms))
             case SessionError():
                 self._line(
                     "error",
@@ -120,7 +154,12 @@ class JsonLog:
                 agent = {"agent": report.agent} if report.agent else {}
                 self._line("session_start", report.session, **agent)
             case reports.SessionEnd():
-                self._line("session_end", report.session, reason=report.reason)
+                known: dict[str, Any] = {}
+                if report.usage is not None:
+                    known["usage"] = dict(report.usage)
+                if report.cost is not None:
+                    known["cost"] = round(report.cost, 4)
+                self._line("session_end", report.session, reason=report.reason, **known)
             case reports.ConfigPending():
                 self._line("config_pending", report.session, revision=report.revision)
             case reports.ConfigApplied():

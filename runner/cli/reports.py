@@ -30,8 +30,13 @@ class SessionStart:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
+    """``usage`` is the sum of events.Usage, None when no response told of any; ``cost`` in US
+    dollars, None when it is not known or there is no price."""
+
     session: str
     reason: str
+    usage: Mapping[str, int] | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

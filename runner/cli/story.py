@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import Literal
 
 from runner.cli import reports, words
@@ -13,12 +14,15 @@ from runner.core.events import (
     AgentStart,
     AudioStart,
     Connection,
+    GuardrailTripped,
     Handoff,
     Interrupted,
+    Reconnected,
     SessionError,
     SessionEvent,
     SpeechStarted,
     SpeechStopped,
+    ToolApproval,
     ToolEnd,
     ToolStart,
     Transcript,
@@ -27,7 +31,9 @@ from runner.core.events import (
 )
 
 Kind = Literal["head", "caller", "agent", "tool", "saved", "bad", "note", "quiet"]
-Status = Literal["starting", "listening", "caller speaks", "thinking", "agent speaks", "ended"]
+Status = Literal[
+    "starting", "listening", "caller speaks", "thinking", "agent speaks", "no line", "ended"
+]
 
 #: Problems of one save that are shown; the file shows the rest as soon as these are mended.
 _PROBLEMS = 3
@@ -116,11 +122,22 @@ class Story:
                 self.agent = event.to_agent
                 who = f"{words.clean(event.from_agent)} → {words.clean(event.to_agent)}"
                 return [*self._release(), Line("tool", "handoff", who)]
+            case ToolApproval():
+                return [*self._release(), Line("note", "asks", _question(event))]
+            case GuardrailTripped():
+                text = f"{words.clean(event.name)}, {words.guardrail(event.check, event.then)}"
+                return [*self._release(), Line("note", "guardrail", text)]
             case SessionError():
                 text = words.clean(event.message) or event.code
                 return [*self._release(), Line("bad", "error", text, words.clean(event.code))]
             case Connection() if event.status == "connected":
                 self.status = "listening"
+            case Connection() if event.status == "reconnecting":
+                self.status = "no line"
+                why = f" ({words.clean(event.reason)})" if event.reason else ""
+                return [*self._release(), Line("bad", "line", f"lost{why}, trying again")]
+            case Reconnected():
+                return [Line("note", "line", f"back after {words.took(event.ms)}")]
         return []
 
     def _said(self, event: Transcript) -> list[Line]:
@@ -225,6 +242,14 @@ class Story:
             # Said already that it waits; this is what.
             return [Line("quiet", "", words.when(report))]
         return [Line("saved", "saved", words.applied(report))]
+
+
+def _question(event: ToolApproval) -> str:
+    """Who has to agree to a tool, and how."""
+    call = words.call(event.name, event.arguments)
+    if event.asks == "caller":
+        return f"the caller, whether {call} may be done"
+    return f"{call} needs your yes: rtrun approve {quote(words.clean(event.call_id))}"
 
 
 def _rejected(report: reports.ConfigRejected) -> list[Line]:

@@ -1,9 +1,9 @@
-"""What a run adds up to: the four lines at its end."""
+"""What a run adds up to: the lines at its end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
 
 from runner.cli import reports, words
@@ -26,6 +26,8 @@ class Tally:
         self._errors = 0
         self._applied: set[int] = set()
         self._rejected = 0
+        self._usage: Mapping[str, int] | None = None
+        self._cost: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -56,13 +58,15 @@ class Tally:
             case reports.SessionEnd():
                 self.ended = self._clock()
                 self.reason = report.reason
+                self._usage, self._cost = report.usage, report.cost
             case reports.ConfigApplied():
                 self._applied.add(report.revision)
             case reports.ConfigRejected():
                 self._rejected += 1
 
     def lines(self) -> list[tuple[str, str]]:
-        """(what, how much): the call, its turns, their first audio, tools and edits."""
+        """(what, how much): the call, its turns, their first audio, tools and edits, and
+        its tokens when they are known."""
         if self.began is None:
             return []
         call = words.duration(self.seconds)
@@ -86,4 +90,7 @@ class Tally:
         work += f"; {words.count(len(self._applied), 'edit')} applied"
         if self._rejected:
             work += f", {self._rejected} rejected"
-        return [("call", call), ("turns", turns), ("first audio", first), ("tools, edits", work)]
+        lines = [("call", call), ("turns", turns), ("first audio", first), ("tools, edits", work)]
+        if self._usage is not None:
+            lines.append(("tokens", words.tokens(self._usage, self._cost)))
+        return lines

@@ -48,6 +48,7 @@ _LAMPS: dict[Status, tuple[str, str, str]] = {
     "caller speaks": ("●", "*", "cyan"),
     "thinking": ("◌", ".", "yellow"),
     "agent speaks": ("●", "*", "green"),
+    "no line": ("○", "!", "red"),
     "ended": ("○", "o", "dim"),
 }
 
@@ -295,7 +296,7 @@ class _Newest:
 def _beside(label: Text, text: Text) -> Table:
     """``text`` wrapped within its own column, right of the label."""
     row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_column(width=_LABEL, no_wrap=True)
+    row.add_column(width=max(_LABEL, label.cell_len), no_wrap=True)
     row.add_column(overflow="fold")
     row.add_row(label, text)
     return row

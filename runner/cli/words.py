@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from runner.cli.reports import ConfigApplied, ConfigPending
 from runner.config.diff import summary
+
+_MODALITIES = ("text", "audio", "image")
 
 #: Controls, and the marks that turn the direction of writing: a transcript or a tool's result
 #: must not move the cursor, colour the screen or hide a part of itself.
@@ -63,6 +66,43 @@ def _value(value: Any) -> str:
 
 def result(output: str, limit: int = 160) -> str:
     return short(clean(output), limit) or "(nothing)"
+
+
+def guardrail(check: str, then: str) -> str:
+    """What a guardrail that tripped does: ``the answer was cut``."""
+    what = "the answer was cut" if check == "output" else "the caller was not answered"
+    match then:
+        case "log":
+            return "noted, nothing was done"
+        case "message":
+            return f"{what}, and another is made"
+        case "handoff":
+            return f"{what}, and another agent takes over"
+        case "hang_up":
+            return f"{what}, and the call is ended"
+        case _:
+            return what
+
+
+def tokens(usage: Mapping[str, int], cost: float | None) -> str:
+    """``1,204 in (820 audio), 310 out; $0.04``."""
+    parts = []
+    for side, name in (("input", "in"), ("output", "out")):
+        inside = ", ".join(
+            f"{usage[key]:,} {kind}"
+            for kind in ("audio", "image")
+            if usage.get(key := f"{side}_{kind}")
+        )
+        if side == "input" and (cached := sum(usage.get(f"cached_{k}", 0) for k in _MODALITIES)):
+            inside += f"{', ' if inside else ''}{cached:,} cached"
+        text = f"{usage.get(f'{side}_tokens', 0):,} {name}"
+        parts.append(f"{text} ({inside})" if inside else text)
+    return ", ".join(parts) + (f"; {dollars(cost)}" if cost is not None else "")
+
+
+def dollars(cost: float) -> str:
+    """``$0.04``; what is less than a cent with more places."""
+    return f"${cost:,.2f}" if cost >= 0.01 else f"${cost:.4f}"
 
 
 def pending(report: ConfigPending) -> str:

@@ -96,6 +96,48 @@ class Log:
             {"event": "turn_end", "first_audio_ms": None, "played_ms": 0.0, "response_id": "r1"},
         ),
         (
+            e.ToolApproval("desk", "c1", "book", '{"day":"Tuesday"}'),
+            {
+                "event": "approval",
+                "name": "book",
+                "call_id": "c1",
+                "arguments": '{"day":"Tuesday"}',
+                "asks": "operator",
+                "kind": "function",
+                "agent": "desk",
+            },
+        ),
+        (
+            e.ToolApproval("desk", "i1", "charge", "{}", "mcp", server_label="bank"),
+            {
+                "event": "approval",
+                "name": "charge",
+                "call_id": "i1",
+                "arguments": "{}",
+                "asks": "operator",
+                "kind": "mcp",
+                "agent": "desk",
+                "server_label": "bank",
+            },
+        ),
+        (
+            e.GuardrailTripped("desk", "no-advice", "output", "item_3", "r2", "say", "diagnosis"),
+            {
+                "event": "guardrail",
+                "name": "no-advice",
+                "check": "output",
+                "then": "say",
+                "item_id": "item_3",
+                "agent": "desk",
+            },
+        ),
+        (e.IdleTimeout("item_4"), {"event": "idle_timeout", "item_id": "item_4"}),
+        (
+            e.Connection("reconnecting", "the connection broke"),
+            {"event": "connection", "status": "reconnecting", "reason": "the connection broke"},
+        ),
+        (e.Reconnected(312.04), {"event": "reconnected", "ms": 312.0}),
+        (
             e.SessionError("tool_failed", "no answer"),
             {"event": "error", "code": "tool_failed", "message": "no answer", "fatal": False},
         ),
@@ -114,6 +156,11 @@ def test_what_is_no_news_for_a_log_is_left_out() -> None:
         e.Audio(b"", "r", "i"),
         e.Transcript("system", "i", "a notice"),
         e.HistoryUpdated(None),
+        e.RateLimits(({"name": "tokens"},)),
+        e.Connection("connecting"),
+        e.Connection("connected"),
+        e.Connection("disconnected", "hung up"),
+        e.Usage("r", {}, {"requests": 1}),
     ):
         log.log.handle("call_1", event)
     assert log.rows == []
@@ -168,6 +215,17 @@ def test_reports_of_the_run() -> None:
     }
 
 
+def test_tokens_and_price_stand_at_the_end_when_they_are_known() -> None:
+    log = Log()
+    usage = {"requests": 2, "input_tokens": 1204, "output_tokens": 310}
+    row = log.told(reports.SessionEnd("call_1", "hung up", usage, 0.0412378))
+    assert row["usage"] == usage
+    assert row["cost"] == 0.0412
+    row = log.told(reports.SessionEnd("call_1", "hung up", usage))
+    assert row["usage"] == usage
+    assert "cost" not in row
+
+
 def test_warnings_go_to_standard_error() -> None:
     log = Log()
     log.log.report(reports.Warn("no microphone"))
@@ -181,9 +239,13 @@ def test_without_content_nothing_said_or_done_is_in_it() -> None:
         log.of(e.Transcript("user", "item_1", "my card is 4111")),
         log.of(e.ToolStart("desk", "pay", "c1", '{"card": "4111"}')),
         log.of(e.ToolEnd("desk", "pay", "c1", "4111 charged")),
+        log.of(e.ToolApproval("desk", "c1", "pay", '{"card": "4111"}')),
+        log.of(e.GuardrailTripped("desk", "cards", "output", "i", "r", "log", "4111")),
     ]
     assert "4111" not in log.out.getvalue()
-    assert [row["event"] for row in rows] == ["transcript", "tool_start", "tool_end"]
+    assert [row["event"] for row in rows] == [
+        "transcript", "tool_start", "tool_end", "approval", "guardrail",
+    ]  # fmt: skip
     assert rows[1]["name"] == "pay"
 
 

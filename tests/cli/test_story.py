@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from runner.cli import reports, words
@@ -116,6 +118,50 @@ def test_tools_and_handoffs_come_after_what_was_said_before_them() -> None:
     ]
 
 
+def test_a_question_to_an_operator_says_how_to_answer() -> None:
+    s = story()
+    told(s, e.Transcript("assistant", "a1", "I am booking it."))
+    asked = e.ToolApproval("desk", "call_1", "book", '{"day": "Tuesday"}')
+    assert told(s, asked) == [
+        "agent | I am booking it.",
+        'asks | book(day="Tuesday") needs your yes: rtrun approve call_1',
+    ]
+    (line,) = told(s, e.ToolApproval("desk", "x; rm -r \x1b[2J*", "book", "{}"))
+    assert line == "asks | book() needs your yes: rtrun approve 'x; rm -r *'"
+    (line,) = told(s, e.ToolApproval("desk", "call_2", "book", "{}", asks="caller"))
+    assert line == "asks | the caller, whether book() may be done"
+
+
+@pytest.mark.parametrize(
+    ("check", "then", "words"),
+    [
+        ("output", "interrupt", "the answer was cut"),
+        ("output", "say", "the answer was cut"),
+        ("output", "message", "the answer was cut, and another is made"),
+        ("output", "handoff", "the answer was cut, and another agent takes over"),
+        ("input", "hang_up", "the caller was not answered, and the call is ended"),
+        ("input", "interrupt", "the caller was not answered"),
+        ("output", "log", "noted, nothing was done"),
+    ],
+)
+def test_what_a_guardrail_did(check: Literal["input", "output"], then: str, words: str) -> None:
+    event = e.GuardrailTripped("desk", "no-medical-advice", check, "i", "r", then)
+    assert told(story(), event) == [f"guardrail | no-medical-advice, {words}"]
+
+
+def test_a_line_that_is_lost_and_back() -> None:
+    s = story()
+    told(s, e.Transcript("assistant", "a1", "We are"))
+    assert told(s, e.Connection("reconnecting", "no answer to a ping", lost=True)) == [
+        "agent | We are",
+        "line | lost (no answer to a ping), trying again",
+    ]
+    assert s.status == "no line"
+    assert told(s, e.Connection("connected"), e.Reconnected(312.0)) == ["line | back after 0.31 s"]
+    assert s.status == "listening"
+    assert told(s, e.Connection("reconnecting")) == ["line | lost, trying again"]
+
+
 def test_what_a_save_did() -> None:
     s = story()
     now = reports.ConfigApplied(1, CHANGE, 1, 0, 1, 38.4)
@@ -164,6 +210,22 @@ def test_the_summary_has_four_lines() -> None:
         ("first audio", "median 0.50 s (0.40 s to 0.60 s)"),
         ("tools, edits", "1 tool call; 1 edit applied, 1 rejected"),
     ]
+
+
+def test_the_summary_tells_tokens_and_price_when_they_are_known() -> None:
+    s = story()
+    s.report(reports.SessionStart("c", "desk"))
+    usage = {"input_tokens": 1204, "input_audio": 820, "output_tokens": 310}
+    s.report(reports.SessionEnd("c", "stopped", usage, 0.0412))
+    assert s.tally.lines()[-1] == ("tokens", "1,204 in (820 audio), 310 out; $0.04")
+    more = {**usage, "input_image": 7, "cached_text": 300, "cached_audio": 40, "output_audio": 250}
+    s.report(reports.SessionEnd("c", "stopped", more, 0.00213))
+    assert s.tally.lines()[-1] == (
+        "tokens",
+        "1,204 in (820 audio, 7 image, 340 cached), 310 out (250 audio); $0.0021",
+    )
+    s.report(reports.SessionEnd("c", "stopped", usage))
+    assert s.tally.lines()[-1] == ("tokens", "1,204 in (820 audio), 310 out")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def play(view: LiveView | PlainView) -> None:
     ):
         view.handle("c", event)
     view.report(reports.ConfigApplied(1, CHANGE, 1, 0, 1, 38.0))
+    view.handle("c", e.GuardrailTripped("desk", "no-advice", "output", "a1", "r1"))
     view.report(reports.Warn("no microphone"))
     view.prompt()
     view.report(reports.SessionEnd("c", "stopped"))
@@ -68,7 +69,8 @@ def test_plain_lines() -> None:
         "         → ok",
         "saved:   applied in 38 ms: agents.desk.instructions from the next answer",
     ]
-    assert len(out.getvalue().splitlines()) == 11
+    assert out.getvalue().splitlines()[7] == "guardrail: no-advice, the answer was cut"
+    assert len(out.getvalue().splitlines()) == 12
     assert err.getvalue() == "rtrun: no microphone\n"
 
 
@@ -91,6 +93,7 @@ def test_the_live_view_tells_the_same_and_leaves_no_markup_or_escapes_of_others(
         "agent   We are open from nine to five.  0.42 s to the first sound",
         'find(day="[bold]")',
         "saved   applied in 38 ms: agents.desk.instructions from the next answer",
+        "guardrail no-advice, the answer was cut",
         "note    no microphone",
         "median 0.42 s",
     ):
