@@ -45,7 +45,7 @@ class HostedMcpTool:
     server_description, authorization, headers, allowed_tools, require_approval."""
 
     name: str
-    fields: dict[str, Any]
+    fields: dict[str, Any] = field(repr=False)  # may hold keys
     timeout: float = 0.0
     policy: ToolPolicy = field(default_factory=ToolPolicy)
 
