@@ -67,8 +67,10 @@ class Receiver(Protocol):
 class RealtimeTransportLayer(Listeners, ABC):
     """Base of all transports. One object serves one connection at a time.
 
-    Listeners: ``*`` gets every server event as it came, an event's own type that event alone,
-    ``audio`` the decoded audio of the agent, ``close`` the end of a lost line.
+    Listeners: ``*`` gets a copy of every server event as it came, an event's own type that event
+    alone, ``audio`` the decoded audio of the agent, ``close`` the end of a lost line,
+    ``connection_change`` the new status, and ``connected`` and ``disconnected`` nothing beside
+    their name.
     """
 
     playback: Playback = "client"
@@ -77,9 +79,24 @@ class RealtimeTransportLayer(Listeners, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.status: Status = "disconnected"
+        self._status: Status = "disconnected"
         self.receiver: Receiver | None = None
         self._muted = False
+
+    @property
+    def status(self) -> Status:
+        """Where the line stands; a transport sets it, and whoever listens is told."""
+        return self._status
+
+    @status.setter
+    def status(self, status: Status) -> None:
+        if status == self._status:
+            return
+        self._status = status
+        if self._handlers:
+            self.call("connection_change", status)
+            if status != "connecting":
+                self.call(status)
 
     # -- to the server ---------------------------------------------------------------------
     @abstractmethod
@@ -119,10 +136,20 @@ class RealtimeTransportLayer(Listeners, ABC):
     def deliver(self, event: dict[str, Any]) -> None:
         """Hand a server event on: first ``*``, then its own type, then the receiver."""
         if self._handlers:
-            self.call("*", event)
-            self.call(event.get("type", ""), event)
+            self.tell(event)
         if self.receiver is not None:
             self.receiver.on_event(event)
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Give listeners a copy: what they do to it is not done to the call."""
+        kind = event.get("type", "")
+        if "*" in self._handlers or kind in self._handlers:
+            try:
+                copied = plain_copy(event)
+            except RecursionError:  # nested beyond all reason; nobody edits that
+                copied = event
+            self.call("*", copied)
+            self.call(kind, copied)
 
     def deliver_audio(
         self, response_id: str, item_id: str, content_index: int, data: bytes
@@ -145,6 +172,13 @@ class RealtimeTransportLayer(Listeners, ABC):
             raise NotConnectedError(
                 f"{type(self).__name__} is {self.status}", "await connect() first"
             )
+
+
+def plain_copy(value: Any) -> Any:
+    """Objects and lists of JSON copied, to the last."""
+    if isinstance(value, dict):
+        return {key: plain_copy(inner) for key, inner in value.items()}
+    return [plain_copy(inner) for inner in value] if isinstance(value, list) else value
 
 
 class AudioSink(Protocol):

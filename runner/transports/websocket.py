@@ -331,9 +331,9 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
             return
         kind = event.get("type")
         if kind == AUDIO:
-            self.call("*", event)
-            self.call(kind, event)
             lane = audio_of(event, event.get("delta"))
+            self.call("*", event)  # the lane is read already: whatever they do to the event
+            self.call(kind, event)
             if lane is not None:
                 self.deliver_audio(*lane)
         elif isinstance(kind, str):  # what has no type is no event
