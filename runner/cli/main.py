@@ -21,6 +21,7 @@ _VERBS = {
         "engine": ("runner.cli.engine", "engine"),
     },
     "Check": {"validate": ("runner.cli.validate", "validate")},
+    "Live": {"approve": ("runner.cli.approve", "approve")},
 }
 _HOMES = {verb: home for group in _VERBS.values() for verb, home in group.items()}
 

@@ -1,0 +1,1 @@
+"""What a running rtrun offers to people and programs beside its calls."""

@@ -1,0 +1,115 @@
+"""Where running processes can be reached by their own user: one UNIX socket each, in a folder that
+nobody else can look into. ``PID.sock``; what a killed process left behind is swept up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+from runner.errors import InputError
+
+#: sun_path of sockaddr_un holds 104 bytes on BSD and macOS, 108 on Linux, with the closing zero.
+LONGEST_PATH = 103
+_NAME = re.compile(r"^([1-9][0-9]*)\.sock$")
+
+
+def supported() -> bool:
+    """Windows has no UNIX sockets that Python's loops can serve."""
+    return os.name == "posix" and hasattr(socket, "AF_UNIX")
+
+
+def folders() -> list[Path]:
+    """Where sockets of this user may stand, the best place first. A process started without
+    XDG_RUNTIME_DIR (cron, a service) is in the second one."""
+    out = []
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(runtime):
+        out.append(Path(runtime) / "rtrun")
+    out.append(Path(tempfile.gettempdir()) / f"rtrun-{os.geteuid()}")
+    return out
+
+
+def own_folder() -> Path:
+    """A folder of this user alone, made when it is not there. InputError when there is none."""
+    error = InputError("there is no folder for control sockets")
+    for folder in folders():
+        if len(os.fsencode(folder / "4194304.sock")) > LONGEST_PATH:
+            error = InputError(f"{folder}: the path is too long for a socket")
+            continue
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if not private(folder):
+                error = InputError(f"{folder} is not a folder of yours", "remove it")
+                continue
+            # An earlier umask, or a hand, may have left it open.
+            folder.chmod(0o700)
+        except OSError as problem:
+            error = InputError(f"{folder}: {problem.strerror}")
+            continue
+        return folder
+    raise error
+
+
+def private(folder: Path) -> bool:
+    """A real folder (no link to one) that belongs to this user."""
+    found = os.lstat(folder)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def socket_of(folder: Path, pid: int) -> Path:
+    return folder / f"{pid}.sock"
+
+
+def sockets() -> list[tuple[int, Path]]:
+    """``(pid, socket)`` of each process of this user that may be running, by pid."""
+    found: dict[Path, int] = {}
+    for folder in folders():
+        try:
+            if not private(folder):
+                continue
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        for name in names:
+            match = _NAME.match(name)
+            path = folder / name
+            if match is not None and _is_own_socket(path):
+                found[path] = int(match[1])
+    return sorted((pid, path) for path, pid in found.items())
+
+
+def _is_own_socket(path: Path) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def sweep(pid: int, path: Path) -> None:
+    """``path`` answers nobody: remove it, unless its process is there and is just beginning."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    except OSError:
+        return
+
+
+def sweep_all() -> None:
+    """Remove the sockets of processes that are gone."""
+    for pid, path in sockets():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+            knock.settimeout(0.2)
+            try:
+                knock.connect(str(path))
+            except ConnectionRefusedError:
+                sweep(pid, path)
+            except OSError:
+                continue
