@@ -12,7 +12,7 @@ what arrives to ``deliver(event)`` and ``deliver_audio(...)``, and the end to ``
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -22,6 +22,9 @@ from runner.errors import NotConnectedError
 from runner.listeners import Listeners
 
 Status = Literal["disconnected", "connecting", "connected"]
+
+#: A key, or a function that gives one, asked at each connection.
+ApiKey = str | Callable[[], str | Awaitable[str]]
 
 #: Who knows how much of the answer was heard: ``client`` (audio passes through us and a sink
 #: counts it), ``transport`` (its ``heard_ms`` knows: RTP clock, marks of the far end), ``server``

@@ -13,19 +13,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
-from websockets.frames import Frame, Opcode
-from websockets.protocol import Event, State
+from websockets.protocol import State
 
 from runner.codec import b64encode, dumps, loads
-from runner.errors import ConnectError, NotConnectedError
+from runner.errors import ConnectError, NotConnectedError, UserError
 from runner.model.legacy import wire_settings
-from runner.transports.base import Closed, ConnectOptions, RealtimeTransportLayer
-from runner.transports.frames import Splitter
+from runner.transports.base import ApiKey, Closed, ConnectOptions, RealtimeTransportLayer
+from runner.transports.connection import MAX_MESSAGE, Connect, Connection
 from runner.transports.wire import (
     AUDIO,
     AUDIO_TYPE,
@@ -45,7 +44,6 @@ CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 0.5
 #: A dead link is found in at most interval + timeout + close: 4.5 s.
 PING_SECONDS = 2.0
-MAX_MESSAGE = 16 * 1024 * 1024
 #: The caller's audio that may wait in us; older audio is dropped, since late speech is noise.
 SEND_QUEUE_MS = 400.0
 #: Bytes that asyncio may hold before our own queue fills: about 300 ms of PCM16 as base64.
@@ -53,50 +51,6 @@ WRITE_BUFFER = 24_000
 #: What asyncio holds before it makes writers wait. Never reached: our own queue fills first. The
 #: library's ping would wait too, and a dead link with a full buffer would never be found.
 NEVER_PAUSE = 1 << 30
-
-_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
-
-
-class _Connect(connect):
-    """Follows no redirect: the key is for the address that was given, and for no other."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
-class _Connection(ClientConnection):
-    """Hands whole messages to its owner instead of the library's queue."""
-
-    owner: OpenAIRealtimeWebSocket | None = None
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._splitter = Splitter(self._whole, super().data_received, MAX_MESSAGE)
-        self._parts: list[bytes] = []
-
-    def data_received(self, data: bytes) -> None:
-        self._splitter.feed(data)
-
-    def _whole(self, message: bytes) -> None:
-        if self.owner is not None:
-            self.owner.message(message)
-
-    def process_event(self, event: Event) -> None:
-        """What came through the library: control frames, and messages in fragments."""
-        if not isinstance(event, Frame) or event.opcode not in _DATA:
-            super().process_event(event)
-            return
-        if event.opcode is not Opcode.CONT:
-            self._parts = []
-        self._parts.append(bytes(event.data))
-        if event.fin:
-            message, self._parts = b"".join(self._parts), []
-            self._whole(message)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self.owner is not None:
-            self.owner.gone(self.protocol.close_code, self.protocol.close_reason)
 
 
 class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
@@ -107,10 +61,21 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
     24 kHz by default, or G.711.
     """
 
-    def __init__(self, *, url: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        api_key: ApiKey | None = None,
+        model: str | None = None,
+    ) -> None:
         super().__init__()
         self._url = url
-        self._connection: _Connection | None = None
+        self._api_key = api_key
+        self._model = model
+        self._connection: Connection | None = None
+        #: The connect() on its way; close() ends it.
+        self._attempt: asyncio.Timeout | None = None
+        self._opening: Connection | None = None
         self._early: list[bytes] | None = None
         #: How the connection ended while connect() was still on its way.
         self._ended: Closed | None = None
@@ -126,7 +91,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         self,
         options: ConnectOptions | None = None,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         url: str | None = None,
         model: str | None = None,
         call_id: str | None = None,
@@ -134,52 +99,74 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
     ) -> None:
         """Open the line within 10 s. ConnectError says what the server answered.
 
-        As a thin client, ``initial_session_config`` (wire shape, or the SDK's camelCase and
-        legacy flat names) is sent as the first ``session.update``.
-        """
+        ``api_key`` may be a function, asked at each connection. ``url`` and ``model`` stand above
+        those of the constructor, and stay for the next time once they have worked. As a thin
+        client, ``initial_session_config`` (wire shape, or the SDK's camelCase and legacy flat
+        names) is sent as the first ``session.update``; UserError when it cannot be.
+
+        Whatever fails, the line is left as it was before, and the first failure is raised."""
         if self.status != "disconnected":
             raise ConnectError(f"already {self.status}", "close() first, or use another transport")
-        if options is None:
-            options = ConnectOptions(api_key, url, model, call_id)
-        address = realtime_url(options.url or self._url or OPENAI_URL, options)
-        headers = request_headers(options)
-        self.status = "connecting"
+        asked = options or ConnectOptions(None, url, model, call_id)
+        asked = replace(asked, model=asked.model or self._model)
+        key = api_key or asked.api_key or self._api_key
+        first = None if initial_session_config is None else _update(initial_session_config, asked)
         self._early, self._ended = [], None
+        connection = attempt = None
         try:
-            connection = await self._open(address, headers)
-            if self.status != "connecting":
-                connection.transport.abort()
-                raise ConnectError("closed while it was connecting")
-        except BaseException:
-            self.status = "disconnected"
-            self._early = None
+            async with asyncio.timeout(None) as attempt:
+                self._attempt = attempt
+                self.status = "connecting"
+                asked = replace(asked, api_key=await _given(key))
+                address = realtime_url(asked.url or self._url or OPENAI_URL, asked)
+                connection = await self._open(address, request_headers(asked))
+                if self._attempt is attempt:
+                    self._connection = connection
+                    self.status = "connected"
+                await asyncio.sleep(0)  # whoever is told of it may think better of it
+                if self._attempt is not attempt:
+                    raise TimeoutError
+            self._begin(first, shown_address(address))
+            self._attempt = None
+        except BaseException as error:
+            closed = self._attempt is not attempt
+            if not closed:
+                self._forget_attempt()
+                self._connection = None
+                self.status = "disconnected"
+            if connection is not None:
+                await self._hang_up(connection, at_once=not isinstance(error, Exception))
+            if closed and isinstance(error, TimeoutError):
+                raise ConnectError("closed while it was connecting") from None
             raise
-        self._connection = connection
-        self.status = "connected"
+        self._url, self._model = asked.url or self._url, asked.model
+
+    def _begin(self, first: bytes | None, shown: str) -> None:
+        """The first settings go out, and what the server has said before connect() could return
+        (session.created) comes in, in order. ConnectError when it has closed the line already."""
+        connection = self._require()
+        if first is not None and connection.protocol.state is State.OPEN:
+            self._write(first)
         early, self._early = self._early or [], None
-        if initial_session_config is not None and connection.protocol.state is State.OPEN:
-            self.send_event(
-                {
-                    "type": "session.update",
-                    "session": wire_settings(initial_session_config, model=options.model),
-                }
-            )
-        # What the server said before connect() could return (session.created) comes now, in order.
         for message in early:
             self.message(message)
         if self._ended is not None:
-            await self.close()
             raise ConnectError(
-                f"{shown_address(address)} took the line and closed it: {self._ended.reason} "
-                f"({self._ended.code})"
+                f"{shown} took the line and closed it: {self._ended.reason} ({self._ended.code})"
             )
 
-    async def _open(self, address: str, headers: dict[str, str]) -> _Connection:
+    def _forget_attempt(self) -> None:
+        self._attempt = self._early = None
+        opening, self._opening = self._opening, None
+        if opening is not None and opening is not self._connection:
+            opening.owner = None
+
+    async def _open(self, address: str, headers: dict[str, str]) -> Connection:
         host = urlsplit(address).hostname or ""
         extra: dict[str, Any] = {"proxy": None} if is_loopback(host) else {}
         shown = shown_address(address)
         try:
-            connection = await _Connect(
+            connection = await Connect(
                 address,
                 create_connection=self._connection_made,  # type: ignore[arg-type]  # a factory will do
                 additional_headers=headers,
@@ -208,26 +195,37 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
                 f"cannot reach {shown}: {words_of(error)}",
                 "is the engine running there?" if is_loopback(host) else "check the network",
             ) from None
-        assert isinstance(connection, _Connection)
+        assert isinstance(connection, Connection)
         return connection
 
-    def _connection_made(self, *args: Any, **kwargs: Any) -> _Connection:
-        connection = _Connection(*args, **kwargs)
+    def _connection_made(self, *args: Any, **kwargs: Any) -> Connection:
+        connection = self._opening = Connection(*args, **kwargs)
         connection.owner = self
         return connection
 
     async def close(self) -> None:
+        """Also ends a connect() that is still on its way, which then raises ConnectError."""
+        attempt = self._attempt
         connection, self._connection = self._connection, None
+        self._forget_attempt()
+        if attempt is not None:
+            attempt.reschedule(0)
         self.status = "disconnected"
         self._forget_queue()
         if connection is not None:
-            connection.owner = None
-            try:
+            await self._hang_up(connection)
+        await self.stop_listeners()
+
+    async def _hang_up(self, connection: Connection, at_once: bool = False) -> None:
+        connection.owner = None
+        try:
+            if not at_once:
                 async with asyncio.timeout(CLOSE_SECONDS * 2):
                     await connection.close()
-            except TimeoutError:
-                connection.transport.abort()
-        await self.stop_listeners()
+        except TimeoutError:
+            at_once = True
+        if at_once:
+            connection.transport.abort()
 
     # -- sending ---------------------------------------------------------------------------
     def send_event(self, event: Mapping[str, Any]) -> None:
@@ -287,7 +285,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         protocol.send_text(data)
         connection.send_data()
 
-    def _require(self) -> _Connection:
+    def _require(self) -> Connection:
         if self._connection is None:
             self.require_open()
             raise NotConnectedError("the connection is closing")
@@ -354,10 +352,24 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         clean = number in (1000, 1001)
         words = reason or ("the server closed the line" if clean else "the connection broke")
         closed = Closed(words, number, clean)
-        if self.status == "connecting":
+        if self._early is not None:
             self._ended = closed  # for connect() to raise
+            return
         if self.status != "connected" or self._connection is None:
             return
         self._connection = None
         self._forget_queue()
         self.lost(closed)
+
+
+async def _given(key: ApiKey | None) -> str | None:
+    given = key() if callable(key) else key
+    return given if given is None or isinstance(given, str) else await given
+
+
+def _update(config: Mapping[str, Any], options: ConnectOptions) -> bytes:
+    session = wire_settings(config, model=options.model)
+    try:
+        return dumps({"type": "session.update", "session": session}).encode("utf-8", "replace")
+    except (TypeError, ValueError) as error:
+        raise UserError(f"initial_session_config is no JSON: {error}") from None
