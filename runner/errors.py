@@ -81,11 +81,15 @@ class TransportError(RtrunError):
 
 
 class ConnectError(TransportError):
-    """``status`` is the HTTP status of a refused handshake, None when nothing answered."""
+    """``status`` is the HTTP status of a refused handshake, None when nothing answered. ``code``
+    is the WebSocket close code of a line that was taken and ended at once."""
 
-    def __init__(self, message: str, hint: str = "", *, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, status: int | None = None, code: int | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.code = code
 
 
 class NotConnectedError(TransportError):

@@ -7,6 +7,7 @@ breaks: the old one's state is thrown away whole in the core, the call goes on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Any, Protocol
 
@@ -38,11 +39,11 @@ from runner.core.events import (
 )
 from runner.core.events import Handoff as HandedOver
 from runner.errands import Errands
-from runner.errors import ConnectError, NotConnectedError, TransportError, UserError
-from runner.held import Held
+from runner.errors import ConnectError, NotConnectedError, RtrunError, UserError
+from runner.held import CallersAudio
 from runner.listeners import report
 from runner.model.settings import SessionSettings
-from runner.renewal import BUDGET_SECONDS, hopeless, pauses, renewable
+from runner.renewal import Patience, hopeless, renewable
 from runner.tasks import Supervisor
 from runner.transports.base import AudioSink, Closed, ConnectOptions, RealtimeTransportLayer
 
@@ -79,19 +80,22 @@ class Line:
 
     def __init__(self, session: Host, resolved: ResolvedAgent, sink: AudioSink | None) -> None:
         self.session = session
-        self._transport = session.transport
+        self.transport = session.transport
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.resolved = resolved
         self._by_name: dict[str, ResolvedAgent] = {resolved.view.name: resolved}
         self.conversation = Conversation(
-            resolved.view, playback=self._transport.playback, store_audio=session.store_audio
+            resolved.view, playback=self.transport.playback, store_audio=session.store_audio
         )
         self.tasks = Supervisor(self._failed)
         self._errands = Errands(self)
         self._queue: deque[Any] = deque()
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
+        self._patience = Patience()
+        #: Since when the line is whole.
+        self._whole = self.now()
         self._waiting: dict[int, asyncio.Future[Outcome]] = {}
         #: Agents of revisions that the server has not taken yet.
         self._next: dict[int, ResolvedAgent] = {}
@@ -100,11 +104,10 @@ class Line:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         #: The connection ended by itself, and the application was told.
         self.lost = False
-        self._closing = False
+        self._closing = self._closed = False
         self._opened = False
-        self._input = audio_format(resolved.view.settings, "input")
         self._output = audio_format(resolved.view.settings, "output")
-        self._held = Held(self._input)
+        self._callers = CallersAudio(self, audio_format(resolved.view.settings, "input"))
         self._own_sink = sink is None
         self._sink: AudioSink = sink or RealTimeSink(self._output)
         self._sink.on_drained = self._drained
@@ -118,10 +121,10 @@ class Line:
 
     async def _connect(self) -> None:
         self._ready = self._loop.create_future()
-        self._transport.receiver = self
+        self.transport.receiver = self
         options = await self.session.target(self.conversation.view.settings)
-        await self._transport.connect(options)
-        sent = self._transport.sends_session
+        await self.transport.connect(options)
+        sent = self.transport.sends_session
         attached = self._opened and options.call_id is not None
         self.run(self.conversation.connected(self.now(), session_sent=sent, attached=attached))
         try:
@@ -138,40 +141,47 @@ class Line:
 
     def on_closed(self, closed: Closed) -> None:
         if not self._ready.done():
-            self._ready.set_exception(ConnectError(f"the line closed: {closed.reason}"))
+            self._ready.set_exception(
+                ConnectError(f"the line closed: {closed.reason}", code=closed.code)
+            )
             return
         if not (self.session.reconnect and renewable(closed)) or self._closing:
             self._end(closed.reason)
             return
-        self.note_heard()
-        self.run(self.conversation.disconnected(self.now(), closed.reason, away=True))
-        self._held.hold(again=True)
+        self._patience.lost(self.now() - self._whole)
+        # Before a listener hears of it, who may want to send more.
+        self._callers.lost()
+        self._lose(closed.reason)
         self.tasks.spawn(self._renew(closed.reason), "the next line")
 
     async def _renew(self, reason: str) -> None:
         """Try until the call has a line again, or the caller has waited long enough."""
         began = self.now()
-        for pause in pauses():
-            await asyncio.sleep(pause)
+        ends = began + self._patience.left
+        while self.now() < ends:
+            view = self.conversation.view
             try:
-                async with asyncio.timeout_at(began + BUDGET_SECONDS):
+                async with asyncio.timeout_at(ends):
+                    await asyncio.sleep(self._patience.pause())
                     await self._connect()
-            except TimeoutError:
-                break
-            except (TransportError, UserError) as error:
-                reason = error.message
-                self.note_heard()
-                self.run(self.conversation.disconnected(self.now(), reason, away=True))
-                await self._transport.close()
-                if isinstance(error, ConnectError) and hopeless(error):
-                    break
-                if self.now() - began >= BUDGET_SECONDS:
+            except Exception as error:  # a program's own, too, that gives the key
+                reason = error.message if isinstance(error, RtrunError) else str(error) or reason
+                self._lose(reason)
+                await self.transport.close()
+                # Settings that were refused are not tried again: the next line has the old ones.
+                if hopeless(error) and self.conversation.view is view:
                     break
                 continue
-            self.session.emit(Reconnected((self.now() - began) * 1000))
-            self._let_audio_go()
+            self._whole = self.now()
+            self._patience.waited(self._whole - began)
+            self.session.emit(Reconnected((self._whole - began) * 1000))
+            self._callers.renewed()
             return
         self._end(reason)
+
+    def _lose(self, reason: str) -> None:
+        self.note_heard()
+        self.run(self.conversation.disconnected(self.now(), reason, away=True))
 
     def _end(self, reason: str) -> None:
         self.lost = True
@@ -179,14 +189,16 @@ class Line:
         self.tasks.spawn(self.session.close(reason), "close after loss")
 
     async def close(self) -> None:
-        self._closing = True
-        self._transport.receiver = None
+        self._closing = self._closed = True
+        self.transport.receiver = None
         if self._timer is not None:
             self._timer.cancel()
-        if not self._ready.done():
-            self._ready.cancel()
-        for waiter in self._waiting.values():
-            waiter.cancel()
+        self._callers.close()
+        waiting: list[asyncio.Future[Any]] = [self._ready, *self._waiting.values()]
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(NotConnectedError("the session was closed meanwhile"))
+                waiter.exception()  # nobody may be left to take it
         self._sink.on_drained = None
         if self._own_sink:
             self._sink.close()
@@ -199,8 +211,8 @@ class Line:
         self.run(self.conversation.receive(event, self.now()))
         if not self._ready.done():
             self._look_whether_ready()
-        if self._held.holding:
-            self._let_audio_go()
+        if self._callers.holding:
+            self._callers.let_go()
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
         samples = len(data) // self._output.bytes_per_sample
@@ -219,8 +231,8 @@ class Line:
         """Tell the core what was really heard, before anything that may cut."""
         now = self.now()
         for item_id, index in self._playing:
-            if self._transport.playback == "transport":
-                ms = self._transport.heard_ms(item_id) or 0.0
+            if self.transport.playback == "transport":
+                ms = self.transport.heard_ms(item_id) or 0.0
                 samples = int(ms * self._output.rate / 1000)
             else:
                 samples = self._sink.heard(item_id, index)
@@ -230,33 +242,21 @@ class Line:
         self.note_heard()
         self._playing.clear()
         self.run(self.conversation.drained(self.now()))
-        if self._held.holding:
-            self._let_audio_go()
+        if self._callers.holding:
+            self._callers.let_go()
 
     # -- the caller's audio ------------------------------------------------------------------
     def send_audio(self, data: bytes, commit: bool) -> None:
-        held = self._held
-        if held.holding:
-            held.keep(data, commit)
-            return
-        held.sent(data, self.conversation.listening)
-        self._pass_on(data, commit)
-
-    def _pass_on(self, data: bytes, commit: bool) -> None:
-        self._transport.send_audio(data, commit=commit)
-        self.conversation.audio_in(self._input.ms(len(data)), self.now())
+        self._callers.send(data, commit)
 
     def hold_audio(self) -> None:
         """Words are about to sound that the caller may not cut off."""
-        self._held.hold()
+        self._callers.hold()
 
-    def _let_audio_go(self) -> None:
-        if self.conversation.holding or self._transport.status != "connected":
-            return
-        if not self._ready.done():
-            return
-        for data, commit in self._held.release():
-            self._pass_on(data, commit)
+    @property
+    def open_for_audio(self) -> bool:
+        """A line is there and has what it needs."""
+        return self.transport.status == "connected" and self._ready.done()
 
     # -- effects -----------------------------------------------------------------------------
     def run(self, effects: Effects) -> None:
@@ -274,16 +274,17 @@ class Line:
     def _carry_out(self, effect: Any) -> None:
         match effect:
             case Send():
-                try:
-                    self._transport.send_event(effect.event)
-                except NotConnectedError:
-                    self._queue.clear()  # the line is going; on_closed tells the rest
+                # If the line is going, what it owed goes to the next one.
+                with contextlib.suppress(NotConnectedError):
+                    self.transport.send_event(effect.event)
             case Notify():
                 self._notice(effect.event)
             case FlushAudio():
                 self._sink.flush()
-                self._transport.flush()
+                self.transport.flush()
                 self._playing.clear()
+            case RunTool() | CheckTool() | CheckWords() | PrepareAgent() if self._closed:
+                pass  # nobody is there any more who could answer
             case RunTool():
                 self.tasks.spawn(self._errands.run_tool(effect), f"tool {effect.name}")
             case CheckTool():
@@ -315,7 +316,7 @@ class Line:
                 self.resolved = self._by_name.get(event.to_agent, self.resolved)
             case SessionError() if event.fatal and not self._ready.done():
                 self._ready.set_exception(
-                    ConnectError(f"the server refused the session: {event.message}")
+                    ConnectError(f"the server refused the session: {event.message}", code=1008)
                 )
         self.session.emit(event)
 

@@ -26,10 +26,15 @@ def renewable(closed: Closed) -> bool:
     return closed.code in RENEWABLE
 
 
-def hopeless(error: ConnectError) -> bool:
-    """A refusal that no other try will change: a bad key, a model that does not exist."""
+def hopeless(error: Exception) -> bool:
+    """A refusal that no other try will change: a bad key, a model that does not exist, a server
+    that takes the line and ends it by a code that is no accident."""
+    if not isinstance(error, ConnectError):
+        return False
     status = error.status
-    return status is not None and 400 <= status < 500 and status not in _PASSING
+    if status is not None:
+        return 400 <= status < 500 and status not in _PASSING
+    return error.code is not None and error.code not in RENEWABLE
 
 
 def pauses() -> Iterator[float]:
@@ -40,3 +45,25 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause * (0.5 + random.random())
         pause = min(LONGEST_PAUSE, pause * 2)
+
+
+class Patience:
+    """What is left of the budget of one call. A server that takes each line and drops it soon
+    after finds neither a fresh budget nor a try without a pause."""
+
+    def __init__(self) -> None:
+        self._pauses = pauses()
+        #: Seconds without a line that the caller may still be made to wait.
+        self.left = BUDGET_SECONDS
+
+    def lost(self, lived: float) -> None:
+        """A line broke that had lived so many seconds."""
+        if lived >= HEALTHY_SECONDS:
+            self._pauses, self.left = pauses(), BUDGET_SECONDS
+
+    def pause(self) -> float:
+        """Seconds to wait before the next try."""
+        return next(self._pauses)
+
+    def waited(self, seconds: float) -> None:
+        self.left -= seconds

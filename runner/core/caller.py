@@ -7,6 +7,7 @@ delay that a caller waits, as it is for the caller.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,11 @@ class Caller:
     def __init__(self) -> None:
         self.speaking = False
         self._stopped: dict[str, None] = {}
-        self._total_ms = 0.0
+        #: Milliseconds of audio handed over.
+        self.total_ms = 0.0
+        #: Where the turn began that push to talk has not ended yet, and where others ended.
+        self.turn_ms = 0.0
+        self._commits: deque[float] = deque(maxlen=_REMEMBERED)
         self._last: float | None = None
 
     def started(self, item_id: str) -> None:
@@ -35,15 +40,25 @@ class Caller:
             del self._stopped[next(iter(self._stopped))]
 
     def audio(self, ms: float, now: float) -> None:
-        self._total_ms += ms
+        self.total_ms += ms
         self._last = now
+
+    def commit(self) -> None:
+        """The turn ends here (push to talk)."""
+        self._commits.append(self.total_ms)
+
+    def committed(self) -> float:
+        """The server has taken a turn that was ended so: where it began."""
+        began = self.turn_ms
+        self.turn_ms = self._commits.popleft() if self._commits else self.total_ms
+        return began
 
     def time_of(self, ms: float, now: float) -> float:
         """The time at which position ``ms`` was spoken, at the latest ``now``. Without audio
         of our own (the transport carries the media) there is no position to go by: ``now``."""
         if self._last is None:
             return now
-        return min(now, self._last - (self._total_ms - ms) / 1000)
+        return min(now, self._last - (self.total_ms - ms) / 1000)
 
     def end_of_speech(self, audio_end_ms: float, turn_detection: object, now: float) -> float:
         """server_vad counts the silence it waited for into ``audio_end_ms``; semantic_vad

@@ -30,6 +30,9 @@ from runner.core.view import AgentView
 from runner.errors import UserError
 from runner.model.settings import Json
 
+#: Of audio in which nobody has begun to speak yet, as far as the server has told.
+PREROLL_MS = 300.0
+
 
 class Conversation(Decisions):
     """``playback`` says who knows how much of an answer was heard: ``client`` and ``transport``
@@ -101,9 +104,17 @@ class Conversation(Decisions):
         self._new_link()
 
     # -- audio -----------------------------------------------------------------------------
-    def audio_in(self, ms: float, now: float) -> None:
-        """``ms`` of the caller's audio were handed to the transport."""
+    def audio_in(self, ms: float, now: float, *, commit: bool = False) -> None:
+        """``ms`` of the caller's audio were handed to the transport. ``commit``: the caller's
+        turn ends with them (push to talk)."""
         self._caller.audio(ms, now)
+        if commit:
+            self._caller.commit()
+
+    def turn_let_go(self, now: float) -> Effects:
+        """The caller's turn that had waited for a line (``turn_waits``) was handed over."""
+        self.turn_waits = False
+        return self._finish(now)
 
     def audio_out(
         self, response_id: str, item_id: str, content_index: int, samples: int, now: float
@@ -350,10 +361,15 @@ class Conversation(Decisions):
         return self._uncut() or any(not r.interruptible for r in self._link.unanswered())
 
     @property
-    def listening(self) -> bool:
-        """A turn of the caller runs, or its words are not known yet: audio that would have to be
-        sent again if the line broke now."""
-        return bool(self._link.unheard)
+    def unheard_ms(self) -> float:
+        """How much of the newest audio of the caller would have to be sent again if the line
+        broke now: turns whose words are not known, and the beginning of one that no event has
+        told of yet."""
+        total, unheard = self._caller.total_ms, self._link.unheard
+        began = min(unheard.values()) if unheard else total
+        if self._settings.get("audio.input.turn_detection") is None:
+            return total - min(began, self._caller.turn_ms)
+        return max(0.0, total - began) + PREROLL_MS
 
     @property
     def usage(self) -> dict[str, int]:

@@ -126,7 +126,10 @@ class Dispatch(Answers):
         self._out.tell(SpeechStarted(event["item_id"], int(event.get("audio_start_ms") or 0)))
         self._caller.started(event["item_id"])
         self._approvals.turn_began()
-        self._link.unheard[event["item_id"]] = None
+        start_ms = event.get("audio_start_ms")
+        self._link.unheard[event["item_id"]] = (
+            start_ms if isinstance(start_ms, (int, float)) else self._caller.total_ms
+        )
         self._ending.call_off()
         self._link.owed_until = None
         if (
@@ -157,9 +160,16 @@ class Dispatch(Answers):
         self._caller.speaking = False
         if self._settings.get("audio.input.turn_detection") is None:
             self._turns.ask(self._caller.last_audio(now))
+            began = self._caller.committed()
+            if self._settings.get("audio.input.transcription") is not None:
+                self._link.unheard[event["item_id"]] = began
 
     def _input_cleared(self, event: Event, now: float) -> None:
         self._caller.speaking = False
+        self._caller.turn_ms = self._caller.total_ms
+        for item_id in tuple(self._link.unheard):
+            if self._history.get(item_id) is None:  # it was no turn yet, and will be none
+                del self._link.unheard[item_id]
 
     def _timeout_triggered(self, event: Event, now: float) -> None:
         self._out.tell(IdleTimeout(event["item_id"]))

@@ -43,8 +43,9 @@ class Link:
         self.replaying: dict[str, str] = {}
         #: Items deleted and made anew to say what was heard of them: their echoes are no news.
         self.rewritten: set[str] = set()
-        #: Turns of the caller that began and whose words are not known yet.
-        self.unheard: dict[str, None] = {}
+        #: Turns of the caller that began and whose words are not known yet: where in the
+        #: caller's audio (ms) each began.
+        self.unheard: dict[str, float] = {}
         #: Messages of ours that the server has not confirmed: sent again on the next line.
         self.unconfirmed: dict[str, dict[str, Any]] = {}
 

@@ -67,6 +67,9 @@ class Machinery:
         self._rate = 24000
         #: The line is gone and another one comes.
         self._away = False
+        #: A turn of the caller waits to be sent behind the history: an answer that is asked for
+        #: meanwhile would not know it.
+        self.turn_waits = False
         #: Revisions that came while it was, or had no answer when it went.
         self._revisions: tuple[int, ...] = ()
         #: Tools that hosted MCP servers listed, by server label.

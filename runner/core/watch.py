@@ -30,7 +30,7 @@ class Watch(Calls):
             self._pump_fillers(now)
         if not self._away:
             self._pump_watch(now)
-        if not link.gated:
+        if not (link.gated or self.turn_waits):
             self._responses.pump(now)
         wake = self._next_deadline()
         if wake != self._told_wake:

@@ -152,7 +152,8 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
             self.message(message)
         if self._ended is not None:
             raise ConnectError(
-                f"{shown} took the line and closed it: {self._ended.reason} ({self._ended.code})"
+                f"{shown} took the line and closed it: {self._ended.reason} ({self._ended.code})",
+                code=self._ended.code,
             )
 
     def _forget_attempt(self) -> None:
