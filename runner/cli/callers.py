@@ -7,6 +7,7 @@ time with silence in between, typed turns one by one. They end when their input 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,7 +15,8 @@ from typing import Protocol, TextIO
 
 from runner.audio.formats import AudioFormat
 from runner.audio.g711 import alaw_encode, ulaw_encode
-from runner.core.events import SessionEvent, SpeechStarted, Transcript, TurnEnd
+from runner.core.events import Connection, SessionEvent, SpeechStarted, Transcript, TurnEnd
+from runner.errors import NotConnectedError
 from runner.media.resample import Resampler
 from runner.session import RealtimeSession
 
@@ -35,28 +37,39 @@ class Tape(Protocol):
 
 
 class Ear:
-    """Watches a session so that a caller knows when it is its turn."""
+    """Watches a session so that a caller knows when it is its turn, and when the call is over: a
+    line that is being renewed ends nothing."""
 
     def __init__(self, session: RealtimeSession) -> None:
         self._session = session
         self.turns = 0
         self.heard_speech = False
+        #: The call has ended.
+        self.over = asyncio.Event()
         session.on("*", self._note)
 
     def _note(self, event: SessionEvent) -> None:
         if isinstance(event, TurnEnd):
             self.turns += 1
+        elif isinstance(event, Connection):
+            if event.status == "disconnected":
+                self.over.set()
         elif isinstance(event, SpeechStarted) or (
             isinstance(event, Transcript) and event.role == "user" and event.text
         ):
             self.heard_speech = True
 
+    @property
+    def busy(self) -> bool:
+        """A turn runs, or the line is not there: it is being renewed, or taken down."""
+        return self._session.busy or not self._session.connected
+
     async def quiet(self, seconds: float) -> None:
         """Return when nobody has spoken, thought or played anything for ``seconds``."""
         loop = asyncio.get_running_loop()
         since = loop.time()
-        while self._session.connected:
-            if self._session.busy:
+        while not self.over.is_set():
+            if self.busy:
                 since = loop.time()
             elif loop.time() - since >= seconds:
                 return
@@ -66,8 +79,8 @@ class Ear:
         """Return when a turn after ``turns_before`` is over, or plainly none will come."""
         loop = asyncio.get_running_loop()
         idle_since = loop.time()
-        while self._session.connected:
-            if self._session.busy:
+        while not self.over.is_set():
+            if self.busy:
                 idle_since = loop.time()
             elif self.turns > turns_before or loop.time() - idle_since > NO_ANSWER_SECONDS:
                 return
@@ -81,8 +94,12 @@ class Mouth:
     none, and the end of each utterance is told (push to talk).
     """
 
-    def __init__(self, session: RealtimeSession, fmt: AudioFormat, tape: Tape | None) -> None:
+    def __init__(
+        self, session: RealtimeSession, ear: Ear, fmt: AudioFormat, tape: Tape | None
+    ) -> None:
         self._session = session
+        self._ear = ear
+        self._detects = True
         self._encode = encoder(fmt)
         self._tape = tape
         self._waiting = bytearray()
@@ -91,15 +108,19 @@ class Mouth:
 
     @property
     def push_to_talk(self) -> bool:
-        audio = self._session.effective.get("audio") or {}
-        return (audio.get("input") or {}).get("turn_detection") is None
+        # A new line has not echoed anything yet: then it is as it was.
+        if self._session.connected and (echoed := self._session.effective):
+            audio = echoed.get("audio") or {}
+            self._detects = (audio.get("input") or {}).get("turn_detection") is not None
+        return not self._detects
 
     async def finish(self) -> None:
         """Return when what was given is spoken; in push to talk, ask for the answer."""
         await self.spoken.wait()
-        if self.push_to_talk and self._session.connected:
-            self._session.send_audio(b"", commit=True)
-            self._session.respond()
+        if self.push_to_talk:
+            with contextlib.suppress(NotConnectedError):  # the call is being ended
+                self._session.send_audio(b"", commit=True)
+                self._session.respond()
 
     def speak(self, pcm24k: bytes) -> None:
         """Queue speech; ``spoken`` is set when the last of it went out."""
@@ -108,17 +129,26 @@ class Mouth:
 
     async def run(self) -> None:
         """Pace frames on the loop's clock until cancelled. A late frame is sent at once, so the
-        stream keeps real time whatever the machine does."""
+        stream keeps real time whatever the machine does; a call that ends lets nobody wait."""
+        try:
+            await self._pace()
+        finally:
+            self.spoken.set()
+
+    async def _pace(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while self._session.connected:
+        while not self._ear.over.is_set():
             frame = bytes(self._waiting[:FRAME_BYTES])
             del self._waiting[:FRAME_BYTES]
             if frame or not self.push_to_talk:
                 frame = frame.ljust(FRAME_BYTES, b"\0")
                 if self._tape is not None:
                     self._tape.caller(frame)
-                self._session.send_audio(self._encode(frame))
+                try:
+                    self._session.send_audio(self._encode(frame))
+                except NotConnectedError:
+                    return
             if not self._waiting:
                 self.spoken.set()
             due += FRAME_MS / 1000
@@ -173,15 +203,16 @@ async def type_all(
         if not text:
             shown()
             continue
-        if not session.connected:
-            return
-        if session.busy:
-            if interrupts:
+        try:
+            if ear.busy and interrupts:
                 session.interrupt()
-            else:
+            elif ear.busy:
                 await ear.quiet(0.0)
-        before = ear.turns
-        session.send_message(text)
+            before = ear.turns
+            session.send_message(text)
+        except NotConnectedError:
+            await ear.over.wait()
+            return
         if not interrupts:
             await ear.answered(before)
         shown()

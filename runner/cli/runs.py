@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from runner.cli import reports
 from runner.cli.callers import Ear, Mouth, on_terminal, play_wav, say_all, type_all, typed_lines
 from runner.cli.engines import Engine, choose, start
+from runner.cli.operators import Operators
 from runner.cli.screens import Screen, make_screen
 from runner.cli.sound import Sound, open_sound
 from runner.config.load import Loaded, files_of, load
@@ -25,13 +27,16 @@ from runner.core.events import (
     SettingsRefused,
 )
 from runner.desk import Call, Desk
-from runner.errors import AudioFileError, RtrunError, UsageError
+from runner.errors import AudioFileError, InputError, RtrunError, UsageError
 from runner.line import audio_format
 from runner.media.wav import read_wav
 from runner.model.deployment import Change, EngineSpec
+from runner.model.prices import cost
 from runner.model.settings import SessionSettings
 from runner.reload.apply import Applied, Applier, Rejected, Unchanged
 from runner.reload.watch import Watcher
+from runner.serve.control import Control
+from runner.serve.sockets import supported
 from runner.tasks import Supervisor
 from runner.toolbox import load_tools
 
@@ -75,6 +80,8 @@ class Run:
         self._changes: Mapping[int, tuple[Change, ...]] = {}
         self._saved_at: dict[int, float] = {}
         self._sound: Sound | None = None
+        self._operators: Operators | None = None
+        self._control: Control | None = None
         self._tasks = Supervisor(self._task_failed)
 
     async def main(self) -> int:
@@ -97,6 +104,7 @@ class Run:
             desk = Desk(loaded.deployment, tools, engine.address, self._heard)
             self._desk = desk
             self._applier = Applier(desk, loaded, self._load)
+            await self._open_control(desk)
             self._screen.report(
                 reports.Ready(
                     urls={"engine": engine.address.url} if engine.address.url else {},
@@ -110,6 +118,17 @@ class Run:
         finally:
             await self._end()
         return 1 if self._failed else 0
+
+    async def _open_control(self, desk: Desk) -> None:
+        """The door of `rtrun approve`, where there can be one."""
+        if not supported():
+            return
+        self._operators = Operators(desk)
+        self._control = Control(self._operators, self._task_failed)
+        try:
+            await self._control.open()
+        except InputError as error:
+            self._warn(f"rtrun approve cannot reach this run: {error.message}")
 
     async def _start_engine(self, spec: EngineSpec) -> Engine | None:
         """None when a signal came while the models were being loaded."""
@@ -156,8 +175,9 @@ class Run:
             again = self._tasks.spawn(self._stop.wait(), "second signal")
             await asyncio.wait({quiet, again, ended}, return_when=asyncio.FIRST_COMPLETED)
         if call.ended.is_set() and not self._stop.is_set():
+            # A call that the agent ended, or a limit, went well.
             self._reason = call.reason or "the line closed"
-            self._failed = self._reason != "duration limit"
+            self._failed = self._failed or call.lost
         else:
             self._reason = self._reason or "input ended"
             if spoken and not ear.heard_speech and not self._stop.is_set():
@@ -165,20 +185,20 @@ class Run:
                 what = options.wav if recording is not None else "what --say said"
                 self._warn(f"no speech was heard in {what}")
         await desk.hang_up(call, self._reason)
-        self._screen.report(reports.SessionEnd(call.id, self._reason))
+        self._screen.report(reports.SessionEnd(call.id, self._reason, *spent(call, engine)))
 
     async def _caller(self, call: Call, ear: Ear, sound: Sound, recording: bytes | None) -> None:
         options, session = self._options, call.session
         fmt = audio_format(session.settings, "input")
         if recording is not None or options.say:
-            mouth = Mouth(session, fmt, sound.tape)
+            mouth = Mouth(session, ear, fmt, sound.tape)
             self._tasks.spawn(mouth.run(), "caller's audio")
             if recording is not None:
                 await play_wav(ear, mouth, recording)
             else:
                 await say_all(ear, mouth, options.say, sound.local_voice())
         elif sound.talks:
-            await sound.talk(session, fmt)
+            await sound.talk(session, ear, fmt)
         else:
             person = on_terminal() and not options.text
             await type_all(
@@ -242,6 +262,8 @@ class Run:
 
     def _heard(self, call: Call, event: SessionEvent) -> None:
         """Every event of the call, in order."""
+        if self._operators is not None:
+            self._operators.heard(call, event)
         match event:
             case SettingsPending():
                 self._screen.report(reports.ConfigPending(event.revision, call.id))
@@ -309,6 +331,8 @@ class Run:
                 return
 
     async def _end(self) -> None:
+        if self._control is not None:
+            await self._control.close()
         if self._desk is not None:
             await self._desk.close()
         await self._tasks.close()
@@ -333,3 +357,17 @@ def typed(settings: SessionSettings) -> SessionSettings:
     """Settings for an engine without ears and voice: text in, text out."""
     wire = {key: value for key, value in settings.wire.items() if key != "audio"}
     return SessionSettings({**wire, "output_modalities": ["text"]})
+
+
+def spent(call: Call, engine: Engine) -> tuple[Mapping[str, int] | None, float | None]:
+    """Tokens of a call and their price in US dollars, each None when it is not known. OpenAI's
+    list prices hold for OpenAI's service alone."""
+    usage = call.session.usage
+    if not (usage.get("input_tokens") or usage.get("output_tokens")):
+        return None, None
+    return usage, cost(call.session.model, usage) if openais(engine) else None
+
+
+def openais(engine: Engine) -> bool:
+    host = urlsplit(engine.address.url or "").hostname or ""
+    return engine.kind == "openai" or host == "openai.com" or host.endswith(".openai.com")

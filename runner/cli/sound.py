@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from runner.audio.formats import AudioFormat
-from runner.cli.callers import RATE, encoder
-from runner.errors import DeviceError, MissingModels
+from runner.cli.callers import RATE, Ear, encoder
+from runner.errors import DeviceError, MissingModels, NotConnectedError
 from runner.media.tape import TapeRecorder
 from runner.media.virtual import VirtualSpeaker
 from runner.session import RealtimeSession
@@ -41,7 +42,7 @@ class Sound:
         self._warn = warn
         self._voice: LocalVoice | None = None
 
-    async def talk(self, session: RealtimeSession, fmt: AudioFormat) -> None:
+    async def talk(self, session: RealtimeSession, ear: Ear, fmt: AudioFormat) -> None:
         """The microphone is the caller until the call ends. Without headphones it is closed
         while the agent sounds: a laptop would hear itself and cut its own answer."""
         from runner.media.devices import Microphone
@@ -59,18 +60,15 @@ class Sound:
                     closed_until = loop.time() + ECHO_TAIL_SECONDS
                 if loop.time() < closed_until:
                     pcm = bytes(len(pcm))
-            if session.connected:
+            with suppress(NotConnectedError):  # the call is being ended
                 session.send_audio(encode(pcm))
-
-        gone = asyncio.Event()
 
         def failed(error: DeviceError) -> None:
             self._warn(f"{error.message}; the call goes on without it")
 
         microphone = Microphone(hear, RATE, device=self._microphone, on_failure=failed)
-        session.once("connection_change", lambda event: gone.set())
         try:
-            await gone.wait()
+            await ear.over.wait()
         finally:
             microphone.close()
 
