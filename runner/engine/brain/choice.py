@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.engine.brain import smalltalk, social, steps, universal
 from runner.engine.brain.answers import Found, answer, named_thing
@@ -276,6 +276,15 @@ class Choice:
 
     def tagged(self, tag: str) -> Rule | None:
         return next((rule for rule in self.notes.rules if tag in rule.tags and rule.steps), None)
+
+    def farewell(self) -> Reply:
+        """Goodbye in the rule's words or our own; a tool that ends the call is called with it."""
+        said = self.said_by_rule("bye") or Reply(social.goodbye(self.notes.persona))
+        plain = (tool for tool in self.tools if not any(slot.required for slot in tool.slots))
+        ending = next((tool for tool in plain if tool.ends), None)
+        if ending is None or said.calls:
+            return said
+        return replace(said, calls=[Call(ending.name, "{}")])
 
     def said_by_rule(self, tag: str) -> Reply | None:
         rule = self.tagged(tag)

@@ -52,7 +52,7 @@ class Manners:
         if intent == "can":
             return Reply(social.abilities(self.notes, self.choice.tools))
         if intent == "bye":
-            return self.choice.said_by_rule("bye") or Reply(social.goodbye(persona))
+            return self.choice.farewell()
         if intent == "insult":
             return self.choice.soothe()
         plain = {

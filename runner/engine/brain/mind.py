@@ -270,20 +270,16 @@ class Mind:
                 return None  # "great" is no answer to a statement
             if no and not re.match(r"(?:no|nope|nah)", low):
                 return None
-            return Reply(
-                f"All right. {social.ELSE}"
-                if yes
-                else social.goodbye(self.notes.persona)
-                if agent and "no" in low.split() and "thank" in low
-                else f"All right. {social.ELSE}"
-            )
+            if not yes and agent and "no" in low.split() and "thank" in low:
+                return self.choice.farewell()
+            return Reply(f"All right. {social.ELSE}")
         if re.search(r"anything else|else i can (?:help|do)|can i help", question, re.I):
             if no:
-                return self.choice.said_by_rule("bye") or Reply(social.goodbye(self.notes.persona))
+                return self.choice.farewell()
             return (
                 Reply("Of course. What would you like to know?")
                 if re.match(r"(?:yes|yeah|yep|sure)", low)
-                else Reply(social.goodbye(self.notes.persona))
+                else self.choice.farewell()
             )
         if question == ANOTHER:
             return Reply(f"All right. {social.ELSE}" if no else "Which day would suit you?")

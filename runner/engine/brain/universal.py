@@ -185,6 +185,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
         r"soon)|later|take care|cheers|ciao|so long|farewell|until then|you too|that is all|"
         r"that is all (?:i need(?:ed)?|for (?:now|today))|that will be all|that is it|"
         r"that is it for (?:now|today)|that is everything|nothing else|nothing more|"
+        r"that was (?:all|it|everything)|"
         r"i am (?:all )?(?:done|set|good)|i think that is (?:all|it|everything)|i have to go|"
         r"i got to go|got to go|gotta go|i will call (?:you )?(?:back|later|again)(?: later)?|"
         r"no more questions|that would be all|all good|we are done|hang up|you can hang up|"

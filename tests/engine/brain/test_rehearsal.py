@@ -317,3 +317,13 @@ def test_the_wires_own_shapes_are_read() -> None:
         "content": [{"type": "input_text", "text": "Parking is free behind the building."}],
     }
     assert "behind the building" in think(DENTAL, [note, user("where can i park")])[0]
+
+
+def test_a_goodbye_ends_the_call_where_a_tool_can() -> None:
+    ends = tool("end_call", "End the call.")
+    text, calls = think(DENTAL, [user("That was all, thank you. Goodbye.")], [ends, FIND])
+    assert "Goodbye" in text
+    assert [made.name for made in calls] == ["end_call"]
+    text, calls = think(DENTAL, [user("Bye bye!")], [FIND])
+    assert "Goodbye" in text
+    assert calls == []
