@@ -64,8 +64,11 @@ class Conversation(Decisions):
         self._touched = now
         self._out.online = True
         revisions, self._revisions = self._revisions, ()
-        self._settings.connect(self._view, sent=session_sent, revisions=revisions)
+        self._settings.connect(
+            self._view, sent=session_sent, revisions=revisions, previous=self._in_force
+        )
         if resumes and not attached:
+            self._pump_settings(now)
             self._replay()
         elif not resumes:
             self._silence.begin(now)

@@ -209,6 +209,9 @@ class Dispatch(Answers):
     def _item(self, event: Event, now: float) -> None:
         item = event["item"]
         again = self._link.confirm(str(item.get("id")))
+        stands = self._history.get(str(item.get("id")))
+        if stands is not None and stands.kind == "mcp_call" and item.get("type") == "message":
+            return  # it was told to a new line in words, and is what it is all the same
         entry, new = self._history.upsert(event["type"], event)
         if entry is not None and entry.item_id in self._link.rewritten:
             entry.told = True

@@ -67,6 +67,9 @@ class Machinery:
         self._rate = 24000
         #: The line is gone and another one comes.
         self._away = False
+        #: The agent and settings that a line had last: where the next one goes back to when its
+        #: server refuses what was wanted meanwhile.
+        self._in_force: AgentView | None = None
         #: A turn of the caller waits to be sent behind the history: an answer that is asked for
         #: meanwhile would not know it.
         self.turn_waits = False

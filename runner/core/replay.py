@@ -44,7 +44,7 @@ def _items(entry: Entry) -> Iterable[dict[str, Any]]:
         # A client cannot create an mcp_call, and its result must not be lost.
         text = f"The tool {entry.name} was called with {entry.arguments or '{}'}: {entry.output}"
         part = {"type": "input_text", "text": text}
-        yield {"type": "message", "role": "system", "content": [part]}
+        yield {"id": entry.item_id, "type": "message", "role": "system", "content": [part]}
 
 
 def _content(entry: Entry) -> Iterable[dict[str, Any]]:

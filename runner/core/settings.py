@@ -95,13 +95,20 @@ class Settings:
         self._late_ids: dict[str, None] = {}
 
     # -- wishes ----------------------------------------------------------------------------
-    def connect(self, view: AgentView, *, sent: bool, revisions: tuple[int, ...] = ()) -> None:
+    def connect(
+        self,
+        view: AgentView,
+        *,
+        sent: bool,
+        revisions: tuple[int, ...] = (),
+        previous: AgentView | None = None,
+    ) -> None:
         """The line is open. ``sent``: the first session object travelled with the offer.
-        ``revisions`` waited for a line and come with it."""
+        ``revisions`` waited for a line and come with it; ``previous`` was in force before."""
         self._first_model = view.settings.get("model")
         self._travelled = sent
         if not sent:
-            self.want(Target(view, revisions, first=True))
+            self.want(Target(view, revisions, first=True, previous=previous))
         elif revisions:
             self.want(Target(view, revisions))
 

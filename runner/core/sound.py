@@ -136,9 +136,11 @@ class Sound(Machinery):
                 self._silence.quiet(now, own=response.purpose == "silence", by_noise=by_noise)
             self._playback.forget(response.response_id)
 
-    def _give_up(self, response: Response, reason: str) -> None:
-        """A response that will never be done: the line is gone, or it stalled."""
+    def _give_up(self, response: Response, reason: str, *, cancelled: bool = True) -> bool:
+        """A response that will never be done: the line is gone, or it stalled. True when its
+        calls have their outputs and want an answer; never when it counts as ``cancelled``."""
         response.go("done")
         self._responses.done(response.response_id)
-        self._ledger.response_done(response.response_id, cancelled=True)
+        due = self._ledger.response_done(response.response_id, cancelled=cancelled)
         self._out.tell(AgentEnd(response.agent, response.response_id, "failed", "", reason))
+        return due

@@ -7,11 +7,14 @@ from typing import Any
 
 from runner.core.calls import Calls
 from runner.core.effects import CheckWords, Effects, HangUp, PrepareAgent, Wake
-from runner.core.events import GuardrailTripped
+from runner.core.events import GuardrailTripped, HistoryUpdated
 from runner.core.history import Entry
 from runner.core.replay import GO_ON, items_of
 from runner.core.responses import Request
 from runner.core.turns import RUNNING, Response
+
+#: The output of a call that waited for a yes when the line broke.
+UNAPPROVED = "The line broke before this was approved. Ask once more."
 
 
 class Watch(Calls):
@@ -160,6 +163,8 @@ class Watch(Calls):
         """The line broke and another one comes. What the call is stays; what the connection was
         goes; what it owed is asked for again."""
         old = self._link
+        if old.settings.ready:
+            self._in_force = self._view
         if old.arrived is not None:
             # The server may have the new agent or not: the next one has.
             self._switch(old.arrived.view)
@@ -167,16 +172,15 @@ class Watch(Calls):
         elif self._settings.target.name == self._view.name:
             self._view = self._settings.target
         self._revisions = self._settings.revisions()
-        again, go_on = self._owed_again(now)
-        due = self._ledger.new_line()
-        for call_id in self._approvals.new_line():
-            if (call := self._ledger.open(call_id)) is not None:
-                self._decide(call, "The line broke before this was approved. Ask once more.", now)
+        again, go_on, due = self._owed_again(now)
+        due = self._ledger.new_line() or due
         self._playback.new_line()
         behind = [*old.unconfirmed.values()]
         if go_on:
             part = {"type": "input_text", "text": GO_ON}
-            behind.append({"type": "message", "role": "system", "content": [part]})
+            name = self._out.name().replace("_", "_item_", 1)
+            behind.append({"id": name, "type": "message", "role": "system", "content": [part]})
+        self._forget_unheard()
         self._history.new_line()
         self._new_link()
         self._away = True
@@ -185,15 +189,31 @@ class Watch(Calls):
             self._responses.add_again(request)
         if due:
             self._responses.add("auto")
+        for call_id in self._approvals.new_line():
+            if (call := self._ledger.open(call_id)) is not None:
+                self._decide(call, UNAPPROVED, now)
 
     def _hand_over_offline(self, target: str, name: str) -> None:
         for call in self._ledger.of_target(target):
             self._answer(call, f'{{"assistant":"{name}"}}')
 
-    def _owed_again(self, now: float) -> tuple[list[Request], bool]:
-        """``(requests to make again, does the model have to go on where it was cut)``."""
+    def _forget_unheard(self) -> None:
+        """Turns whose words are not known: their audio is sent again and makes them anew."""
+        if not self._caller.total_ms:
+            return
+        for item_id in self._link.unheard:
+            entry = self._history.get(item_id)
+            if entry is not None and not entry.text:
+                self._history.delete(item_id)
+                self._out.tell(HistoryUpdated(item_id))
+
+    def _owed_again(self, now: float) -> tuple[list[Request], bool, bool]:
+        """``(requests to make again, does the model have to go on where it was cut, do calls
+        that have their outputs want an answer)``."""
         again: list[Request] = []
-        go_on = False
+        go_on = due = False
+        # The caller is heard once more, and the server answers that by itself.
+        anew = bool(self._link.unheard and self._caller.total_ms)
         for response in tuple(self._turns.open.values()):
             if response.done:
                 continue
@@ -206,8 +226,8 @@ class Watch(Calls):
             if response.playing_since is not None:
                 response.played_ms += (now - response.playing_since) * 1000
                 response.playing_since = None
-            self._give_up(response, "disconnected")
-            if whole or cut or response.called:
+            due = self._give_up(response, "disconnected", cancelled=cut) or due
+            if whole or cut or response.called or (anew and response.made_by == "server"):
                 continue
             heard = any(t.received for t in tracks)
             if response.made_by in ("say", "manual"):
@@ -220,9 +240,10 @@ class Watch(Calls):
                 go_on = go_on or heard
                 again.append(Request("", "auto", {}))
         again += self._link.unanswered()
-        if self._link.owed_until is not None and not again and self._asked_in_words():
+        owed = self._link.owed_until is not None and not (again or anew)
+        if owed and self._asked_in_words():
             again.append(Request("", "auto", {}))
-        return again, go_on
+        return again, go_on, due
 
     def _asked_in_words(self) -> bool:
         """The last thing in the history is a turn of the caller whose words are known."""
