@@ -32,6 +32,26 @@ DEFAULT_SETTINGS: Mapping[str, Json] = {
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 
+PCM_RATE = 24000
+
+#: The keys of a session object (RealtimeSessionCreateRequest of the GA reference).
+SESSION_KEYS = (
+    "type",
+    "model",
+    "instructions",
+    "output_modalities",
+    "audio",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning",
+    "prompt",
+    "tracing",
+    "truncation",
+    "max_output_tokens",
+    "include",
+)
+
 #: Objects that the wire replaces whole: a partial one would leave fields of the old type behind.
 WHOLE_OBJECTS = frozenset(
     {
