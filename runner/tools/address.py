@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from runner.errors import ToolError
 
@@ -128,6 +129,8 @@ def may_reach(name: str, port: int, found: Sequence[str], hosts: Sequence[str]) 
 
 
 def _plain(name: str) -> str:
+    with suppress(UnicodeError):  # what is no name of DNS matches none
+        name = name.encode("idna").decode()
     return name.lower().rstrip(".")
 
 

@@ -76,7 +76,7 @@ class CommandTool(DeclaredTool):
         run = _Run(self.program, self.folder, self.timeout)
         try:
             await run.start()
-            run.feed(dumps(given).encode())
+            run.feed(dumps(given).encode() + b"\n")  # for those that read a line
             output = await run.output()
         finally:
             await run.stop()
@@ -115,7 +115,8 @@ class _Run(Child):
         self._memory = spec.memory_mb * 1024 * 1024
 
     def command(self, argv: list[str]) -> list[str]:
-        if sys.platform == "win32" or not sys.executable:  # it has no such limits
+        # Windows has no such limits, and of a frozen program sys.executable is no Python.
+        if sys.platform == "win32" or getattr(sys, "frozen", False) or not sys.executable:
             return argv
         limits = (self._memory, self.seconds, MAX_FILES, MAX_FILE)
         return [sys.executable, "-I", "-S", "-c", _LIMITED, *map(str, limits), *argv]

@@ -8,6 +8,7 @@ a way around a check.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -89,7 +90,7 @@ async def _connected(
     name = server.name if tls else None
     for left, address in reversed(list(enumerate(reversed(addresses)))):
         try:
-            async with asyncio.timeout(patience if left else None) as limit:
+            async with asyncio.timeout(patience if left else None):
                 return await asyncio.open_connection(
                     address, server.port, ssl=tls, server_hostname=name, limit=_PIECE
                 )
@@ -99,8 +100,7 @@ async def _connected(
             ) from None
         except OSError as error:  # a TimeoutError is one
             if not left:
-                words = "no answer in time" if limit.expired() else _kind(error)
-                raise ToolError(f"{server.name} cannot be reached: {words}") from None
+                raise ToolError(f"{server.name} cannot be reached: {_kind(error)}") from None
     raise ToolError(f"{server.name} has no address")
 
 
@@ -166,7 +166,9 @@ def _answer(head: h11.Response, headers: dict[str, str], body: bytes, *, cut: bo
 
 
 def _kind(error: BaseException) -> str:
-    """Words that hold none of the request."""
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
-        return (error.strerror or type(error).__name__).lower()
+    """Words that hold nothing of the request and no address."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason})"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
     return type(error).__name__

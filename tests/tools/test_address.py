@@ -107,6 +107,7 @@ def test_hosts_open_a_name() -> None:
     for name in ("intranet", "INTRANET", "intranet."):
         assert may_reach(name, 80, ["10.0.0.1", "fd00::1"], ["intranet"])
     assert may_reach("intranet", 80, ["100.64.1.1"], ["Intranet."])
+    assert may_reach("xn--bcher-kva.example", 80, ["10.0.0.1"], ["Bücher.example"])
     for other in ("intranet.example.com", "x.intranet", "intrane"):
         with pytest.raises(ToolError, match="private address") as refused:
             may_reach(other, 80, ["10.0.0.1"], ["intranet"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -67,9 +69,23 @@ def test_half_a_sign_is_no_text() -> None:
 
 
 def test_a_schema_elsewhere_is_not_fetched() -> None:
-    parameters = {"properties": {"a": {"$ref": "http://127.0.0.1:1/schema"}}}
-    with pytest.raises(ToolError, match=r"refer to http://127\.0\.0\.1:1/schema"):
-        checked('{"a": 1}', parameters)
+    asked: list[str] = []
+
+    class Schemas(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Schemas) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/schema"
+        with pytest.raises(ToolError, match=f"refer to {url}"):
+            checked('{"a": 1}', {"properties": {"a": {"$ref": url}}})
+        server.shutdown()
+    assert asked == []
 
 
 def test_a_long_complaint_is_cut() -> None:

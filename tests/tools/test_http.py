@@ -39,6 +39,7 @@ class Web:
         self.connections = 0
         self.sent = 0
         self.left = asyncio.Event()
+        self._serving: set[asyncio.StreamWriter] = set()
         self._script = script
         self._tls = tls
 
@@ -54,9 +55,13 @@ class Web:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
+        for writer in self._serving:
+            writer.transport.abort()
+        await until(lambda: not self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._serving.add(writer)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = next(
@@ -69,6 +74,7 @@ class Web:
             self.left.set()
         finally:
             writer.transport.abort()
+            self._serving.discard(writer)
 
 
 def saying(
@@ -312,7 +318,7 @@ def test_nobody_there() -> None:
     async def main() -> None:
         async with Web(saying()) as web:
             port = web.port
-        with pytest.raises(ToolError, match=rf"^{LOCAL} cannot be reached: "):
+        with pytest.raises(ToolError, match=rf"^{LOCAL} cannot be reached: connection refused$"):
             await tool(f"http://{LOCAL}:{port}/").run("{}", CONTEXT)
         with pytest.raises(ToolError, match=r"^no server is called no-such-name\.invalid"):
             await tool("http://no-such-name.invalid/").run("{}", CONTEXT)
@@ -339,6 +345,14 @@ def test_failures_are_told_with_a_bit_of_the_body(
     script = saying(body, *headers, status=status)
     key = {"Authorization": "Bearer sk-123456"}
     assert refused(script, headers=key) == f"{LOCAL} answered {words}"
+
+
+def test_a_failure_is_told_without_the_rest_of_its_body() -> None:
+    async def script(web: Web, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 9000\r\n\r\n" + b"x" * 5000)
+        await reader.read()
+
+    assert refused(script, timeout=20).startswith(f"{LOCAL} answered 500 Oops: xxx")
 
 
 def test_what_is_no_text() -> None:
@@ -585,6 +599,15 @@ def test_tls_is_checked_for_the_name_and_not_for_the_address(tmp_path: Path) -> 
                 with pytest.raises(ToolError, match=rf"^the certificate of {name} is not valid"):
                     await ask(name, trust)
             assert len(web.requests) == 1
+
+        async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(plain, LOCAL, 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(ToolError, match=r"cannot be reached: TLS failed \(\w+\)$"):
+                await tool(f"https://{LOCAL}:{port}/").run("{}", CONTEXT)
 
     asyncio.run(main())
 
