@@ -48,6 +48,10 @@ from runner.tasks import Supervisor
 from runner.transports.base import AudioSink, Closed, ConnectOptions, RealtimeTransportLayer
 
 READY_SECONDS = 5.0
+#: Events that concern one agent: its own listeners hear them, behind those of the session.
+_OF_AGENT = frozenset(
+    {"agent_start", "agent_end", "agent_handoff", "agent_tool_start", "agent_tool_end"}
+)
 
 Outcome = SettingsApplied | SettingsPending | SettingsRefused
 
@@ -319,6 +323,11 @@ class Line:
                     ConnectError(f"the server refused the session: {event.message}", code=1008)
                 )
         self.session.emit(event)
+        if event.type in _OF_AGENT:
+            name: str = getattr(event, "agent", "") or getattr(event, "from_agent", "")
+            listeners = self.owner(name).agent.listeners
+            if listeners is not None:
+                listeners.call(event.type, event)
 
     def _settled(self, event: Outcome) -> None:
         if isinstance(event, SettingsApplied):

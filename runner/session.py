@@ -12,7 +12,7 @@ from typing import Any, Unpack
 
 from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
 from runner.content import image_part, message_of
-from runner.core.events import Connection, Item, SessionError, SessionEvent, ToolApproval
+from runner.core.events import Connection, Item, SessionError, ToolApproval
 from runner.errors import ModelBehaviorError, NotConnectedError, UserError
 from runner.guardrails import Guardrail
 from runner.line import Line, Outcome
@@ -29,11 +29,6 @@ from runner.options import (
 from runner.subscriptions import Subscriptions
 from runner.transports.base import ConnectOptions, RealtimeTransportLayer
 from runner.transports.registry import create
-
-#: Events that concern one agent: its own listeners hear them, behind those of the session.
-_OF_AGENT = frozenset(
-    {"agent_start", "agent_end", "agent_handoff", "agent_tool_start", "agent_tool_end"}
-)
 
 
 class RealtimeSession(Subscriptions):
@@ -359,14 +354,6 @@ class RealtimeSession(Subscriptions):
                 known[agent.name] = agent
                 waiting += [w.agent if isinstance(w, Handoff) else w for w in agent.handoffs]
         return known.get(name)
-
-    def emit(self, event: SessionEvent) -> None:
-        super().emit(event)
-        if event.type in _OF_AGENT and self._line is not None:
-            name: str = getattr(event, "agent", "") or getattr(event, "from_agent", "")
-            agent = self._line.owner(name).agent
-            if agent.listeners is not None:
-                agent.listeners.call(event.type, event)
 
     def _over(self) -> bool:
         return self._line is None

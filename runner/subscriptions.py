@@ -50,6 +50,8 @@ from runner.listeners import Handler, Listeners
 
 #: Events an iterator may lag behind before it loses the oldest.
 EVENT_QUEUE = 1024
+#: Told to listeners by name as the SDK does it: the item, and the whole history.
+_HISTORY = frozenset({HistoryAdded.type, HistoryUpdated.type})
 NAMES = ("*", *(event.type for event in get_args(SessionEvent)))
 
 T = TypeVar("T")
@@ -185,7 +187,7 @@ class Subscriptions(Listeners):
         """Hand an event to its listeners and to the iterator."""
         handlers, kind = self._handlers, event.type
         if kind in handlers:
-            self.call(kind, self._payload(event))
+            self.call(kind, self._payload(event) if kind in _HISTORY else event)
         if "*" in handlers:
             self.call("*", event)
         if self._events is not None:
@@ -196,9 +198,7 @@ class Subscriptions(Listeners):
             self._wake()
 
     def _payload(self, event: SessionEvent) -> Any:
-        if isinstance(event, HistoryAdded):
-            return event.item
-        return self.history if isinstance(event, HistoryUpdated) else event
+        return event.item if isinstance(event, HistoryAdded) else self.history
 
     def wants(self, name: str) -> bool:
         """Does a listener or the iterator take events of this name?"""
