@@ -11,8 +11,11 @@ from support.doors import places
 
 
 @pytest.fixture(autouse=True)
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def runtime(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """XDG_RUNTIME_DIR."""
+    tmp_path_factory.getbasetemp()  # where pytest's own folders are is settled by now
     with places() as env:
         for name, value in env.items():
             monkeypatch.setenv(name, value)

@@ -6,11 +6,9 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from support.doors import door
 
 from runner.serve import reach
 from runner.serve.control import Control, Waiting
@@ -36,30 +34,6 @@ class Hall:
         return (session, call_id) == ("call_1", "c1")
 
 
-@contextmanager
-def other(answer: Callable[[socket.socket], None], pid: int | None = None) -> Iterator[Path]:
-    """A socket where somebody answers in words of its own."""
-    path = socket_of(own_folder(), pid or os.getpid())
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.bind(str(path))
-        door.listen()
-
-        def serve() -> None:
-            while True:
-                try:
-                    came, _ = door.accept()
-                except OSError:
-                    return
-                with came:
-                    answer(came)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield path
-        door.shutdown(socket.SHUT_RDWR)
-        thread.join(20)
-
-
 def test_a_running_process_is_found_asked_and_told() -> None:
     async def main() -> None:
         hall = Hall()
@@ -81,7 +55,7 @@ def test_a_running_process_is_found_asked_and_told() -> None:
 
 
 def test_a_process_that_ends_before_it_answers() -> None:
-    with other(lambda came: None) as path:
+    with door(lambda came: None) as path:
         process = reach.Process(os.getpid(), path, "shop", (BOOK,))
         with pytest.raises(reach.Gone):
             process.decide(BOOK, yes=True)
@@ -92,7 +66,7 @@ def test_a_process_that_ends_before_it_answers() -> None:
         came.sendall(b'{"ok": tr')
 
     path.unlink()
-    with other(half), pytest.raises(reach.Gone):
+    with door(half), pytest.raises(reach.Gone):
         process.decide(BOOK, yes=True)
 
 
@@ -111,7 +85,7 @@ def test_who_answers_otherwise_is_named_and_the_others_are_asked(answer: bytes, 
         came.recv(1000)
         came.sendall(answer)
 
-    with other(serve):
+    with door(serve):
         found, [silent] = reach.processes()
     assert found == []
     assert words in silent.message
@@ -120,7 +94,7 @@ def test_who_answers_otherwise_is_named_and_the_others_are_asked(answer: bytes, 
 def test_who_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reach, "SECONDS", 0.1)
     enough = threading.Event()
-    with other(lambda came: enough.wait(20) and None):
+    with door(lambda came: enough.wait(20) and None):
         found, [silent] = reach.processes()
         enough.set()
     assert found == []
@@ -138,7 +112,7 @@ def test_an_answer_without_end_is_not_read_without_end(monkeypatch: pytest.Monke
         except OSError:
             return
 
-    with other(flood):
+    with door(flood):
         found, silent = reach.processes()
     assert found == []
     assert silent == []

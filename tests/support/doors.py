@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from runner.serve.sockets import own_folder, socket_of
+
+
+@contextmanager
+def door(answer: Callable[[socket.socket], object], pid: int | None = None) -> Iterator[Path]:
+    """A control socket where somebody answers in words of its own, one connection after the
+    other. ``pid``: of the process that it says it is of, ours when left out."""
+    path = socket_of(own_folder(), pid or os.getpid())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    came, _ = listening.accept()
+                except OSError:
+                    return
+                with came:
+                    answer(came)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield path
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(20)
 
 
 @contextmanager
