@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runner.tools.base import BackgroundResult, ToolContext, ToolGuardrailArgs
     from runner.tools.mcp import mcp_server
     from runner.transports.base import RealtimeTransportLayer
+    from runner.transports.sip import OpenAIRealtimeSIP
     from runner.transports.websocket import OpenAIRealtimeWebSocket
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ _HOMES = {
     "ToolGuardrailArgs": "runner.tools.base",
     "mcp_server": "runner.tools.mcp",
     "RealtimeTransportLayer": "runner.transports.base",
+    "OpenAIRealtimeSIP": "runner.transports.sip",
     "OpenAIRealtimeWebSocket": "runner.transports.websocket",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "GuardrailResult",
     "Handoff",
     "Item",
+    "OpenAIRealtimeSIP",
     "OpenAIRealtimeWebSocket",
     "RealtimeAgent",
     "RealtimeSession",
