@@ -118,6 +118,8 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
                 self._attempt = attempt
                 self.status = "connecting"
                 asked = replace(asked, api_key=await _given(key))
+                if self._attempt is not attempt:
+                    raise TimeoutError  # the key came too late
                 address = realtime_url(asked.url or self._url or OPENAI_URL, asked)
                 connection = await self._open(address, request_headers(asked))
                 if self._attempt is attempt:
