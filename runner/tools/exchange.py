@@ -70,7 +70,7 @@ async def exchange(
     went wrong; however it ends, the socket is closed."""
     reader, writer = await _connected(server, addresses, tls, patience)
     try:
-        return await _talk(server, request, reader, writer)
+        return await talk(server, request, reader, writer)
     except h11.RemoteProtocolError as error:
         raise ToolError(
             f"{server.name} does not answer in HTTP, or broke off", str(error)
@@ -104,12 +104,13 @@ async def _connected(
     raise ToolError(f"{server.name} has no address")
 
 
-async def _talk(
+async def talk(
     server: Server,
     request: Request,
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> Answer:
+    """The exchange itself, over a connection that is there. Raises what h11 and the socket do."""
     wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADERS)
     head = h11.Request(
         method=request.method,

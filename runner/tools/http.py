@@ -7,10 +7,11 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from runner.errors import ToolError, UserError
 from runner.model.deployment import HttpSpec, ToolSpec
+from runner.model.secret import Secret
 from runner.tasks import in_thread
 from runner.tools.address import Resolver, literal, may_reach, resolve
 from runner.tools.base import in_own_thread
@@ -26,6 +27,7 @@ _TEXTS = ("json", "xml", "yaml", "javascript", "csv", "x-www-form-urlencoded")
 # A server names the charset, and Python has codecs that take minutes over a long text.
 _CHARSETS = re.compile(r"utf|iso|windows|cp\d|latin|(us-)?ascii|koi8|gb|big5|euc|shift|sjis|mac")
 _BINARY = ("image/", "audio/", "video/", "font/")
+_KEY = re.compile(r"key|token|secret|sig|pass|auth|code", re.IGNORECASE)
 _HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 
@@ -70,8 +72,7 @@ class HttpTool(DeclaredTool):
             words += ", which is not followed" + (f"; it points to {place}" if place else "")
         elif why := _reason(answer):
             words += f": {why}"
-        keys = [v for name, v in self.request.headers.items() if name.lower() not in _HARMLESS]
-        return hidden(words, keys)
+        return hidden(words, _keys(self.request))
 
 
 def http_tool(spec: ToolSpec) -> HttpTool:
@@ -83,6 +84,15 @@ def http_tool(spec: ToolSpec) -> HttpTool:
             raise ToolError(f"the header {name} of the tool '{spec.name}' is not for you to set")
     server = server_of(spec.http.url)
     return HttpTool(**common(spec), request=spec.http, server=server)
+
+
+def _keys(spec: HttpSpec) -> list[Secret]:
+    """What a server that repeats its request might give away."""
+    query = (*parse_qsl(urlsplit(spec.url).query), *spec.query.items())
+    return [
+        *(value for name, value in spec.headers.items() if name.lower() not in _HARMLESS),
+        *(Secret(value) for name, value in query if _KEY.search(name)),
+    ]
 
 
 def _output(name: str, answer: Answer) -> str:
