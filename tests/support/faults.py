@@ -54,6 +54,8 @@ class Proxy:
     def rst(self) -> None:
         for pair in self._pairs:
             for writer in pair:
+                if writer.is_closing():
+                    continue
                 sock: socket.socket = writer.get_extra_info("socket")
                 # Linger for zero seconds: the kernel answers with RST instead of FIN.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
