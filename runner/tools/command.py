@@ -129,9 +129,10 @@ class _Run(Child):
     def feed(self, data: bytes) -> None:
         """All of its input. It is written as the program reads, and dropped when it does not."""
         assert self._transport is not None
-        pipe = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
-        pipe.write(data)
-        pipe.close()
+        pipe = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+        if pipe is not None and not pipe.is_closing():  # it may have ended by now
+            pipe.write(data)
+            pipe.close()
 
     async def output(self) -> bytes:
         """All that it prints, once it has ended. ToolError when that is more than MAX_OUTPUT."""
