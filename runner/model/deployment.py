@@ -69,12 +69,13 @@ class HttpSpec:
     """A declarative request. ``url``, ``query``, ``headers`` and ``body`` may hold ``{argument}``
     placeholders, filled per call; ``hosts`` are private names that may be reached all the same."""
 
-    url: str
+    # What ${NAME} was filled into may hold a key: not for any repr.
+    url: str = field(repr=False)
     method: str = "GET"
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, Secret] = field(default_factory=dict)
     #: A map is sent as JSON, a text as it is; None sends no body.
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     hosts: tuple[str, ...] = ()
 
     def arguments(self) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ class CommandSpec:
     """A program: ``argv`` without a shell, the arguments as JSON on its standard input. ``env``
     is all that it sees of the environment beside PATH, HOME and LANG."""
 
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = field(repr=False)
     env: Mapping[str, Secret] = field(default_factory=dict)
     cwd: Path | None = None
     memory_mb: int = 512
@@ -98,8 +99,8 @@ class McpSpec:
     """A local MCP server: ``command`` is started over stdio, or ``url`` is reached over streamable
     HTTP. ``allow`` names the tools that are taken, empty for all."""
 
-    command: tuple[str, ...] = ()
-    url: str | None = None
+    command: tuple[str, ...] = field(default=(), repr=False)
+    url: str | None = field(default=None, repr=False)
     headers: Mapping[str, Secret] = field(default_factory=dict)
     env: Mapping[str, Secret] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
@@ -122,7 +123,7 @@ class ToolSpec:
     http: HttpSpec | None = None
     command: CommandSpec | None = None
     mcp: McpSpec | None = None
-    hosted_mcp: Mapping[str, Any] | None = None
+    hosted_mcp: Mapping[str, Any] | None = field(default=None, repr=False)
     approval: Approval = "none"
     #: Spoken when the tool takes longer than a moment.
     while_waiting: str = ""
