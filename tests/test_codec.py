@@ -152,6 +152,7 @@ def test_a_value_comes_back(value: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_bytes_come_back(data: bytes) -> None:
+    """UT1: bytes to base64 and back."""
     for module in BRANCHES.values():
         text = module.b64encode(data)
         assert text == base64.b64encode(data).decode()

@@ -204,8 +204,8 @@ class Responses:
         request = self.pending
         if request is None:
             return False
-        # A server that does not repeat event ids can still be understood by this one code.
-        if event_id != request.event_id and not (event_id is None and code == ACTIVE):
+        # A server that does not repeat event ids can still be understood by its words.
+        if event_id != request.event_id and not (event_id is None and _of_create(code, message)):
             return False
         self.pending = None
         collided = self.state == COLLIDED or code == ACTIVE
@@ -279,3 +279,8 @@ class Responses:
 
     def _go(self, signal: str) -> None:
         self.state = TABLE[self.state, signal]
+
+
+def _of_create(code: str, message: str) -> bool:
+    """Does an error that names no event speak of a response.create?"""
+    return code == ACTIVE or any("response.create" in words for words in (code, message))

@@ -57,6 +57,7 @@ def test_only_one_is_in_flight() -> None:
 
 
 def test_auto_requests_coalesce_and_manual_ones_never() -> None:
+    """WS44: a request with a payload of its own stays separate from the automatic one, in order."""
     play = Playbook().open()
     play.do(play.core.create_response, {"instructions": "one"})
     play.do(play.core.send_message, "a").do(play.core.send_message, "b")
@@ -74,6 +75,7 @@ def test_auto_requests_coalesce_and_manual_ones_never() -> None:
 
 
 def test_an_auto_request_made_after_the_one_in_flight_gets_its_own_response() -> None:
+    """WS40: two messages at once: item, request, item; the second request waits for its turn."""
     play = Playbook().open()
     play.do(play.core.send_message, "a").do(play.core.send_message, "b")
     play.begin("r1") >> done("r1")
@@ -137,6 +139,7 @@ def test_collisions_are_retried_a_bounded_number_of_times() -> None:
 
 
 def test_a_request_that_is_wrong_is_told_and_not_repeated() -> None:
+    """WS43: a refusal that names our event releases the next request."""
     play = Playbook().open()
     play.do(play.core.create_response, {"max_output_tokens": -1})
     play.do(play.core.create_response, None)
@@ -159,6 +162,7 @@ def test_a_server_error_is_retried_once() -> None:
 
 
 def test_errors_of_others_do_not_touch_the_queue() -> None:
+    """SQ3, SQ5: only an error that names our event, or this kind of request, clears it."""
     play = Playbook().open()
     play.do(play.core.create_response, None)
     play >> error("invalid_value", "somebody_else")
@@ -265,6 +269,7 @@ def test_a_response_from_which_nothing_comes_is_given_up() -> None:
 
 
 def test_interrupt_takes_back_a_request_that_has_no_response_yet() -> None:
+    """The response is cancelled as soon as it shows up."""
     play = Playbook().open()
     play.do(play.core.send_message, "a").do(play.core.interrupt)
     play.begin("r1")
@@ -273,6 +278,7 @@ def test_interrupt_takes_back_a_request_that_has_no_response_yet() -> None:
 
 
 def test_nothing_is_sent_off_line() -> None:
+    """SQ2: a request that cannot be sent is told, and the queue is free on the next line."""
     play = Playbook()
     play.do(play.core.send_message, "a")
     assert not play.sent()
@@ -287,3 +293,80 @@ def test_the_table_names_only_states_it_has() -> None:
     states = {FREE, ASKED, RUNNING, COLLIDED}
     assert set(TABLE.values()) <= states
     assert {state for state, _ in TABLE} == states
+
+
+# -- the SDK's own cases ---------------------------------------------------------------------------
+def test_two_messages_at_once_on_the_wire() -> None:
+    """WS40: item, request, item; the second request when the first answer is done."""
+    play = Playbook().open()
+    play.all_sent.clear()
+    play.do(play.core.send_message, "a").do(play.core.send_message, "b")
+    item, create = "conversation.item.create", "response.create"
+    assert [event["type"] for event in play.all_sent] == [item, create, item]
+    play.begin("r1") >> done("r1")
+    assert [event["type"] for event in play.all_sent] == [item, create, item, create]
+
+
+def test_a_request_of_the_program_waits_and_keeps_its_payload() -> None:
+    """WS42: while a turn runs; then it goes as it was given."""
+    play = Playbook().open()
+    play.begin("r_vad", ours=False)
+    play.do(play.core.create_response, {"instructions": "x", "tool_choice": "none"})
+    assert not creates(play)
+    play >> done("r_vad")
+    (sent,) = creates(play)
+    assert sent["response"]["instructions"] == "x"
+    assert sent["response"]["tool_choice"] == "none"
+
+
+def test_after_a_refusal_the_messages_behind_it_are_one_request() -> None:
+    """WS45: those that the refused request would have answered too."""
+    play = Playbook().open()
+    for words in "abc":
+        play.do(play.core.send_message, words)
+    play >> error("invalid_value", creates(play)[0]["event_id"])
+    assert len(creates(play)) == 2
+    play.begin("r1") >> done("r1")
+    assert len(creates(play)) == 2
+
+
+def test_a_cycle_with_a_cancel() -> None:
+    """SQ1: ids of their own, free again at the end, and one cancel however often one asks."""
+    play = Playbook().open()
+    play.do(play.core.create_response, None)
+    assert play.core.busy
+    play.begin("r1")
+    play.do(play.core.interrupt).do(play.core.interrupt)
+    assert len(play.ever_sent("response.cancel")) == 1
+    play >> done("r1", "cancelled")
+    assert not play.core.busy
+    play.do(play.core.create_response, None)
+    one, two = creates(play)
+    assert one["event_id"] != two["event_id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (ACTIVE, "there is one"),
+        ("response.create_failed", "no"),
+        ("invalid_value", "response.create cannot be carried out"),
+    ],
+)
+def test_an_error_that_names_no_event_but_the_request(code: str, message: str) -> None:
+    """SQ4: by its code or by its message it ends the request that is on the wire."""
+    play = Playbook().open()
+    play.do(play.core.create_response, {"instructions": "one"})
+    play.do(play.core.create_response, {"instructions": "two"})
+    play >> error(code, message=message)
+    play.wait(1.0)
+    assert len(creates(play)) == 2
+
+
+def test_what_waits_goes_with_the_line() -> None:
+    """SQ5: at the end of the call nothing that was queued is sent."""
+    play = Playbook().open()
+    play.do(play.core.create_response, None).do(play.core.create_response, None)
+    play.do(play.core.disconnected, reason="closed")
+    play.open()
+    assert len(creates(play)) == 1

@@ -1098,3 +1098,28 @@ def test_a_caller_who_cuts_in_on_a_script() -> None:
         line.assert_complete()
 
     asyncio.run(main())
+
+
+def test_a_picture_by_the_sdks_names() -> None:
+    """BA41: an input_image has its address in image_url, and what is beside it travels along."""
+    url = "data:image/png;base64,AA"
+
+    async def caller(line: ScriptedTransport) -> None:
+        async with RealtimeSession(RealtimeAgent("desk"), transport=line) as session:
+            await session.connect()
+            image = {"type": "input_image", "image": url, "providerData": {"detail": "low"}}
+            content = [{"type": "input_text", "text": "What is this?"}, image]
+            session.send_message({"type": "message", "role": "user", "content": content})
+
+    async def service(line: ScriptedTransport) -> None:
+        await line.accept()
+        sent = await line.expect_event("conversation.item.create")
+        image = {"type": "input_image", "image_url": url, "detail": "low"}
+        assert sent.event["item"]["content"][1] == image
+        await line.expect_event("response.create")
+
+    async def test(line: ScriptedTransport) -> None:
+        await line.run_scenario(caller, service)
+        line.assert_complete()
+
+    run(test)

@@ -49,6 +49,7 @@ class Ear:
 
 
 def test_audio_travels_as_events_unless_a_transport_knows_better() -> None:
+    """BA21: base64 in an append; a commit only when asked for."""
     line = Loop()
     with pytest.raises(NotConnectedError, match="Loop is disconnected"):
         line.send_audio(b"\1\0")

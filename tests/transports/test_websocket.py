@@ -424,6 +424,7 @@ def test_the_audio_lane_and_the_parser_tell_the_same() -> None:
 
 
 def test_a_listener_for_all_gets_events_as_they_came() -> None:
+    """EV2, EV3, WS23, WS24: known and unknown events reach ``*`` unchanged, with all fields."""
     events = [CREATED, delta(b"\1\2"), {"type": "unknown.new_thing", "x": [1, None, {"y": "z"}]}]
 
     async def test() -> None:
@@ -444,6 +445,8 @@ def test_a_listener_for_audio_deltas_gets_them_too() -> None:
 
 
 def test_the_thin_client_hears_audio() -> None:
+    """The decoded audio, with the ids of its response and item."""
+
     async def test() -> None:
         _, heard = await _hear([json.dumps(delta(b"\1\2"))], "audio")
         assert heard == [Audio(b"\1\2", "resp_1", "item_1")]
@@ -467,6 +470,8 @@ def test_the_thin_client_hears_audio() -> None:
 )
 @pytest.mark.parametrize("listen", [None, "*"])
 def test_what_is_no_event_is_passed_over(text: str, listen: str | None) -> None:
+    """EV5: what has no valid type, or lacks what it needs, reaches nobody and breaks nothing."""
+
     async def test() -> None:
         notes, _ = await _hear([text], listen)
         assert notes.order == ["the.end"]
@@ -476,10 +481,45 @@ def test_what_is_no_event_is_passed_over(text: str, listen: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", '{"type": "x"', "[" * 100_000, '{"a": NaN}'])
 def test_what_is_no_json_is_an_error_event(text: str) -> None:
+    """EV6: malformed JSON raises nothing; the line goes on, and the application is told."""
+
     async def test() -> None:
         notes, _ = await _hear([text])
         assert notes.order == ["error", "the.end"]
         assert notes.events[0]["error"]["code"] == "bad_event"
+
+    run(test)
+
+
+@pytest.mark.parametrize("data", [b"\x00\xff\xfe", b"RIFF\x00\x00", b""])
+def test_binary_that_is_no_json(data: bytes) -> None:
+    """EV7, WS22: raises nothing and ends nothing; what follows is read as ever."""
+
+    async def talk(peer: Peer) -> None:
+        await peer.connection.send(data)
+        await peer.connection.send(b'{"type": "binary.event"}')
+        await peer.send("{", {"type": "the.end"})
+
+    async def test() -> None:
+        async with Service(talk) as service:
+            transport, notes = await connected(service)
+            await until(lambda: "the.end" in notes.order)
+            assert notes.order == ["error", "binary.event", "error", "the.end"]
+            assert transport.status == "connected"
+            await transport.close()
+
+    run(test)
+
+
+def test_fields_that_nobody_knows_stay_in_a_known_event() -> None:
+    """EV1, EV4: by its own type, with what is more in it."""
+    item = {"id": "item_1", "type": "message", "role": "user", "status": "completed"}
+    added = {"type": "conversation.item.added", "item": {**item, "mood": "good"}, "more": [1]}
+
+    async def test() -> None:
+        notes, heard = await _hear([json.dumps(added)], "conversation.item.added")
+        assert heard == [added]
+        assert notes.events[0] == added
 
     run(test)
 
