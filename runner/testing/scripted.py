@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from runner.errors import ConnectError, NotConnectedError, UserError
@@ -19,10 +20,12 @@ from runner.testing import server
 from runner.testing.calls import METHODS, Call, Expectation, Ledger, Matcher, ScriptError
 from runner.testing.scenario import play
 from runner.transports.base import (
+    ApiKey,
     Closed,
     ConnectOptions,
     Playback,
     RealtimeTransportLayer,
+    given_key,
     plain_copy,
 )
 from runner.transports.wire import AUDIO, audio_of
@@ -48,7 +51,7 @@ class ScriptedTransport(RealtimeTransportLayer):
         #: The connect() that has not returned yet.
         self._attempt: object | None = None
         self._early: list[dict[str, Any]] = []
-        self._ended: str | None = None
+        self._ended: Closed | None = None
         #: What the server's session holds, for ``accept`` and ``take_update``.
         self._session: dict[str, Any] = {"id": "sess_1", "object": "realtime.session"}
 
@@ -57,20 +60,27 @@ class ScriptedTransport(RealtimeTransportLayer):
         self,
         options: ConnectOptions | None = None,
         *,
+        api_key: ApiKey | None = None,
+        url: str | None = None,
+        model: str | None = None,
+        call_id: str | None = None,
         initial_session_config: Mapping[str, Any] | None = None,
-        **given: Any,
     ) -> None:
         """As :class:`OpenAIRealtimeWebSocket` takes it; a close() or disconnect() before it has
         returned is a ConnectError."""
         if self.status != "disconnected":
             raise ConnectError(f"already {self.status}", "close() first, or use another transport")
-        options = options or ConnectOptions(**given)
+        asked = options or ConnectOptions(None, url, model, call_id)
+        first = None
+        if initial_session_config is not None:
+            first = wire_settings(initial_session_config, model=asked.model)
         failure = self._failure("connect")
         attempt = self._attempt = object()
         self._early, self._ended = [], None
         try:
             self.status = "connecting"
-            self._ledger.record("connect", **_fields(options))
+            key = await given_key(api_key or asked.api_key)
+            self._ledger.record("connect", **_fields(replace(asked, api_key=key)))
             await self._on_its_way(attempt)
             if failure is not None:
                 raise failure
@@ -82,9 +92,8 @@ class ScriptedTransport(RealtimeTransportLayer):
                 self.status = "disconnected"
             raise
         self._attempt = None
-        if initial_session_config is not None:
-            session = wire_settings(initial_session_config, model=options.model)
-            self.send_event({"type": "session.update", "session": session})
+        if first is not None:
+            self.send_event({"type": "session.update", "session": first})
         early, self._early = self._early, []
         self.emit(*early)
 
@@ -93,7 +102,9 @@ class ScriptedTransport(RealtimeTransportLayer):
         if self._attempt is attempt:
             await asyncio.sleep(0)
         if self._attempt is not attempt:
-            raise ConnectError(self._ended or "closed while it was connecting")
+            if self._ended is not None:
+                raise ConnectError(self._ended.reason, code=self._ended.code)
+            raise ConnectError("closed while it was connecting")
 
     def send_event(self, event: Mapping[str, Any]) -> None:
         self.require_open()
@@ -201,7 +212,7 @@ class ScriptedTransport(RealtimeTransportLayer):
         if error is not None:
             self.emit({"type": "error", "error": dict(error)})
         if self._attempt is not None:
-            self._attempt, self._ended = None, reason
+            self._attempt, self._ended = None, Closed(reason, code, clean)
             self.status = "disconnected"
         elif self.status == "connected":
             self.lost(Closed(reason, code, clean))

@@ -177,6 +177,12 @@ class RealtimeTransportLayer(Listeners, ABC):
             )
 
 
+async def given_key(key: ApiKey | None) -> str | None:
+    """The key itself; a function is asked for it."""
+    given = key() if callable(key) else key
+    return given if given is None or isinstance(given, str) else await given
+
+
 def plain_copy(value: Any) -> Any:
     """Objects and lists of JSON copied, to the last."""
     if isinstance(value, dict):

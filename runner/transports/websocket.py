@@ -23,7 +23,13 @@ from websockets.protocol import State
 from runner.codec import b64encode, dumps, loads
 from runner.errors import ConnectError, NotConnectedError, UserError
 from runner.model.legacy import wire_settings
-from runner.transports.base import ApiKey, Closed, ConnectOptions, RealtimeTransportLayer
+from runner.transports.base import (
+    ApiKey,
+    Closed,
+    ConnectOptions,
+    RealtimeTransportLayer,
+    given_key,
+)
 from runner.transports.connection import MAX_MESSAGE, Connect, Connection
 from runner.transports.wire import (
     AUDIO,
@@ -117,7 +123,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
             async with asyncio.timeout(None) as attempt:
                 self._attempt = attempt
                 self.status = "connecting"
-                asked = replace(asked, api_key=await _given(key))
+                asked = replace(asked, api_key=await given_key(key))
                 if self._attempt is not attempt:
                     raise TimeoutError  # the key came too late
                 address = realtime_url(asked.url or self._url or OPENAI_URL, asked)
@@ -363,11 +369,6 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         self._connection = None
         self._forget_queue()
         self.lost(closed)
-
-
-async def _given(key: ApiKey | None) -> str | None:
-    given = key() if callable(key) else key
-    return given if given is None or isinstance(given, str) else await given
 
 
 def _update(config: Mapping[str, Any], options: ConnectOptions) -> bytes:

@@ -1123,3 +1123,54 @@ def test_a_picture_by_the_sdks_names() -> None:
         line.assert_complete()
 
     run(test)
+
+
+def test_a_session_comes_back_after_the_loss_of_its_line() -> None:
+    """The next line is told of the conversation; the script is its server as well."""
+
+    async def caller(line: ScriptedTransport) -> tuple[str | None, ...]:
+        async with RealtimeSession(RealtimeAgent("desk"), transport=line) as session:
+            back = asyncio.Event()
+            session.on("reconnected", lambda event: back.set())
+            await session.connect()
+            session.send_message("Are you open?", respond=False)
+            await back.wait()
+            return tuple(item.text for item in session.history)
+
+    async def service(line: ScriptedTransport) -> None:
+        await line.accept()
+        sent = await line.expect_event("conversation.item.create")
+        line.emit({"type": "conversation.item.added", "item": sent.event["item"]})
+        line.disconnect(code=1012)
+        await line.accept()
+        again = await line.expect_event("conversation.item.create")
+        line.emit({"type": "conversation.item.added", "item": again.event["item"]})
+
+    async def test(line: ScriptedTransport) -> None:
+        assert await line.run_scenario(caller, service) == ("Are you open?",)
+        assert [c.method for c in line.calls].count("connect") == 2
+        line.assert_closed()
+
+    run(test)
+
+
+def test_a_key_that_is_a_function_is_asked() -> None:
+    async def test(line: ScriptedTransport) -> None:
+        async def key() -> str:
+            await asyncio.sleep(0)
+            return "k"
+
+        await line.connect(api_key=key)
+        await line.expect("connect", {"api_key": "k"})
+        await line.close()
+        with pytest.raises(UserError, match="no speeed"):
+            await line.connect(initial_session_config={"speeed": 1})
+        line.assert_closed()
+        late = asyncio.ensure_future(line.connect(api_key=key))
+        await asyncio.sleep(0)
+        line.disconnect("no dial tone", code=1013)
+        with pytest.raises(ConnectError) as caught:
+            await late
+        assert caught.value.code == 1013
+
+    run(test)
