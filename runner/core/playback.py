@@ -25,11 +25,15 @@ def rate_of(audio_format: object, default: int = 24000) -> int:
     return _RATES.get(audio_format, default) if isinstance(audio_format, str) else default
 
 
+#: Characters of text that a voice speaks in a second, until the voice of the call is known.
+CHARACTERS = 15.0
+
+
 class Track:
     """The audio of one content part. Plain and slotted: it is touched for every chunk."""
 
-    __slots__ = ("complete", "content_index", "cut", "heard", "item_id", "lost", "rate",
-                 "received", "response_id")  # fmt: skip
+    __slots__ = ("complete", "content_index", "covers", "cut", "heard", "item_id", "lost",
+                 "rate", "received", "response_id")  # fmt: skip
 
     def __init__(self, response_id: str, item_id: str, content_index: int, rate: int) -> None:
         self.response_id = response_id
@@ -42,6 +46,8 @@ class Track:
         self.cut = False
         #: Its connection is gone: it plays on, and the server knows only its text.
         self.lost = False
+        #: How much of its text this audio speaks, 0 to 1; less when the rest was lost.
+        self.covers = 1.0
 
     @property
     def heard_ms(self) -> float:
@@ -49,8 +55,8 @@ class Track:
 
     @property
     def share(self) -> float:
-        """How much of what came was heard, 0 to 1."""
-        return min(1.0, self.heard / self.received) if self.received else 0.0
+        """How much of its text was heard, 0 to 1."""
+        return self.covers * min(1.0, self.heard / self.received) if self.received else 0.0
 
     @property
     def sounding(self) -> bool:
@@ -63,6 +69,8 @@ class Playback:
     takes no more audio."""
 
     def __init__(self) -> None:
+        #: Characters a second of the newest answer that came whole.
+        self.pace = CHARACTERS
         self.tracks: dict[tuple[str, int], Track] = {}
         self._refused: dict[str, None] = {}
 
@@ -126,6 +134,18 @@ class Playback:
         """The connection is gone: what came of it is played to its end, and no more will come."""
         for track in self.tracks.values():
             track.lost = track.complete = True
+
+    def spoken(self, track: Track, text: str) -> None:
+        """A whole text and all of its audio: the pace of this voice."""
+        seconds = track.received / track.rate
+        if track.complete and seconds >= 1 and text:
+            self.pace = len(text) / seconds
+
+    def broke_off(self, track: Track, text: str) -> None:
+        """No more of this audio will come, although there is more of the text, which runs ahead
+        of the voice: how far did the voice come?"""
+        seconds = track.received / track.rate
+        track.covers = min(1.0, seconds * self.pace / len(text)) if text else 1.0
 
     def of(self, response_id: str) -> list[Track]:
         return [t for t in self.tracks.values() if t.response_id == response_id]

@@ -134,6 +134,10 @@ class Sound(Machinery):
                 self._out.tell(TurnEnd(response.response_id, response.first_audio_ms, played))
                 by_noise = response.made_by == "server"
                 self._silence.quiet(now, own=response.purpose == "silence", by_noise=by_noise)
+            for track in tracks:
+                entry = self._history.get(track.item_id)
+                if not track.cut and entry is not None and track.covers == 1:
+                    self._playback.spoken(track, entry.text or "")
             self._playback.forget(response.response_id)
 
     def _give_up(self, response: Response, reason: str, *, cancelled: bool = True) -> bool:

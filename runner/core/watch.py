@@ -9,7 +9,8 @@ from runner.core.calls import Calls
 from runner.core.effects import CheckWords, Effects, HangUp, PrepareAgent, Wake
 from runner.core.events import GuardrailTripped, HistoryUpdated
 from runner.core.history import Entry
-from runner.core.replay import GO_ON, items_of
+from runner.core.playback import Track
+from runner.core.replay import GO_ON, cut_text, items_of
 from runner.core.responses import Request
 from runner.core.turns import RUNNING, Response
 
@@ -223,20 +224,20 @@ class Watch(Calls):
             entry = self._history.get(response.item_id)
             if entry is not None:
                 self._tell_text(entry)
+            heard = not whole and self._broke_off(entry, tracks)
             if response.playing_since is not None:
                 response.played_ms += (now - response.playing_since) * 1000
                 response.playing_since = None
             due = self._give_up(response, "disconnected", cancelled=cut) or due
             if whole or cut or response.called or (anew and response.made_by == "server"):
                 continue
-            heard = any(t.received for t in tracks)
-            if response.made_by in ("say", "manual"):
-                if not (heard and response.purpose == "greeting"):
-                    request = Request("", "say", response.params, response.purpose)
-                    request.kind = "say" if response.made_by == "say" else "manual"
-                    request.interruptible = response.interruptible
-                    again.append(request)
-            else:
+            greeted = heard and response.purpose == "greeting"
+            if response.made_by in ("say", "manual") and not greeted:
+                request = Request("", "say", response.params, response.purpose)
+                request.kind = "say" if response.made_by == "say" else "manual"
+                request.interruptible = response.interruptible
+                again.append(request)
+            else:  # a caller is not greeted twice, the greeting is gone on with
                 go_on = go_on or heard
                 again.append(Request("", "auto", {}))
         again += self._link.unanswered()
@@ -244,6 +245,24 @@ class Watch(Calls):
         if owed and self._asked_in_words():
             again.append(Request("", "auto", {}))
         return again, go_on, due
+
+    def _broke_off(self, entry: Entry | None, tracks: list[Track]) -> bool:
+        """An answer that will not be finished: what of its text came to the caller? False when
+        nothing did."""
+        if entry is None:
+            return any(t.received for t in tracks)
+        if any(part.kind == "output_text" for part in entry.parts):
+            return bool(entry.text)
+        track = next((t for t in tracks if t.item_id == entry.item_id), None)
+        if track is not None and track.cut:
+            return True
+        text = entry.text or ""
+        if track is not None:
+            self._playback.broke_off(track, text)
+        covers = 0.0 if track is None else track.covers
+        ms = 0 if track is None else int(track.received * 1000 / track.rate)
+        self._tell_item(self._history.heard(entry.item_id, ms, covers), False)
+        return bool(cut_text(text, covers))
 
     def _asked_in_words(self) -> bool:
         """The last thing in the history is a turn of the caller whose words are known."""

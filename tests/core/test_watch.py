@@ -18,6 +18,7 @@ from support.playbook import (
     speech_started,
     speech_stopped,
     spoken_delta,
+    text_delta,
     transcribed,
     user_audio,
     user_text,
@@ -256,8 +257,8 @@ def test_an_answer_of_which_nothing_was_heard_is_asked_for_again() -> None:
 def test_an_answer_that_broke_off_is_gone_on_with() -> None:
     play = typed(Playbook().open(), "hello")
     play.begin("r1") >> output_item("added", "r1", message("a1"))
-    play >> spoken_delta("r1", "a1", "We are open ")
-    play.audio("r1", "a1", 800)
+    play >> spoken_delta("r1", "a1", "We are open on Monday.")
+    play.audio("r1", "a1", 800)  # the text runs ahead of the voice
     lose(play)
     assert not [e for e in play.last if isinstance(e, FlushAudio)]  # what came is played
     assert not play.told(Interrupted)
@@ -265,7 +266,7 @@ def test_an_answer_that_broke_off_is_gone_on_with() -> None:
     next_line(play)
     assert words(replayed(play)) == [
         ("user", "hello"),
-        ("assistant", "We are open "),
+        ("assistant", "We are open"),
         ("system", GO_ON),
     ]
     assert len(play.sent("response.create")) == 1
@@ -301,18 +302,58 @@ def test_words_that_had_to_be_said_are_said_again() -> None:
     assert again["response"]["metadata"]["purpose"] == "notice"
 
 
-@pytest.mark.parametrize(("heard", "again"), [(False, 1), (True, 0)])
-def test_a_greeting_that_was_heard_is_not_said_twice(heard: bool, again: int) -> None:
+def greeted(play: Playbook, heard: float) -> Playbook:
+    words = "Welcome to the dentist. How can I help you?"
+    play.do(play.core.say, words, purpose="greeting", interruptible=False).begin("r1")
+    play >> output_item("added", "r1", message("a1")) >> spoken_delta("r1", "a1", words)
+    if heard:
+        play.audio("r1", "a1", heard)
+    return next_line(lose(play))
+
+
+def test_a_greeting_that_nobody_heard_is_said_on_the_next_line() -> None:
+    play = greeted(Playbook().open(), 0)
+    (again,) = play.sent("response.create")
+    assert again["response"]["instructions"].endswith("How can I help you?")
+    assert not replayed(play)
+    assert play.core.holding  # it is still not to be cut off
+
+
+def test_a_greeting_that_broke_off_is_gone_on_with_and_not_said_twice() -> None:
+    play = greeted(Playbook().open(), 1500)
+    (again,) = play.sent("response.create")
+    assert "instructions" not in again["response"]
+    assert words(replayed(play)) == [("assistant", "Welcome to the"), ("system", GO_ON)]
+    assert play.core.holding  # what came of it still sounds
+    play.drained()
+    assert not play.core.holding
+
+
+def test_a_greeting_that_came_whole_is_not_said_again() -> None:
     play = Playbook().open()
-    play.do(play.core.say, "Welcome.", purpose="greeting", interruptible=False).begin("r1")
-    if heard:
-        play.audio("r1", "a1", 300)
+    play.do(play.core.say, "Welcome.", purpose="greeting").begin("r1")
+    play.speak("r1", "a1", text="Welcome.")
     next_line(lose(play))
-    assert len(play.sent("response.create")) == again
-    assert play.core.holding  # it still sounds, or is still to be said
-    if heard:
-        play.drained()
-        assert not play.core.holding
+    assert not play.sent("response.create")
+
+
+def test_how_far_the_voice_came_is_told_by_the_pace_of_the_answers_before() -> None:
+    play = typed(Playbook().open(), "hello")
+    # Thirty characters in one second: a fast voice.
+    play.begin("r1").speak("r1", "a1", ms=1000, text="We are open on every Thursday.").drained()
+    play.begin("r2", ours=False) >> output_item("added", "r2", message("a2"))
+    play >> spoken_delta("r2", "a2", "We are closed on all of the Mondays.")
+    play.audio("r2", "a2", 800)
+    next_line(lose(play))
+    assert ("assistant", "We are closed on all of") in words(replayed(play))
+
+
+def test_a_written_answer_that_broke_off_was_read() -> None:
+    play = typed(Playbook().open(), "hello")
+    play.begin("r1") >> output_item("added", "r1", message("a1"))
+    play >> text_delta("r1", "a1", "We are ")
+    next_line(lose(play))
+    assert words(replayed(play))[1:] == [("assistant", "We are "), ("system", GO_ON)]
 
 
 def test_an_answer_that_was_owed_is_asked_for_when_the_words_are_known() -> None:

@@ -27,6 +27,10 @@ from runner.transports.websocket import OpenAIRealtimeWebSocket
 SCENES = ("listening", "speaking", "working")
 FACT = "My name is Brigitte."
 ASK = "I would like an appointment at ten o'clock."
+MORNING = ("seven", "half past seven", "eight", "half past eight", "nine", "half past nine")
+EVENING = ("five", "half past five", "six", "half past six", "seven", "half past seven")
+DAYS = ("Wednesday", "Thursday", "Friday", "Sunday")
+MONTHS = ("March", "April", "May", "June", "July", "August", "September", "October")
 #: The speaker and the caller of a test live four times as fast.
 SPEED = 4
 FRAME = 1920  # 40 ms of PCM16
@@ -58,6 +62,12 @@ class Scene:
     def __init__(self, proxy: Proxy, seed: int) -> None:
         self.proxy = proxy
         self.dice = random.Random(seed)
+        #: Words of this seed alone, which the engine's voice has never spoken before.
+        self.hours = (
+            f"We are open from {self.dice.choice(MORNING)} in the morning to "
+            f"{self.dice.choice(EVENING)} in the evening on Monday, Tuesday, "
+            f"{self.dice.choice(DAYS)}, and on the first Saturday of {self.dice.choice(MONTHS)}."
+        )
         self.booked: list[str] = []
         self.seen: list[Any] = []
         self.transport = Recorded(url=f"ws://127.0.0.1:{proxy.port}/v1/realtime")
@@ -66,7 +76,7 @@ class Scene:
         self.session = RealtimeSession(
             RealtimeAgent(
                 "desk",
-                "You are Ada at a dentist. We are open Monday to Friday from nine to five.",
+                f"You are Ada at a dentist. {self.hours}",
                 tools=[self._tool()],
             ),
             transport=self.transport,
@@ -135,7 +145,7 @@ async def speaking(scene: Scene) -> None:
     """The line is reset while the agent answers."""
     scene.session.send_message("When are you open?")
     await until(lambda: scene.of("agent_start"))
-    await scene.cut(0.4)
+    await scene.cut(2.5)
     await scene.renewed()
     await scene.quiet()
     scene.session.send_message(ASK)
@@ -206,6 +216,8 @@ def judge(name: str, scene: Scene) -> None:
     said_texts = [i.text for i in history if i.role == "assistant"]
     assert said_texts.count("Booked for Brigitte.") == 1, said_texts
     assert history[0].text == FACT
+    if name == "speaking":  # what the new line was told is what came of the answer
+        assert scene.hours.startswith(said_texts[0] or "?")
     assert history.index(call) > max(history.index(i) for i in history if i.role == "user")
 
 
