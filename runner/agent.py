@@ -14,7 +14,7 @@ from runner.core.view import AgentView, Rules
 from runner.errors import ModelBehaviorError, ToolError, UserError
 from runner.guardrails import DEBOUNCE, QUICK_DEBOUNCE, Guardrail, as_guardrail
 from runner.listeners import Listeners
-from runner.model.deployment import transfer_name
+from runner.model.names import transfer_name
 from runner.model.settings import SessionSettings
 from runner.tools.base import DEFAULT_TIMEOUT, FunctionTool, Tool, ToolPolicy, ToolServer
 from runner.tools.builtin import EndCall, HostedMcpTool

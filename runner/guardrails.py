@@ -10,12 +10,14 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runner.codec import dumps
 from runner.errors import ToolError, UserError
-from runner.model.deployment import GuardrailSpec
 from runner.tools.base import in_own_thread
+
+if TYPE_CHECKING:
+    from runner.model.deployment import GuardrailSpec
 
 Then = Literal["message", "interrupt", "say", "handoff", "hang_up", "log"]
 

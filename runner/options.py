@@ -14,9 +14,9 @@ from runner.core.view import Rules
 from runner.errands import Rejection
 from runner.errors import UserError
 from runner.guardrails import Guardrail, as_guardrail
-from runner.model.deployment import Silence
 from runner.model.legacy import wire_settings
 from runner.model.settings import SessionSettings
+from runner.model.silence import Silence
 from runner.transports.base import AudioSink, RealtimeTransportLayer
 
 ApiKey = str | Callable[[], str | Awaitable[str]]

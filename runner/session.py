@@ -16,9 +16,9 @@ from runner.core.events import Connection, Item, SessionError, ToolApproval
 from runner.errors import ModelBehaviorError, NotConnectedError, UserError
 from runner.guardrails import Guardrail
 from runner.line import Line, Outcome
-from runner.model.deployment import Silence
 from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
+from runner.model.silence import Silence
 from runner.options import (
     ApiKey,
     SessionKeywords,

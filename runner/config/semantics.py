@@ -15,7 +15,7 @@ from runner.config.toolcheck import tool_problems
 from runner.config.tree import Path, Tree
 from runner.config.units import seconds
 from runner.errors import Problem
-from runner.model.deployment import transfer_name
+from runner.model.names import transfer_name
 
 
 class Semantics:

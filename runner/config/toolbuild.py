@@ -14,10 +14,10 @@ from runner.model.deployment import (
     GuardrailSpec,
     HttpSpec,
     McpSpec,
-    Silence,
     ToolSpec,
 )
 from runner.model.secret import Secret, revealed
+from runner.model.silence import Silence
 
 
 def tool(name: str, spec: Mapping[str, Any], base: Path) -> ToolSpec:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from runner.model.names import transfer_name
 from runner.model.secret import Secret, revealed
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
+from runner.model.silence import Silence
 
 #: Who must agree before a tool runs.
 Approval = Literal["none", "caller", "operator"]
@@ -26,11 +28,6 @@ class HandoffSpec:
     @property
     def tool_name(self) -> str:
         return transfer_name(self.to)
-
-
-def transfer_name(agent: str) -> str:
-    """The tool that hands over to ``agent``: the SDK's rule, every other sign becomes ``_``."""
-    return "transfer_to_" + re.sub(r"[^A-Za-z0-9]", "_", agent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +162,6 @@ class GuardrailSpec:
         """As :meth:`ToolSpec.module_file`."""
         module = self.python.rpartition(":")[0]
         return (self.base / module).resolve() if module.endswith(".py") else None
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """The caller says nothing: after ``ask_after`` seconds ``say`` is spoken, after
-    ``hang_up_after`` the call ends. Both count from the end of what was played; None is off."""
-
-    ask_after: float | None = None
-    say: str = "Are you still there?"
-    hang_up_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import pytest
 from support.deployments import SMALL, loaded, only, problems, told, write
 
 from runner.errors import ConfigError
-from runner.model.deployment import GuardrailSpec, Silence
+from runner.model.deployment import GuardrailSpec
 from runner.model.secret import Secret
+from runner.model.silence import Silence
 
 pytestmark = pytest.mark.quick
 

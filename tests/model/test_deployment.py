@@ -11,12 +11,12 @@ from runner.model.deployment import (
     GuardrailSpec,
     HandoffSpec,
     HttpSpec,
-    Silence,
     ToolSpec,
     arguments_in,
-    transfer_name,
 )
+from runner.model.names import transfer_name
 from runner.model.secret import Secret
+from runner.model.silence import Silence
 
 pytestmark = pytest.mark.quick
 

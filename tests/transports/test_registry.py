@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +53,13 @@ def test_a_users_own_by_path(module: Path) -> None:
     assert made.port == 1
 
 
-def test_a_users_own_by_entry_point(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("theirs", "lines_of_a_user:Line", registry.GROUP)
-
-    def entry_points(**wanted: str) -> list[EntryPoint]:
-        return [point] if wanted.get("name", "theirs") == "theirs" else []
-
-    monkeypatch.setattr(registry, "entry_points", entry_points)
+def test_a_users_own_by_entry_point(module: Path) -> None:
+    # As pip leaves it beside an installed package.
+    installed = module / "theirs-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    points = f"[{registry.GROUP}]\ntheirs = lines_of_a_user:Line\n"
+    (installed / "entry_points.txt").write_text(points)
     assert type(registry.create("theirs")).__name__ == "Line"
     with pytest.raises(UserError, match="no transport 'other'") as caught:
         registry.create("other")

@@ -1,0 +1,10 @@
+"""Names that the model sees."""
+
+from __future__ import annotations
+
+import re
+
+
+def transfer_name(agent: str) -> str:
+    """The tool that hands over to ``agent``: the SDK's rule, every other sign becomes ``_``."""
+    return "transfer_to_" + re.sub(r"[^A-Za-z0-9]", "_", agent)
