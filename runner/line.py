@@ -38,6 +38,7 @@ from runner.core.events import (
     ToolApproval,
 )
 from runner.core.events import Handoff as HandedOver
+from runner.core.view import AgentView
 from runner.errands import Errands
 from runner.errors import ConnectError, NotConnectedError, RtrunError, UserError
 from runner.held import CallersAudio
@@ -98,6 +99,8 @@ class Line:
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
         self._patience = Patience()
+        #: The agent whose settings the newest connection was given.
+        self._tried: AgentView | None = None
         #: Since when the line is whole.
         self._whole = self.now()
         self._waiting: dict[int, asyncio.Future[Outcome]] = {}
@@ -118,18 +121,19 @@ class Line:
 
     # -- the connection ----------------------------------------------------------------------
     async def open(self) -> None:
-        """Connect, and wait until the server has what the conversation begins with.
-        ConnectError when it cannot be reached, refuses, or does not answer."""
+        """Connect, and wait until the server has what the conversation begins with."""
         await self._connect()
         self._opened = True
 
     async def _connect(self) -> None:
         self._ready = self._loop.create_future()
+        self._tried = None
         self.transport.receiver = self
         options = await self.session.target(self.conversation.view.settings)
         await self.transport.connect(options)
         sent = self.transport.sends_session
         attached = self._opened and options.call_id is not None
+        self._tried = self.conversation.view
         self.run(self.conversation.connected(self.now(), session_sent=sent, attached=attached))
         try:
             async with asyncio.timeout(READY_SECONDS):
@@ -163,7 +167,6 @@ class Line:
         began = self.now()
         ends = began + self._patience.left
         while self.now() < ends:
-            view = self.conversation.view
             try:
                 async with asyncio.timeout_at(ends):
                     await asyncio.sleep(self._patience.pause())
@@ -172,8 +175,8 @@ class Line:
                 reason = error.message if isinstance(error, RtrunError) else str(error) or reason
                 self._lose(reason)
                 await self.transport.close()
-                # Settings that were refused are not tried again: the next line has the old ones.
-                if hopeless(error) and self.conversation.view is view:
+                # Where settings were refused, the next line may have older ones.
+                if hopeless(error) and self._tried in (None, self.conversation.view):
                     break
                 continue
             self._whole = self.now()
@@ -254,12 +257,10 @@ class Line:
         self._callers.send(data, commit)
 
     def hold_audio(self) -> None:
-        """Words are about to sound that the caller may not cut off."""
         self._callers.hold()
 
     @property
     def open_for_audio(self) -> bool:
-        """A line is there and has what it needs."""
         return self.transport.status == "connected" and self._ready.done()
 
     # -- effects -----------------------------------------------------------------------------

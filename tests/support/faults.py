@@ -18,8 +18,9 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self._target = port
         self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
-        self._open = asyncio.Event()
-        self._open.set()
+        #: One gate for each connection: closed, not a byte passes.
+        self._gates: list[asyncio.Event] = []
+        self._dark = False
         self._pumps: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -48,8 +49,11 @@ class Proxy:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
-    def blackhole(self) -> None:
-        self._open.clear()
+    def blackhole(self, *, new: bool = True) -> None:
+        """``new`` False: connections that come later are not swallowed."""
+        self._dark = new
+        for gate in self._gates:
+            gate.clear()
 
     def rst(self) -> None:
         for pair in self._pairs:
@@ -69,17 +73,23 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         self._pairs.append((writer, back))
+        gate = asyncio.Event()
+        if not self._dark:
+            gate.set()
+        self._gates.append(gate)
         for source, sink in ((reader, back), (there, writer)):
-            pump = asyncio.get_running_loop().create_task(self._pump(source, sink))
+            pump = asyncio.get_running_loop().create_task(self._pump(source, sink, gate))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event
+    ) -> None:
         try:
             while True:
-                await self._open.wait()
+                await gate.wait()
                 data = await source.read(65536)
-                await self._open.wait()
+                await gate.wait()
                 if not data:
                     break
                 sink.write(data)
