@@ -81,7 +81,8 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         self._connection: Connection | None = None
         #: The connect() on its way; close() ends it.
         self._attempt: asyncio.Timeout | None = None
-        self._opening: Connection | None = None
+        #: The newest connection: the only one that has us for its owner.
+        self._newest: Connection | None = None
         self._early: list[bytes] | None = None
         #: How the connection ended while connect() was still on its way.
         self._ended: Closed | None = None
@@ -139,7 +140,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         except BaseException as error:
             closed = self._attempt is not attempt
             if not closed:
-                self._forget_attempt()
+                self._let_go()
                 self._connection = None
                 self.status = "disconnected"
             if connection is not None:
@@ -164,11 +165,11 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
                 code=self._ended.code,
             )
 
-    def _forget_attempt(self) -> None:
+    def _let_go(self) -> None:
         self._attempt = self._early = None
-        opening, self._opening = self._opening, None
-        if opening is not None and opening is not self._connection:
-            opening.owner = None
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            newest.owner = None
 
     async def _open(self, address: str, headers: dict[str, str]) -> Connection:
         host = urlsplit(address).hostname or ""
@@ -208,7 +209,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         return connection
 
     def _connection_made(self, *args: Any, **kwargs: Any) -> Connection:
-        connection = self._opening = Connection(*args, **kwargs)
+        connection = self._newest = Connection(*args, **kwargs)
         connection.owner = self
         return connection
 
@@ -216,7 +217,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         """Also ends a connect() that is still on its way, which then raises ConnectError."""
         attempt = self._attempt
         connection, self._connection = self._connection, None
-        self._forget_attempt()
+        self._let_go()
         if attempt is not None:
             attempt.reschedule(0)
         self.status = "disconnected"
@@ -226,7 +227,6 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         await self.stop_listeners()
 
     async def _hang_up(self, connection: Connection, at_once: bool = False) -> None:
-        connection.owner = None
         try:
             if not at_once:
                 async with asyncio.timeout(CLOSE_SECONDS * 2):

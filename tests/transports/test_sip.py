@@ -17,8 +17,6 @@ from runner.model.settings import SESSION_KEYS, SessionSettings
 from runner.transports.base import ConnectOptions
 from runner.transports.sip import OpenAIRealtimeSIP
 
-pytestmark = pytest.mark.quick
-
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
