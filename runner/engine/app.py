@@ -200,7 +200,9 @@ async def _then(event: asyncio.Event, act: Callable[[], None]) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. InputError, in one sentence, when there is none to be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Without the protocol's number asyncio takes what is accepted for no TCP, and leaves Nagle's
+    # algorithm on: small events would wait 40 ms for the acknowledgement of the ones before.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if hasattr(socket, "SO_REUSEADDR") and socket.SO_REUSEADDR:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

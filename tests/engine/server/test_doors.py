@@ -260,3 +260,23 @@ def test_a_port_in_use_is_one_clear_error() -> None:
             listen("127.0.0.1", port)
     with pytest.raises(InputError, match="cannot listen"):
         listen("256.1.1.1", 0)
+
+
+def test_small_events_do_not_wait_for_each_others_acknowledgement() -> None:
+    async def main() -> None:
+        delays: list[int] = []
+
+        def came(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            delays.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(came, sock=listener) as server:
+            port = server.sockets[0].getsockname()[1]
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            await until(lambda: delays)
+            writer.close()
+        assert delays == [1]
+
+    asyncio.run(main())
