@@ -69,7 +69,9 @@ class Listeners:
         async def finish() -> None:
             await work
 
-        self._tasks.spawn(finish(), f"a listener of {name}")
+        # A coroutine is the task itself: cancelled before its first step, it leaves nothing behind.
+        task = work if inspect.iscoroutine(work) else finish()
+        self._tasks.spawn(task, f"a listener of {name}")
 
     async def stop_listeners(self) -> None:
         """End async handlers that still run, within a second."""

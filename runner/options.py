@@ -4,7 +4,7 @@ spelling. Mixed or unknown keys are refused with what was probably meant."""
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, TypedDict
@@ -17,9 +17,7 @@ from runner.guardrails import Guardrail, as_guardrail
 from runner.model.legacy import wire_settings
 from runner.model.settings import SessionSettings
 from runner.model.silence import Silence
-from runner.transports.base import AudioSink, RealtimeTransportLayer
-
-ApiKey = str | Callable[[], str | Awaitable[str]]
+from runner.transports.base import ApiKey, AudioSink, RealtimeTransportLayer
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,13 @@ from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
 from runner.model.silence import Silence
 from runner.options import (
-    ApiKey,
     SessionKeywords,
     SessionOptions,
     session_options,
     with_silence,
 )
 from runner.subscriptions import Subscriptions
-from runner.transports.base import ConnectOptions, RealtimeTransportLayer
+from runner.transports.base import ApiKey, ConnectOptions, RealtimeTransportLayer
 from runner.transports.registry import create
 
 
