@@ -140,7 +140,7 @@ class CallersAudio:
             return
         self._held.keep(data, commit)
         if commit and not line.open_for_audio:
-            line.conversation.turn_waits = True
+            line.run(line.conversation.turn_held(line.now()))
 
     def hold(self) -> None:
         self._held.hold()
@@ -148,7 +148,8 @@ class CallersAudio:
     def lost(self) -> None:
         """The line broke."""
         self._held.lost(self._line.conversation.unheard_ms)
-        self._line.conversation.turn_waits = self._held.turn_waits
+        if self._held.turn_waits:
+            self._line.run(self._line.conversation.turn_held(self._line.now()))
 
     def renewed(self) -> None:
         """The line is there again."""

@@ -129,6 +129,10 @@ class Answers(Watch):
         # Cut off in the middle, a server closes the arguments as they are.
         if name and whole(event["arguments"]):
             call_id = event.get("call_id") or event["item_id"]
+            if entry is not None and entry.arguments is None:
+                # A line that breaks before the item is done must not lose the call.
+                entry.arguments = event["arguments"]
+                entry.touch()
             self._call(response, event["item_id"], call_id, name, event["arguments"], now)
 
     def _content_part(self, event: Event, now: float) -> None:

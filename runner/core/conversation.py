@@ -114,8 +114,12 @@ class Conversation(Decisions):
         if commit:
             self._caller.commit()
 
+    def turn_held(self, now: float) -> Effects:
+        """A turn of the caller waits for a line (push to talk), and answers for the turn."""
+        self.turn_waits = True
+        return self._finish(now)
+
     def turn_let_go(self, now: float) -> Effects:
-        """The caller's turn that had waited for a line (``turn_waits``) was handed over."""
         self.turn_waits = False
         return self._finish(now)
 

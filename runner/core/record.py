@@ -25,6 +25,8 @@ _BEFORE_NOW: Mapping[str, int | None] = {
     "disconnected": 0,
     "receive": 1,
     "audio_in": 1,
+    "turn_held": 0,
+    "turn_let_go": 0,
     "audio_out": 4,
     "take": None,
     "heard": 3,

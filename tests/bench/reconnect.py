@@ -49,7 +49,7 @@ def main() -> None:
     with serving(Puppet()) as server:
         times = asyncio.run(measure(server.port))
     p50, p99 = statistics.median(times), times[min(count - 1, int(count * 0.99))]
-    print(  # noqa: T201
+    print(
         f"reset to reconnected, {ITEMS} items, {count} resets: "
         f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {times[-1]:.1f} ms"
     )

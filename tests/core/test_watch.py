@@ -413,7 +413,7 @@ def test_in_push_to_talk_the_whole_turn_is_sent_again() -> None:
 def test_an_answer_waits_for_the_turn_that_stands_before_it() -> None:
     play = push_to_talk()
     lose(play)
-    play.core.turn_waits = True
+    play.do(play.core.turn_held)
     play.do(play.core.create_response, None)
     next_line(play)
     play >> play.echo()
