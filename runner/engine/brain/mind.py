@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from runner.engine.brain import smalltalk, social, steps, universal
+from runner.engine.brain import consent, smalltalk, social, steps, universal
 from runner.engine.brain.answers import answer
 from runner.engine.brain.choice import Choice, Reply, planned
 from runner.engine.brain.dialogue import USER, Dialogue, Turn
@@ -132,6 +132,9 @@ class Mind:
                 said.append("I am putting you through now.")
                 continue
             tool = next((one for one in self.tools if one.name == turn.name), None)
+            if asks := consent.told(turn, tool):
+                said.append(asks)
+                continue
             said.append(result(turn.text, turn.name, turn.arguments, _offers(turn.name, tool)))
         return Reply(" ".join(dict.fromkeys(said)))
 
@@ -163,6 +166,9 @@ class Mind:
             framed = self._framed(text, intent)
             if framed is not None:
                 return framed
+        agreed = consent.answered(self.dialogue, text)
+        if agreed is not None:
+            return agreed
         if simple:
             return Reply(simple)
         settled = self._settled(text)

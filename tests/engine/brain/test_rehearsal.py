@@ -327,3 +327,26 @@ def test_a_goodbye_ends_the_call_where_a_tool_can() -> None:
     text, calls = think(DENTAL, [user("Bye bye!")], [FIND])
     assert "Goodbye" in text
     assert calls == []
+
+
+ASK_FIRST = "confirmation_required: nothing was done yet. Ask for a yes, then call again."
+
+
+def test_a_tool_that_wants_the_caller_s_yes_gets_it_or_is_let_be() -> None:
+    arguments = '{"day":"2026-12-01","time":"08:00","name":"Ada"}'
+    before = [
+        user("Book Tuesday at 8 for Ada."),
+        call("book_slot", arguments, "call_1"),
+        output(ASK_FIRST, "call_1"),
+    ]
+    asked, calls = think(DENTAL, before, [BOOK])
+    assert "December 1" in asked
+    assert "Ada" in asked
+    assert asked.endswith("Shall I go ahead?")
+    assert calls == []
+    text, calls = think(DENTAL, [*before, agent(asked), user("Yes, please.")], [BOOK])
+    assert text == ""
+    assert [(made.name, made.arguments) for made in calls] == [("book_slot", arguments)]
+    text, calls = think(DENTAL, [*before, agent(asked), user("No, wait.")], [BOOK])
+    assert "leave it at that" in text
+    assert calls == []
