@@ -6,7 +6,6 @@ call: transport -> core -> effects -> application (``line.py``).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
@@ -26,7 +25,7 @@ from runner.options import (
     with_silence,
 )
 from runner.subscriptions import Subscriptions
-from runner.transports.base import ApiKey, ConnectOptions, RealtimeTransportLayer
+from runner.transports.base import ApiKey, ConnectOptions, RealtimeTransportLayer, given_key
 from runner.transports.registry import create
 
 
@@ -330,10 +329,9 @@ class RealtimeSession(Subscriptions):
 
     async def target(self, settings: SessionSettings) -> ConnectOptions:
         """Where the next connection goes, the key asked for anew."""
-        key = self._api_key() if callable(self._api_key) else self._api_key
         target = self._target
         return ConnectOptions(
-            api_key=await key if inspect.isawaitable(key) else key,
+            api_key=await given_key(self._api_key),
             url=target.url,
             model=target.model,
             call_id=target.call_id,
