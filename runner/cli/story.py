@@ -29,6 +29,7 @@ from runner.core.events import (
     TranscriptDelta,
     TurnEnd,
 )
+from runner.serve.sockets import supported
 
 Kind = Literal["head", "caller", "agent", "tool", "saved", "bad", "note", "quiet"]
 Status = Literal[
@@ -249,7 +250,8 @@ def _question(event: ToolApproval) -> str:
     call = words.call(event.name, event.arguments)
     if event.asks == "caller":
         return f"the caller, whether {call} may be done"
-    return f"{call} needs your yes: rtrun approve {quote(words.clean(event.call_id))}"
+    how = f": rtrun approve {quote(words.clean(event.call_id))}" if supported() else ""
+    return f"{call} needs your yes{how}"
 
 
 def _rejected(report: reports.ConfigRejected) -> list[Line]:

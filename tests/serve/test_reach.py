@@ -91,6 +91,15 @@ def test_who_answers_otherwise_is_named_and_the_others_are_asked(answer: bytes, 
     assert words in silent.message
 
 
+def test_who_answers_unasked_and_closes_is_heard() -> None:
+    refusal = b'{"ok": false, "error": "busy, try again"}\n'
+    with door(lambda came: came.sendall(refusal)):
+        for _ in range(50):  # before the question was sent, and after
+            found, [silent] = reach.processes()
+            assert found == []
+            assert "busy, try again" in silent.message
+
+
 def test_who_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reach, "SECONDS", 0.1)
     enough = threading.Event()
