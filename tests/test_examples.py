@@ -46,6 +46,14 @@ def test_the_transport_as_a_thin_client(tmp_path: Path) -> None:
     assert seconds > 0.5
 
 
+def test_two_agents_and_a_tool_that_wants_a_yes(tmp_path: Path) -> None:
+    with serving(make_brain(), speech_models()) as engine:
+        said = example("agents.py", tmp_path, engine.url)
+    assert "front desk -> orders" in said
+    assert 'approved: refund({"order":42})' in said
+    assert "assistant: Order 42 is paid back." in said
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "examples").glob("*.py")))
 def test_every_example_says_how_to_run_it(name: str) -> None:
