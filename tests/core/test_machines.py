@@ -1,10 +1,11 @@
-"""Whole calls with reordered, repeated and unknown events, a tenth of the full count."""
+"""Whole calls with events reordered and repeated and lines broken, a tenth of the full count."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.machines import CallMachine, HistoryMachine
+from support.history_machine import HistoryMachine
+from support.machines import CallMachine
 
 pytestmark = pytest.mark.quick
 

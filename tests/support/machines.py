@@ -1,7 +1,7 @@
-"""State machines that throw a whole call, with its accidents, at the core.
+"""A state machine that throws a whole call, with its accidents, at the core.
 
-``CallMachine`` plays a server that obeys the protocol over a line that repeats and reorders, and
-a program that wants things at random. ``HistoryMachine`` compares the history with a slow oracle.
+``CallMachine`` plays a server that obeys the protocol over a line that repeats, reorders and
+breaks, and a program, an operator and guardrails that want things at random.
 """
 
 from __future__ import annotations
@@ -13,33 +13,53 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support import playbook as pb
 from support.playbook import Event, Playbook, view
 
-from runner.core.effects import PrepareAgent, RunTool, Send
+from runner.core.effects import CheckTool, CheckWords, PrepareAgent, RunTool, Send
 from runner.core.events import (
     AgentEnd,
     AgentStart,
+    GuardrailTripped,
     SessionError,
     SettingsApplied,
     SettingsPending,
     SettingsRefused,
+    ToolApproval,
     Transcript,
     TurnEnd,
 )
 from runner.core.record import Recorder, replay
 from runner.core.responses import CREATED_WITHIN, REQUEST_KEY
+from runner.core.view import AgentView, Rules
 
 NAMES = ["find_slots", "book_slot", "transfer_to_billing", "transfer_to_sales", "make_coffee"]
 few = st.integers(0, 3)
+thens = st.sampled_from(["message", "interrupt", "say", "handoff", "hang_up", "log"])
+
+#: What the conversation watches in these calls: something of everything.
+RULES = Rules(
+    checked=frozenset({"book_slot"}),
+    fillers={"find_slots": "One moment."},
+    debounce=10,
+    checks_input=True,
+    ask_after=30,
+    ask="Are you there?",
+    hang_up_after=60,
+)
+
+
+def agent(name: str = "desk", over: Any = None) -> AgentView:
+    plain = view(name, over)
+    return AgentView(name, plain.settings, plain.handoffs, RULES)
 
 
 class Server:
     """The other end: answers client events in order and makes responses of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 0) -> None:
         self.line: list[Event] = []
         self.session: Event = {"id": "sess_1"}
         self.running: str | None = None
         self.metadata: Any = None
-        self.count = 0
+        self.count = count
         self.audio: dict[str, int] = {}
         self.items: dict[str, str] = {}
 
@@ -50,6 +70,14 @@ class Server:
             self.line.append({"type": "session.updated", "session": dict(self.session)})
         elif kind == "session.update":
             self.line.append(pb.error("invalid_value", event["event_id"]))
+        elif kind == "conversation.item.create" and accept:
+            self.count += 1
+            made = {"id": f"i{self.count}", **event["item"], "status": "completed"}
+            self.line += [pb.item("added", made), pb.item("done", made)]
+        elif kind == "conversation.item.create":
+            self.line.append(pb.error("invalid_value", event["event_id"]))
+        elif kind == "conversation.item.delete":
+            self.line.append({"type": "conversation.item.deleted", "item_id": event["item_id"]})
         elif kind == "response.create":
             if self.running is not None:
                 self.line.append(
@@ -85,6 +113,8 @@ class Server:
         assert self.running is not None
         self.count += 1
         call = pb.function_call(f"f{self.count}", f"c{self.count}", name)
+        begun = {**call, "arguments": "", "status": "in_progress"}
+        self.line.append(pb.output_item("added", self.running, begun))
         self.line.append(
             pb.arguments_done(self.running, call["id"], call["call_id"], name, call["arguments"])
         )
@@ -104,14 +134,25 @@ class Server:
 class CallMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.play = Playbook()
+        self.play = Playbook(agent())
         self.recorder = Recorder(self.play.core)
         self.play.core = self.recorder  # type: ignore[assignment]
         self.seen: list[list[Any]] = []
         self.server = Server()
         self.in_flight: dict[str, tuple[float, Event]] = {}
         self.calls: dict[str, str] = {}
-        self.outputs: dict[str, int] = {}
+        #: The output that each call got, on whichever line.
+        self.outputs: dict[str, str] = {}
+        #: Calls that got it on this line.
+        self.told: set[str] = set()
+        #: Calls somebody has to look at, calls and items that wait for a yes, and items answered.
+        self.checking: dict[str, str] = {}
+        self.asking: dict[str, ToolApproval] = {}
+        self.decided: set[str] = set()
+        self.looks: list[CheckWords] = []
+        self.summoned: list[str] = []
+        self.online = True
+        self.broken = self.lost = False
         self.received: dict[str, int] = {}
         self.revisions: set[int] = set()
         self.answered: list[int] = []
@@ -130,15 +171,29 @@ class CallMachine(RuleBasedStateMachine):
         for effect in play.last:
             if isinstance(effect, Send):
                 self.on_send(effect.event)
+            elif isinstance(effect, PrepareAgent) and not effect.call_id:
+                self.summoned.append(effect.name)
             elif isinstance(effect, RunTool | PrepareAgent):
                 assert effect.call_id not in self.calls, "a call was started twice"
                 self.calls[effect.call_id] = effect.name
+            elif isinstance(effect, CheckTool):
+                assert effect.call_id not in self.checking, "a call was looked at twice"
+                self.checking[effect.call_id] = effect.name
+            elif isinstance(effect, CheckWords):
+                self.looks.append(effect)
         for problem in play.told(SessionError):
             assert problem.code != "bad_event", problem.message
+            # Settings that the next line refuses: the shell takes another one.
+            self.broken = self.broken or problem.fatal
+        for request in play.told(ToolApproval):
+            assert request.call_id not in self.asking, "asked twice for one call"
+            if request.asks == "operator":
+                self.asking[request.call_id] = request
         for kind in (SettingsApplied, SettingsRefused):
             self.answered += [e.revision for e in play.told(kind)]
 
     def on_send(self, event: Event) -> None:
+        assert self.online, "nothing can be sent without a line"
         if event["type"] == "response.create":
             assert not self.in_flight, "two response.create in flight"
             self.in_flight[event["event_id"]] = (self.play.now, event)
@@ -148,8 +203,13 @@ class CallMachine(RuleBasedStateMachine):
             item = event["item"]
             if item["type"] == "function_call_output":
                 name = item["call_id"]
-                self.outputs[name] = self.outputs.get(name, 0) + 1
-                assert self.outputs[name] == 1, "two outputs for one call"
+                assert name not in self.told, "two outputs for one call"
+                self.told.add(name)
+                assert self.outputs.setdefault(name, item["output"]) == item["output"]
+            elif item["type"] == "mcp_approval_response":
+                name = item["approval_request_id"]
+                assert name not in self.decided, "one item was decided twice"
+                self.decided.add(name)
         self.server.take(event, not self.refusing)
 
     def settle(self, event: Event) -> None:
@@ -170,13 +230,50 @@ class CallMachine(RuleBasedStateMachine):
             return
         self.settle(event)
         self.after(self.play >> event)
+        if self.broken:
+            self.lose()
+
+    # -- accidents of the line -------------------------------------------------------------
+    @precondition(lambda self: self.online)
+    @rule()
+    def lose(self) -> None:
+        self.broken, self.lost = False, True
+        self.in_flight.clear()
+        self.told.clear()
+        self.asking.clear()
+        self.server = Server(self.server.count)
+        play = self.play.do(self.play.core.disconnected, reason="broke", away=True)
+        self.online = False
+        self.after(play)
+
+    @precondition(lambda self: not self.online)
+    @rule()
+    def fail_to_connect(self) -> None:
+        self.after(self.play.do(self.play.core.disconnected, reason="nobody", away=True))
+
+    @precondition(lambda self: not self.online)
+    @rule()
+    def connect(self) -> None:
+        before = self.play.core.history
+        self.online = True
+        self.after(self.play.do(self.play.core.connected))
+        known = [i.item_id for i in before]
+        told = [e["item"]["id"] for e in self.play.sent("conversation.item.create")
+                if e["item"].get("id") in known]  # fmt: skip
+        assert told == [i for i in known if i in told], "the history was told out of order"
+        for item in before:
+            spoken = item.kind == "message" and item.text and item.heard_ms is None
+            assert not spoken or item.item_id in told, "a message was not told"
+            ran = item.kind == "function_call" and item.output is not None
+            assert not ran or item.call_id in self.told, "an output was not told"
 
     # -- the line --------------------------------------------------------------------------
     @precondition(lambda self: self.server.line)
     @rule(count=st.integers(1, 8))
     def deliver_in_order(self, count: int) -> None:
-        for _ in range(min(count, len(self.server.line))):
-            self.deliver(self.server.line.pop(0))
+        for _ in range(count):
+            if self.server.line:  # a line that breaks on the way takes the rest with it
+                self.deliver(self.server.line.pop(0))
 
     @precondition(lambda self: len(self.server.line) > 1)
     @rule(index=few)
@@ -188,7 +285,7 @@ class CallMachine(RuleBasedStateMachine):
     def deliver_twice(self) -> None:
         event = self.server.line.pop(0)
         self.deliver(event)
-        if event["type"] != "audio":
+        if event["type"] != "audio" and self.online:
             self.deliver(event)
 
     @rule(kind=st.sampled_from(["response.thinking", "mcp_list_tools.completed", "x"]))
@@ -200,7 +297,7 @@ class CallMachine(RuleBasedStateMachine):
         self.refusing = refusing
 
     # -- the server on its own -------------------------------------------------------------
-    @precondition(lambda self: self.server.running is None)
+    @precondition(lambda self: self.online and self.server.running is None)
     @rule()
     def respond(self) -> None:
         self.server.begin()
@@ -220,15 +317,24 @@ class CallMachine(RuleBasedStateMachine):
     def finish(self, status: str) -> None:
         self.server.end(status)
 
+    @precondition(lambda self: self.online)
     @rule()
-    def speech(self) -> None:
+    def ask_for_hosted(self) -> None:
+        self.server.count += 1
+        item = {"id": f"m{self.server.count}", "type": "mcp_approval_request", "name": "pay",
+                "arguments": "{}", "server_label": "bank"}  # fmt: skip
+        self.server.line.append(pb.item("done", item))
+
+    @precondition(lambda self: self.online)
+    @rule(words=st.sampled_from(["hello", "yes", "no", ""]))
+    def speech(self, words: str) -> None:
         self.server.count += 1
         item = f"u{self.server.count}"
         self.server.line += [
             pb.speech_started(item),
             pb.speech_stopped(item),
             pb.item("added", pb.user_audio(item)),
-            pb.transcribed(item, "hello"),
+            pb.transcribed(item, words),
         ]
 
     # -- the program -----------------------------------------------------------------------
@@ -251,6 +357,53 @@ class CallMachine(RuleBasedStateMachine):
         if drained:
             self.after(self.play.drained())
 
+    @rule(ms=st.sampled_from([20.0, 500.0]), commit=st.booleans())
+    def audio(self, ms: float, commit: bool) -> None:
+        if self.online:
+            self.play.core.audio_in(ms, self.play.now, commit=commit)
+
+    @precondition(lambda self: self.checking)
+    @rule(index=few, how=st.sampled_from(["allow", "refuse", "operator", "caller"]))
+    def look(self, index: int, how: str) -> None:
+        names = list(self.checking)
+        self.look_at(names[index % len(names)], how)
+
+    def look_at(self, name: str, how: str) -> None:
+        core = self.play.core
+        if how == "allow":
+            self.after(self.play.do(core.tool_allowed, name))
+        elif how == "refuse":
+            self.after(self.play.do(core.tool_refused, name, "no"))
+        else:
+            self.after(self.play.do(core.tool_asks, name, caller=how == "caller"))
+
+    @precondition(lambda self: self.asking)
+    @rule(index=few, yes=st.booleans(), always=st.booleans())
+    def decide(self, index: int, yes: bool, always: bool) -> None:
+        name = list(self.asking)[index % len(self.asking)]
+        core = self.play.core
+        method = core.approve if yes else core.reject
+        self.after(self.play.do(method, name, always=always))
+
+    @precondition(lambda self: self.looks)
+    @rule(index=few, then=thens, keep=st.booleans())
+    def trip(self, index: int, then: Any, keep: bool) -> None:
+        look = self.looks[-1 - index % len(self.looks)]
+        event = GuardrailTripped(look.agent, "rule", look.check, look.item_id,  # type: ignore[arg-type]
+                                 look.response_id, then)  # fmt: skip
+        self.after(self.play.do(self.play.core.guardrail_tripped, event, say="No.", to="billing"))
+        if not keep:
+            self.looks.remove(look)
+
+    @precondition(lambda self: self.summoned)
+    @rule()
+    def arrive(self) -> None:
+        self.after(self.play.do(self.play.core.update_agent, agent(self.summoned.pop())))
+
+    @rule()
+    def say_to_the_end(self) -> None:
+        self.after(self.play.do(self.play.core.say, "Welcome.", interruptible=False))
+
     @precondition(lambda self: self.calls)
     @rule(index=few, respond=st.booleans(), fails=st.booleans())
     def answer(self, index: int, respond: bool, fails: bool) -> None:
@@ -264,7 +417,7 @@ class CallMachine(RuleBasedStateMachine):
         elif fails:
             self.after(self.play.do(core.agent_failed, name, "no"))
         else:
-            self.after(self.play.do(core.agent_ready, view(target), name))
+            self.after(self.play.do(core.agent_ready, agent(target), name))
 
     @rule(text=st.sampled_from(["one", "two"]), speed=st.sampled_from([1.0, 1.2]),
           between=st.booleans())  # fmt: skip
@@ -272,12 +425,12 @@ class CallMachine(RuleBasedStateMachine):
         self.revision += 1
         self.revisions.add(self.revision)
         over = {"instructions": text, "audio": {"output": {"speed": speed}}}
-        agent = view(self.play.core.agent, over)
-        self.after(self.play.do(self.play.core.apply, agent, self.revision, between_turns=between))
+        new = agent(self.play.core.agent, over)
+        self.after(self.play.do(self.play.core.apply, new, self.revision, between_turns=between))
 
     @rule(name=st.sampled_from(["desk", "billing"]))
     def switch(self, name: str) -> None:
-        self.after(self.play.do(self.play.core.update_agent, view(name)))
+        self.after(self.play.do(self.play.core.update_agent, agent(name)))
 
     @rule(seconds=st.sampled_from([0.5, 3.0, CREATED_WITHIN, 70.0]))
     def wait(self, seconds: float) -> None:
@@ -321,6 +474,10 @@ class CallMachine(RuleBasedStateMachine):
         """Let everything come to its end: then nothing may be left open."""
         self.refusing = False
         for _ in range(200):
+            if not self.online:
+                self.connect()
+            for name in [c for c in self.checking if c not in self.outputs]:
+                self.look_at(name, "allow")
             for name in [c for c in self.calls if c not in self.outputs]:
                 self.answer_call(name)
             if self.server.running is not None:
@@ -330,154 +487,22 @@ class CallMachine(RuleBasedStateMachine):
             self.after(self.play.drained())
             core = self.play.core
             calm = set(self.answered) == self.revisions and not core.busy
-            if calm and not self.server.line and set(self.outputs) >= set(self.calls):
+            if calm and self.online and not self.server.line and not self.owing():
                 break
             self.wait(3.0)
         assert not self.play.core.busy, "the call never came to rest"
-        assert set(self.outputs) >= set(self.calls), "a call got no output"
+        assert not self.owing(), "a call got no output"
         assert set(self.answered) == self.revisions, "a revision got no answer"
         self.replays()
 
+    def owing(self) -> set[str]:
+        """Calls without an output. One whose item never came is not known to a next line."""
+        owed = (set(self.calls) | set(self.checking)) - set(self.outputs)
+        return owed & {i.call_id for i in self.play.core.history} if self.lost else owed
+
     def replays(self) -> None:
         """The same calls on a fresh conversation give the same effects."""
-        first = Playbook().core
-        second = Playbook().core
+        first = Playbook(agent()).core
+        second = Playbook(agent()).core
         assert replay(self.recorder.rows, first) == replay(self.recorder.rows, second)
         assert first.history == self.play.core.history == second.history
-
-
-class Oracle:
-    """The history as one would write it without a thought for speed."""
-
-    def __init__(self) -> None:
-        self.items: list[Event] = []
-        self.deleted: set[str] = set()
-        self.chains = False
-
-    def find(self, name: str) -> Event | None:
-        return next((i for i in self.items if i["id"] == name), None)
-
-    def place(self, entry: Event, event: Event) -> None:
-        names = [i["id"] for i in self.items]
-        previous = event.get("previous_item_id")
-        entry["guessed"] = "previous_item_id" not in event
-        at = len(self.items)
-        if previous not in (None, "root"):
-            self.chains = True
-            if previous in names:
-                at = names.index(previous) + 1
-        elif previous == "root" or (self.chains and not entry["guessed"]):
-            at = 0
-        self.items.insert(at, entry)
-
-    def upsert(self, event: Event, default: str, *, revives: bool) -> None:
-        item = event["item"]
-        entry = self.find(item["id"])
-        if entry is None:
-            if item["id"] in self.deleted and not revives:
-                return
-            self.deleted.discard(item["id"])
-            entry = {"id": item["id"], "role": item["role"], "status": "in_progress",
-                     "text": None, "final": False}  # fmt: skip
-            self.place(entry, event)
-        elif entry["guessed"] and "previous_item_id" in event:
-            self.items.remove(entry)
-            self.place(entry, event)
-        status = item.get("status") or default
-        if entry["status"] == "in_progress" or status != "in_progress":
-            entry["status"] = status
-        texts = [p.get("transcript") or p.get("text") for p in item["content"]]
-        if texts and texts[0] and (status != "in_progress" or entry["text"] is None):
-            entry["text"], entry["final"] = texts[0], False
-
-    def apply(self, event: Event) -> None:
-        kind = event["type"]
-        name = event.get("item_id", "")
-        entry = self.find(name)
-        if kind.startswith("conversation.item.") and "item" in event:
-            added = kind.endswith("added")
-            self.upsert(event, "in_progress" if added else "completed", revives=added)
-        elif kind == "response.output_item.added":
-            self.upsert(event, "in_progress", revives=False)
-        elif kind == "response.output_item.done":
-            self.upsert(event, "completed", revives=False)
-        elif kind.endswith("transcript.delta"):
-            if entry is not None and not entry["final"]:
-                entry["text"] = (entry["text"] or "") + event["delta"]
-        elif kind.endswith("transcript.done"):
-            if entry is None and name not in self.deleted:
-                entry = {"id": name, "role": "assistant", "status": "in_progress", "text": None}
-                self.place(entry, {})
-            if entry is not None:
-                entry["text"], entry["final"] = event["transcript"], True
-        elif kind.endswith("transcription.completed"):
-            if entry is None and name not in self.deleted:
-                entry = {"id": name, "role": "user", "text": None}
-                self.place(entry, {})
-            if entry is not None:
-                entry |= {"text": event["transcript"], "final": True, "status": "completed"}
-        elif kind == "conversation.item.deleted":
-            self.deleted.add(name)
-            if entry is not None:
-                self.items.remove(entry)
-
-
-names = st.sampled_from(["a", "b", "c", "d", "e"])
-words = st.sampled_from(["one ", "two ", "three"])
-places = st.one_of(
-    st.just({}),
-    st.sampled_from([None, "root", "a", "b", "c", "nobody"]).map(lambda p: {"previous_item_id": p}),
-)
-statuses = st.sampled_from(["in_progress", "completed", "incomplete"])
-
-
-class HistoryMachine(RuleBasedStateMachine):
-    """Events in any order, any number of times, about five items."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.play = Playbook().open()
-        self.oracle = Oracle()
-        self.sent: list[Event] = []
-
-    def feed(self, event: Event) -> None:
-        self.sent.append(event)
-        self.play >> event
-        assert not self.play.told(SessionError)
-        self.oracle.apply(event)
-
-    @rule(name=names, kind=st.sampled_from(["added", "done"]), place=places, status=statuses,
-          text=st.none() | words)  # fmt: skip
-    def item(self, name: str, kind: str, place: Event, status: str, text: str | None) -> None:
-        self.feed(pb.item(kind, pb.message(name, status, text), **place))
-
-    @rule(name=names, kind=st.sampled_from(["added", "done"]), status=statuses)
-    def output_item(self, name: str, kind: str, status: str) -> None:
-        self.feed(pb.output_item(kind, "r1", pb.message(name, status)))
-
-    @rule(name=names, word=words)
-    def delta(self, name: str, word: str) -> None:
-        self.feed(pb.spoken_delta("r1", name, word))
-
-    @rule(name=names, word=words)
-    def spoken(self, name: str, word: str) -> None:
-        self.feed(pb.spoken_done("r1", name, word))
-
-    @rule(name=names, word=words)
-    def transcription(self, name: str, word: str) -> None:
-        self.feed(pb.transcribed(name, word))
-
-    @rule(name=names)
-    def delete(self, name: str) -> None:
-        self.feed({"type": "conversation.item.deleted", "item_id": name})
-
-    @precondition(lambda self: self.sent)
-    @rule(index=st.integers(0, 20))
-    def again(self, index: int) -> None:
-        self.feed(self.sent[-1 - index % len(self.sent)])
-
-    @invariant()
-    def equals_the_oracle(self) -> None:
-        found = [(i.item_id, i.role, i.status, i.text) for i in self.play.core.history]
-        keys = ("id", "role", "status", "text")
-        assert found == [tuple(i.get(k) for k in keys) for i in self.oracle.items]

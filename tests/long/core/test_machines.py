@@ -1,9 +1,10 @@
-"""Whole calls with reordered, repeated and unknown events: the full count, new ones each time."""
+"""Whole calls with events reordered and repeated and lines broken: the full count."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
-from support.machines import CallMachine, HistoryMachine
+from support.history_machine import HistoryMachine
+from support.machines import CallMachine
 
 profile = settings(
     max_examples=4000,
