@@ -32,8 +32,7 @@ class Watch(Calls):
             link.gated = False
         if self._fillers:
             self._pump_fillers(now)
-        if not self._away:
-            self._pump_watch(now)
+        self._pump_watch(now)
         if not (link.gated or self.turn_waits):
             self._responses.pump(now)
         wake = self._next_deadline()

@@ -296,6 +296,43 @@ class CallMachine(RuleBasedStateMachine):
     def change_temper(self, refusing: bool) -> None:
         self.refusing = refusing
 
+    # -- whole scenes, so that few steps go deep ---------------------------------------------
+    def deliver_all(self) -> None:
+        while self.server.line:
+            self.deliver(self.server.line.pop(0))
+
+    @precondition(lambda self: self.online)
+    @rule(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=2), ends=st.booleans())
+    def whole_calls(self, names: list[str], ends: bool) -> None:
+        self.deliver_all()
+        if self.online and self.server.running is None:
+            self.server.begin()
+        for name in names if self.online else ():
+            self.server.call(name)
+        if self.online and ends:
+            self.server.end()
+        self.deliver_all()
+
+    @precondition(lambda self: self.online)
+    @rule(words=st.integers(1, 4), ends=st.booleans())
+    def whole_answer(self, words: int, ends: bool) -> None:
+        self.deliver_all()
+        if self.online and self.server.running is None:
+            self.server.begin()
+        for _ in range(words if self.online else 0):
+            self.server.speak()
+        if self.online and ends:
+            self.server.end()
+        self.deliver_all()
+
+    @precondition(lambda self: self.online)
+    @rule(takes=st.booleans())
+    def new_line(self, takes: bool) -> None:
+        self.lose()
+        self.connect()
+        if takes:
+            self.deliver_all()
+
     # -- the server on its own -------------------------------------------------------------
     @precondition(lambda self: self.online and self.server.running is None)
     @rule()
