@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from runner.errors import ToolError
+from runner.tasks import in_thread
 
 SECONDS = 5.0
 DEFAULT_MODEL = "omni-moderation-latest"
@@ -19,8 +21,8 @@ def moderation(given: Mapping[str, Any]) -> Callable[[Any], Awaitable[Any]]:
 
     async def execute(args: Any) -> str | None:
         nonlocal client
-        import openai
-
+        # Half a second of imports, in which the call goes on.
+        openai = await in_thread(importlib.import_module, "openai")
         if client is None:
             client = openai.AsyncOpenAI(
                 base_url=plain(given.get("url")) or None,
@@ -38,7 +40,7 @@ def moderation(given: Mapping[str, Any]) -> Callable[[Any], Awaitable[Any]]:
             name
             for result in answer.results
             if result.flagged
-            for name, is_so in result.categories.model_dump().items()
+            for name, is_so in result.categories.model_dump(by_alias=True).items()
             if is_so
         ]
         return ", ".join(flagged) or None
