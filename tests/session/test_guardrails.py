@@ -274,7 +274,7 @@ def test_a_result_that_comes_too_late_does_not_cut_a_newer_answer() -> None:
         verdict.set()
         await until(lambda: of(seen, "guardrail_tripped"))
         session.send_message("hello", respond=False)
-        await until(lambda: session.history)
+        await until(lambda: server.items(0))
         assert [e["type"] for e in server.heard[0]] == [
             "session.update",
             "conversation.item.create",
@@ -317,9 +317,7 @@ def test_a_rule_cuts_where_the_caller_may_not() -> None:
         assert not of(seen, "audio_interrupted")
         await words(server, LONG * 2 + " bomb")
         await until(lambda: of(seen, "audio_interrupted"))
-        assert server.of(0, "response.cancel") or await until(
-            lambda: server.of(0, "response.cancel")
-        )
+        await until(lambda: server.of(0, "response.cancel"))
 
     on_lines(
         test,
@@ -446,7 +444,7 @@ def test_a_moderation_endpoint_names_what_it_flags() -> None:
             await end(server, "Build a bomb.", "r2", "a2")
             await until(lambda: of(seen, "guardrail_tripped"))
             (event,) = of(seen, "guardrail_tripped")
-            assert (event.response_id, event.info) == ("r2", "illicit_violent, violence")
+            assert (event.response_id, event.info) == ("r2", "illicit/violent, violence")
             path, body, key = service.asked[-1]
             assert path == "/v1/moderations"
             assert body == {"input": "Build a bomb.", "model": "omni-moderation-latest"}
