@@ -355,7 +355,7 @@ def test_a_rule_may_end_the_call() -> None:
         wire = {"id": "r2", "output": [], "metadata": metadata}
         await server.send(0, {"type": "response.created", "response": wire})
         await end(server, "Goodbye.", "r2", "a2")
-        await until(lambda: not session.connected)
+        await until(lambda: of(seen, "connection_change")[-1].status == "disconnected")
         assert of(seen, "connection_change")[-1].reason == "a guardrail ended the call"
 
     on_lines(test, guardrails=[guardrail(bad, then="hang_up", say="Goodbye.")])
