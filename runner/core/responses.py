@@ -177,6 +177,16 @@ class Responses:
             self._run(response_id, now)
             self._go("accepted")
             return pending, pending.unwanted
+        if pending is None and mark is not None:
+            # An error without event id was laid at the door of a request that was taken after
+            # all: it must not be made again.
+            again = next((r for r in self.waiting if r.request_id == mark), None)
+            if again is not None:
+                self.waiting.remove(again)
+                self._blocked_until = None
+                self._run(response_id, now)
+                self._go("began")
+                return again, again.unwanted
         if pending is not None and mark is None:
             pending.overtaken = True
         if orphan is not None and orphan.beside:

@@ -117,6 +117,19 @@ def test_a_collision_without_event_id_is_understood() -> None:
     assert len(creates(play)) == 2
 
 
+def test_an_error_of_others_without_event_id_has_nothing_said_twice() -> None:
+    """Somebody else's request collided with ours, and the server does not say whose it was."""
+    play = Playbook().open()
+    play.do(play.core.say, "hello")
+    play >> error(ACTIVE)
+    play.begin("r1")
+    assert play.told(AgentStart)
+    play >> done("r1")
+    play.wait(2.0)
+    assert len(creates(play)) == 1
+    assert not play.core.busy
+
+
 def test_a_collision_with_a_response_we_never_saw_waits_a_moment() -> None:
     play = Playbook().open()
     play.do(play.core.send_message, "hello")
