@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from runner.agent import RealtimeAgent, ResolvedAgent, enabled, policy_of
-from runner.codec import loads
+from runner.codec import canonical, loads
 from runner.core.approvals import REJECTED
 from runner.core.conversation import Conversation
 from runner.core.effects import CheckTool, CheckWords, Effects, PrepareAgent, RunTool
@@ -21,7 +21,7 @@ from runner.core.events import GuardrailTripped, SessionError, SessionEvent, Too
 from runner.errors import RtrunError, ToolError, UserError
 from runner.guardrails import Guardrail, GuardrailArgs
 from runner.listeners import report
-from runner.tools.base import BackgroundResult, Tool, ToolContext, ToolGuardrailArgs
+from runner.tools.base import BackgroundResult, Tool, ToolContext, ToolGuardrailArgs, told
 
 FAILED = "An error occurred while running the tool."
 
@@ -96,7 +96,7 @@ class Errands:
                 if needed != "none" and line.session.approval_checks_first:
                     words = await self._refusal(tool, context, effect.arguments)
         except Exception as error:
-            self._tell("approval_failed", f"{effect.name}: {_told(error)}", error)
+            self._tell("approval_failed", f"{effect.name}: {told(error)}", error)
             words = FAILED
         if words is not None:
             self._chosen.pop(effect.call_id, None)
@@ -104,7 +104,11 @@ class Errands:
         elif needed == "none":
             line.run(core.tool_allowed(effect.call_id, line.now()))
         else:
-            line.run(core.tool_asks(effect.call_id, line.now(), caller=needed == "caller"))
+            given = _arguments(effect.arguments)
+            # A model may write the same arguments in another way the second time.
+            same = effect.arguments if given is None else canonical(given)
+            caller = needed == "caller"
+            line.run(core.tool_asks(effect.call_id, line.now(), caller=caller, fingerprint=same))
 
     async def reject(self, request: ToolApproval, message: str | None, always: bool) -> None:
         """Refuse a waiting call, in the words of the program's formatter when it has some."""
@@ -128,6 +132,8 @@ class Errands:
         rule = policy_of(tool).approval
         if not callable(rule):
             return rule if isinstance(rule, str) else ("operator" if rule else "none")
+        if self._line.conversation.standing(effect.agent, effect.name):
+            return "operator"  # decided for good: the policy is not asked again
         arguments = _arguments(effect.arguments)
         if arguments is None:
             return "operator"  # a policy cannot judge what it cannot read
@@ -192,7 +198,7 @@ class Errands:
     async def _failure(self, tool: Tool | None, context: ToolContext, error: Exception) -> str:
         """Words for the model. What went wrong is told to the application; of an error that is
         not the tool's own, the model hears nothing, since it may hold anything."""
-        words = error.message if isinstance(error, ToolError) else _told(error)
+        words = error.message if isinstance(error, ToolError) else told(error)
         self._tell("tool_failed", f"{context.name}: {words}", error)
         formatter = None if tool is None else policy_of(tool).error_function
         if formatter is not None:
@@ -203,7 +209,9 @@ class Errands:
         return f"{FAILED} {words}" if isinstance(error, ToolError) else FAILED
 
     def _context(self, effect: RunTool | CheckTool) -> ToolContext:
-        return ToolContext(effect.agent, effect.name, effect.call_id, self._line.session.context)
+        line = self._line
+        history = line.conversation.history
+        return ToolContext(effect.agent, effect.name, effect.call_id, line.session.context, history)
 
     # -- handoffs --------------------------------------------------------------------------
     async def hand_over(self, effect: PrepareAgent) -> None:
@@ -221,7 +229,7 @@ class Errands:
                     raise UserError(f"there is no agent {effect.name}")
             resolved = await line.session.resolve(target)
         except Exception as error:
-            words = error.message if isinstance(error, RtrunError) else _told(error)
+            words = error.message if isinstance(error, RtrunError) else told(error)
             if effect.call_id:
                 line.run(core.agent_failed(effect.call_id, words, line.now()))
             else:
@@ -245,7 +253,7 @@ class Errands:
             try:
                 found = await check.run(args)
             except Exception as error:
-                self._tell("guardrail_failed", f"{check.name}: {_told(error)}", error)
+                self._tell("guardrail_failed", f"{check.name}: {told(error)}", error)
                 continue
             if found.tripwire_triggered:
                 self._tripped(effect, check, found)
@@ -282,7 +290,3 @@ def _arguments(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return given if isinstance(given, dict) else None
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -34,7 +34,9 @@ def ask_first(name: str) -> str:
     )
 
 
-UNCLEAR = "The caller's answer was no clear yes. Ask again for a plain yes or no."
+UNCLEAR = (
+    "confirmation_required: the caller's answer was no clear yes. Ask again for a plain yes or no."
+)
 
 
 @dataclass(slots=True)
@@ -64,8 +66,8 @@ class Approvals:
 
     # -- operators -------------------------------------------------------------------------
     def ask(self, request: ToolApproval, now: float, within: float | None) -> bool:
-        """An operator is asked; False when this id is asked already."""
-        if request.call_id in self._open:
+        """An operator is asked; False when this id is, or was, asked already."""
+        if request.call_id in self._open or request.call_id in self._decided:
             return False
         deadline = None if within is None else now + within
         self._open[request.call_id] = _Open(request, deadline)
@@ -179,4 +181,4 @@ class Approvals:
 
 
 def _print(call: Call) -> Fingerprint:
-    return call.agent, call.name, call.arguments
+    return call.agent, call.name, call.fingerprint or call.arguments

@@ -246,6 +246,9 @@ class Calls(Sound):
             )
             if self._approvals.ask(request, now, OPERATOR_SECONDS):
                 self._out.tell(request)
+            elif self._approvals.get(entry.item_id) not in (request, None):
+                words = f"the request {entry.item_id} came again and says something else"
+                self._out.tell(SessionError("approval_changed", words))
 
     def _mcp_listed(self, item: Mapping[str, object]) -> None:
         """A server's tools; those that the agent may not use are left out of the list."""

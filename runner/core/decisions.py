@@ -24,12 +24,20 @@ class Decisions(Dispatch):
         return self._finish(now)
 
     def tool_asks(
-        self, call_id: str, now: float, *, caller: bool = False, within: float | None = None
+        self,
+        call_id: str,
+        now: float,
+        *,
+        caller: bool = False,
+        within: float | None = None,
+        fingerprint: str = "",
     ) -> Effects:
         """A checked call needs a yes: of the ``caller``, or of an operator ``within`` so many
-        seconds (60 when left out)."""
+        seconds (60 when left out). ``fingerprint``: the arguments in one way of writing them, by
+        which a second call is known to be the same."""
         call = self._ledger.open(call_id)
         if call is not None and self._ledger.asks(call):
+            call.fingerprint = fingerprint
             if caller:
                 self._ask_caller(call, now)
             else:
@@ -68,6 +76,10 @@ class Decisions(Dispatch):
     def decided(self, call_id: str) -> bool:
         """Was a request of this call answered on this line?"""
         return self._approvals.decided(call_id)
+
+    def standing(self, agent: str, name: str) -> bool:
+        """Was a decision made for all later calls of this tool?"""
+        return self._approvals.remembered(agent, name)[0]
 
     @property
     def approvals(self) -> tuple[ToolApproval, ...]:

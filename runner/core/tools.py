@@ -49,6 +49,8 @@ class Call:
     target: str | None = None
     #: A look at it comes before it runs.
     checked: bool = False
+    #: Its arguments, however the model wrote them; the text itself when empty.
+    fingerprint: str = ""
     state: str = RUNNING
     #: Its connection is gone: there is nobody to send the output to.
     lost: bool = False

@@ -19,12 +19,14 @@ DEFAULT_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may know of its call. A Python tool gets it by a parameter so annotated."""
+    """What a tool may know of its call. A Python tool gets it by a parameter so annotated.
+    ``context`` is the session's; ``history`` the items (``runner.Item``) up to this call."""
 
     agent: str
     name: str
     call_id: str
     context: Any = None
+    history: tuple[Any, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class FunctionTool:
             # A tool may raise a TimeoutError of its own; only ours is ours to name.
             if isinstance(error, TimeoutError) and limit.expired():
                 raise timed_out(self.name, self.timeout) from None
-            raise ToolError(_told(error)) from error
+            raise ToolError(told(error)) from error
         if isinstance(result, BackgroundResult):
             return BackgroundResult(as_output(result.content))
         return as_output(result)
@@ -234,7 +236,7 @@ async def in_own_thread(
         try:
             result = function(*given.values()) if by_position else function(**given)
         except (StopIteration, KeyboardInterrupt) as raised:  # neither may travel in a future
-            error = RuntimeError(_told(raised))
+            error = RuntimeError(told(raised))
         except BaseException as raised:
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
@@ -244,8 +246,13 @@ async def in_own_thread(
     return await done
 
 
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def told(error: BaseException) -> str:
+    """An error in a line, also one that cannot be printed."""
+    try:
+        words = str(error)
+    except Exception:
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def as_output(result: Any) -> str:
