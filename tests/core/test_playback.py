@@ -230,6 +230,7 @@ def test_an_empty_sink_in_the_middle_of_an_answer_ends_nothing() -> None:
 
 
 def test_the_first_audio_is_told_once_per_response() -> None:
+    """SE103: audio_start comes once."""
     play = Playbook().open()
     play.begin("r1", ours=False)
     play.audio("r1", "a1", 20)
@@ -357,6 +358,52 @@ def test_interrupt_clears_the_servers_buffer() -> None:
     assert [e["type"] for e in play.sent()] == ["response.cancel", "output_audio_buffer.clear"]
     play >> buffer("cleared")
     assert len(play.told(Interrupted)) == 1
+
+
+def test_when_the_response_is_done_the_buffer_alone_is_cleared() -> None:
+    """RT4: there is nothing left to cancel, and what was made still sounds."""
+    play = server_side() >> audio_done("r1", "a1") >> done("r1")
+    play.do(play.core.interrupt)
+    assert [e["type"] for e in play.sent()] == ["output_audio_buffer.clear"]
+
+
+def test_a_message_after_an_interruption_waits_for_the_end_of_what_was_cut() -> None:
+    """RT5: the message goes at once, its response.create after response.done."""
+    play = server_side()
+    play.do(play.core.interrupt).do(play.core.send_message, "no, wait")
+    assert [e["type"] for e in play.sent()] == ["conversation.item.create"]
+    play >> buffer("cleared") >> cancelled("r1", "client_cancelled")
+    assert len(play.sent("response.create")) == 1
+
+
+def test_what_sounds_before_its_response_is_known_is_cut_with_it() -> None:
+    play = Playbook().open()
+    play >> created("r1")
+    play.audio("r1", "a1", 400)
+    play >> done("r1")
+    play.heard("a1", 100) >> speech_started()
+    assert [t["audio_end_ms"] for t in play.sent("conversation.item.truncate")] == [100]
+    assert not play.sent("response.cancel")  # it is done: there is nothing to cancel
+
+
+def test_a_program_that_interrupts_in_silence_sends_nothing() -> None:
+    play = Playbook().open()
+    play.do(play.core.interrupt)
+    assert not play.effects
+
+
+def test_words_that_may_not_be_cut_off_stand_against_the_caller_and_not_the_program() -> None:
+    play = Playbook().open()
+    play.do(play.core.say, "Welcome.", interruptible=False).begin("r1")
+    play.audio("r1", "a1", 500)
+    play.heard("a1", 100) >> speech_started()
+    assert not play.sent()
+    assert play.core.speaking
+    assert play.core.holding
+    play.do(play.core.interrupt)
+    assert play.told(Interrupted) == [Interrupted("desk", "a1", 100)]
+    play >> cancelled("r1", "client_cancelled")
+    assert not play.core.holding
 
 
 def test_cut_keeps_to_what_is_still_to_be_heard() -> None:

@@ -401,6 +401,7 @@ def test_a_turn_of_push_to_talk_goes_before_the_answer_to_it() -> None:
 
 
 def test_an_approval_of_the_old_line_is_refused_in_words() -> None:
+    """SE42: neither a yes nor a no that was asked for on the old line counts on the next."""
     ran: list[str] = []
 
     @tool(needs_approval=True)
@@ -427,9 +428,34 @@ def test_an_approval_of_the_old_line_is_refused_in_words() -> None:
         await until(lambda: server.of(1, "response.create"))
         with pytest.raises(ModelBehaviorError):
             session.approve(request)
+        with pytest.raises(ModelBehaviorError):
+            session.reject(request)
         assert not ran
 
     on_lines(test, RealtimeAgent("desk", tools=[pay]))
+
+
+def test_an_approval_for_a_hosted_server_of_the_old_line_is_nobodys() -> None:
+    """SE100: the next line's server knows nothing of the request (approve and reject)."""
+
+    async def test(session: RealtimeSession, server: Lines, seen: list[Any]) -> None:
+        item = {
+            "id": "m1", "type": "mcp_approval_request", "name": "pay", "arguments": "{}",
+            "server_label": "bank",
+        }  # fmt: skip
+        await server.send(0, {"type": "conversation.item.done", "item": item})
+        await until(lambda: session.approvals)
+        (request,) = session.approvals
+        server.reset()
+        await until(lambda: of(seen, "reconnected"))
+        assert not session.approvals
+        with pytest.raises(ModelBehaviorError):
+            session.approve(request)
+        with pytest.raises(ModelBehaviorError):
+            session.reject(request)
+        assert not server.items(1)
+
+    on_lines(test)
 
 
 def test_a_tool_that_ran_over_the_loss_is_not_run_again() -> None:
