@@ -169,6 +169,9 @@ class Settings:
         if VOICE in changes and self.voiced:
             del changes[VOICE]
             deferred.append(VOICE)
+            if not target.revisions:  # who sends an edit is told by SettingsApplied
+                words = f"{target.view.name} speaks with the voice that was heard: it cannot change"
+                self._out.tell(SessionError("voice_kept", words))
         # A trace that runs can neither be changed nor be ended.
         running = lookup(self.effective, "tracing")
         if "tracing" in changes and (
