@@ -67,10 +67,10 @@ class Conversation(Decisions):
         self._settings.connect(
             self._view, sent=session_sent, revisions=revisions, previous=self._in_force
         )
-        if resumes and not attached:
+        if resumes:
             self._pump_settings(now)
-            self._replay()
-        elif not resumes:
+            self._replay(attached)
+        else:
             self._silence.begin(now)
         self._out.tell(Connection("connected"))
         return self._finish(now)

@@ -27,7 +27,7 @@ Event = Mapping[str, Any]
 #: Errors that say a thing was over already; nobody needs to hear of them.
 _HARMLESS = frozenset({"response_cancel_not_active"})
 #: What we sent in good faith and the server may find too late.
-_TOO_LATE = frozenset({"cancel", "truncate", "clear"})
+_TOO_LATE = frozenset({"cancel", "truncate", "clear", "again"})
 
 
 class Dispatch(Answers):

@@ -67,6 +67,9 @@ class Machinery:
         self._rate = 24000
         #: The line is gone and another one comes.
         self._away = False
+        #: Outputs of calls that were given without a line, by call id: a server that kept the
+        #: session has the calls and waits for them.
+        self._unsent: dict[str, str] = {}
         #: The agent and settings that a line had last: where the next one goes back to when its
         #: server refuses what was wanted meanwhile.
         self._in_force: AgentView | None = None

@@ -12,6 +12,7 @@ from runner.core.history import Entry
 from runner.core.playback import Track
 from runner.core.replay import GO_ON, cut_text, items_of
 from runner.core.responses import Request
+from runner.core.tools import Call
 from runner.core.turns import RUNNING, Response
 
 #: The output of a call that waited for a yes when the line broke.
@@ -268,17 +269,31 @@ class Watch(Calls):
         shown: list[Entry] = [e for e in self._history.entries() if e.shown]
         return bool(shown) and shown[-1].role == "user" and bool(shown[-1].text)
 
-    def _replay(self) -> None:
-        """Tell the new line of the conversation so far."""
-        for item in items_of(self._history.entries()):
-            event_id = self._out.send("conversation.item.create", "replay", item=item)
-            if "id" in item:
-                self._link.replaying[event_id] = item["id"]
+    def _answer(self, call: Call, output: str, *, respond: bool = True) -> bool:
+        first = super()._answer(call, output, respond=respond)
+        if first and self._away:
+            self._unsent[call.call_id] = output
+        return first
+
+    def _replay(self, attached: bool) -> None:
+        """Tell the new line of the conversation so far; one that is ``attached`` to the session
+        that the server kept, of what was not sent."""
+        if attached:
+            for call_id, output in self._unsent.items():
+                item = {"type": "function_call_output", "call_id": call_id, "output": output}
+                self._out.send("conversation.item.create", "output", item=item)
+        else:
+            for item in items_of(self._history.entries()):
+                event_id = self._out.send("conversation.item.create", "replay", item=item)
+                if "id" in item:
+                    self._link.replaying[event_id] = item["id"]
         for item in self._behind:
-            event_id = self._out.send("conversation.item.create", "message", item=item)
-            if "id" in item:
-                self._link.unconfirmed[item["id"]] = item
+            # What was on its way when the line broke may have arrived at a session that was kept.
+            purpose = "again" if attached else "message"
+            self._out.send("conversation.item.create", purpose, item=item)
+            self._link.unconfirmed[item["id"]] = item
         self._behind.clear()
+        self._unsent.clear()
 
 
 def _text_of(item: dict[str, Any]) -> str:

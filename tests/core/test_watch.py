@@ -557,6 +557,21 @@ def test_an_attached_line_is_not_told_what_its_server_knows() -> None:
     assert [e["type"] for e in play.sent()] == ["session.update", "response.create"]
 
 
+def test_an_attached_line_gets_what_could_not_be_sent() -> None:
+    play = typed(Playbook().open(), "hello")
+    calling(play.begin("r1"))
+    play.do(play.core.send_message, "on its way", respond=False)
+    lose(play)
+    play.do(play.core.tool_finished, "c1", output="nine")
+    play.do(play.core.send_message, "and then")
+    play.do(play.core.connected, attached=True)
+    sent = [i.get("output") or i["content"][0]["text"] for i in replayed(play)]
+    assert sent == ["nine", "on its way", "and then"]
+    first = play.sent("conversation.item.create")[1]
+    play >> error("item_already_exists", first["event_id"])  # it had arrived after all
+    assert not play.told(SessionError)
+
+
 def test_a_response_that_the_next_line_makes_is_its_own() -> None:
     play = typed(Playbook().open(), "hello")
     play.begin("r1")
