@@ -54,6 +54,8 @@ limit("NOFILE", files, files)
 limit("FSIZE", size, size)
 for name in ("SIGPIPE", "SIGXFSZ"):
     signal.signal(getattr(signal, name), signal.SIG_DFL)
+# A library of ours may block signals (PulseAudio's does), and a program would inherit that.
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
 limit("DATA", data, data)
 try:
     os.execv(sys.argv[5], sys.argv[5:])

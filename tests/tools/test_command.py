@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -140,6 +141,13 @@ def test_its_signals_are_as_programs_expect_them(tmp_path: Path) -> None:
     # A signal that is ignored when a shell begins stays so.
     trap = "kill -PIPE $$; echo still here"
     assert failed(tool(tmp_path, "sh", "-c", trap)).message == "the program was ended by SIGPIPE"
+    # Nor is one that a library of ours has blocked.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+    try:
+        told = failed(tool(tmp_path, "sh", "-c", trap))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert told.message == "the program was ended by SIGPIPE"
 
 
 # -- what goes wrong
