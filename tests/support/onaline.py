@@ -32,10 +32,15 @@ class OnALine:
 
     async def connect(self, **options: Any) -> Event:
         """Connect, with the server's part of it; the settings that the session began with."""
-        serving = asyncio.ensure_future(self.line.accept())
+        serving = asyncio.ensure_future(self._accept())
         await self.session.connect(**options)
         self._follow()
         return await serving
+
+    async def _accept(self) -> Event:
+        for call in self.line.calls:  # what came before, such as mute()
+            await self.line.expect(call.method)
+        return await self.line.accept()
 
     def _follow(self) -> None:
         """From now on each session.update is echoed and each item confirmed, as the service
@@ -130,16 +135,19 @@ async def settled() -> None:
 
 
 def on_a_line(
-    story: Story, agent: RealtimeAgent | None = None, connect: Any = None, **options: Any
+    story: Story,
+    agent: RealtimeAgent | None = None,
+    connect: Any = None,
+    line: ScriptedTransport | None = None,
+    **options: Any,
 ) -> None:
     """Run ``story`` on a connected session, and end it."""
 
     async def main() -> None:
-        line = ScriptedTransport()
-        session = RealtimeSession(
-            agent or RealtimeAgent("desk", "Be kind."), transport=line, **options
-        )
-        on = OnALine(session, line)
+        transport = line or ScriptedTransport()
+        desk = agent or RealtimeAgent("desk", "Be kind.")
+        session = RealtimeSession(desk, transport=transport, **options)
+        on = OnALine(session, transport)
         await on.connect(**(connect or {}))
         try:
             await story(on)
