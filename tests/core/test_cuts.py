@@ -68,7 +68,9 @@ def test_speech_over_an_answer_that_the_server_does_not_end_by_itself() -> None:
 
 def test_speech_after_the_audio_was_made() -> None:
     """WS26: what was generated is not what was heard. Nothing is sent when all was played, and
-    the rest is cut when it was not."""
+    the rest is cut when it was not.
+
+    Defect 5: the SDK lets an interruption after the generation pass."""
     play = running().heard("a1", 1000)
     play >> audio_done("r1", "a1")
     play >> done("r1")

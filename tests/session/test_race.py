@@ -17,6 +17,8 @@ def server() -> Iterator[Serving]:
 
 
 def test_every_answer_comes_though_others_ask_too(server: Serving) -> None:
+    """Defect 1: the SDK takes another's response.created for its own, and loses its request."""
+
     async def main() -> int:
         return sum([await race.typed(seed, server) for seed in range(100)])
 
