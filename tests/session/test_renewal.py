@@ -167,6 +167,24 @@ def test_when_nobody_answers_the_call_ends_with_the_reason(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("accident", ["rst", "fin"])
+def test_a_socket_that_ends_without_a_goodbye_is_renewed(accident: str) -> None:
+    async def main() -> None:
+        seen: list[Any] = []
+        async with lines() as server, Proxy(server.port) as proxy:
+            session = RealtimeSession(RealtimeAgent("desk"))
+            session.on("*", seen.append)
+            await session.connect(api_key="k", url=f"ws://127.0.0.1:{proxy.port}/v1/realtime")
+            session.send_message("hello")
+            await until(lambda: session.history)
+            getattr(proxy, accident)()
+            await until(lambda: of(seen, "reconnected"))
+            assert texts(server.items(1)) == ["hello"]
+            await session.close()
+
+    asyncio.run(main())
+
+
 def test_a_dead_link_is_found_by_the_ping() -> None:
     """Nobody tells us, and nothing comes: 2 s to the ping, 2 s to its answer, half a second."""
 
