@@ -33,57 +33,17 @@ _TOO_LATE = frozenset({"cancel", "truncate", "clear", "again"})
 class Dispatch(Answers):
     """``receive`` and its handlers."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        #: Deltas: no machine has anything to decide on them.
-        self._hot: dict[str, Callable[[Any], Effects]] = {
-            "response.output_audio_transcript.delta": self._audio_text_delta,
-            "response.output_text.delta": self._text_delta,
-            "conversation.item.input_audio_transcription.delta": self._user_delta,
-        }
-        self._handlers: dict[str, Callable[[Any, float], None]] = {
-            "session.created": self._session_created,
-            "session.updated": self._session_updated,
-            "error": self._error,
-            "rate_limits.updated": self._rate_limits,
-            "input_audio_buffer.speech_started": self._speech_started,
-            "input_audio_buffer.speech_stopped": self._speech_stopped,
-            "input_audio_buffer.committed": self._committed,
-            "input_audio_buffer.cleared": self._input_cleared,
-            "input_audio_buffer.timeout_triggered": self._timeout_triggered,
-            "conversation.item.added": self._item,
-            "conversation.item.created": self._item,
-            "conversation.item.done": self._item,
-            "conversation.item.retrieved": self._item,
-            "conversation.item.deleted": self._item_deleted,
-            "conversation.item.truncated": self._item_truncated,
-            "conversation.item.input_audio_transcription.completed": self._user_text,
-            "conversation.item.input_audio_transcription.failed": self._user_text_failed,
-            "response.created": self._response_created,
-            "response.done": self._response_done,
-            "response.output_item.added": self._output_item,
-            "response.output_item.done": self._output_item,
-            "response.content_part.added": self._content_part,
-            "response.output_audio_transcript.done": self._audio_text_done,
-            "response.output_text.done": self._text_done,
-            "response.output_audio.done": self._audio_done,
-            "response.function_call_arguments.done": self._arguments_done,
-            "output_audio_buffer.started": self._buffer_started,
-            "output_audio_buffer.stopped": self._buffer_stopped,
-            "output_audio_buffer.cleared": self._buffer_cleared,
-        }
-
     def receive(self, event: dict[str, Any], now: float) -> Effects:
         """Take in any server event, known or not; it is never changed."""
         self._touched = now
         try:
             kind = event["type"]
-            hot = self._hot.get(kind)
+            hot = _HOT.get(kind)
             if hot is not None:
-                return hot(event)
-            handler = self._handlers.get(kind)
+                return hot(self, event)
+            handler = _HANDLERS.get(kind)
             if handler is not None:
-                handler(event, now)
+                handler(self, event, now)
         except Exception as error:  # one bad event must not end the call
             self._out.tell(SessionError("bad_event", _complaint(event, error)))
         return self._finish(now)
@@ -248,3 +208,42 @@ def _complaint(event: object, error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{kind or 'an event'} lacks {error.args[0]!r}"
     return f"{kind or 'an event'} cannot be read: {error}"
+
+
+#: Deltas: no machine has anything to decide on them. One table for all calls.
+_HOT: Mapping[str, Callable[[Dispatch, Any], Effects]] = {
+    "response.output_audio_transcript.delta": Dispatch._audio_text_delta,
+    "response.output_text.delta": Dispatch._text_delta,
+    "conversation.item.input_audio_transcription.delta": Dispatch._user_delta,
+}
+_HANDLERS: Mapping[str, Callable[[Dispatch, Any, float], None]] = {
+    "session.created": Dispatch._session_created,
+    "session.updated": Dispatch._session_updated,
+    "error": Dispatch._error,
+    "rate_limits.updated": Dispatch._rate_limits,
+    "input_audio_buffer.speech_started": Dispatch._speech_started,
+    "input_audio_buffer.speech_stopped": Dispatch._speech_stopped,
+    "input_audio_buffer.committed": Dispatch._committed,
+    "input_audio_buffer.cleared": Dispatch._input_cleared,
+    "input_audio_buffer.timeout_triggered": Dispatch._timeout_triggered,
+    "conversation.item.added": Dispatch._item,
+    "conversation.item.created": Dispatch._item,
+    "conversation.item.done": Dispatch._item,
+    "conversation.item.retrieved": Dispatch._item,
+    "conversation.item.deleted": Dispatch._item_deleted,
+    "conversation.item.truncated": Dispatch._item_truncated,
+    "conversation.item.input_audio_transcription.completed": Dispatch._user_text,
+    "conversation.item.input_audio_transcription.failed": Dispatch._user_text_failed,
+    "response.created": Dispatch._response_created,
+    "response.done": Dispatch._response_done,
+    "response.output_item.added": Dispatch._output_item,
+    "response.output_item.done": Dispatch._output_item,
+    "response.content_part.added": Dispatch._content_part,
+    "response.output_audio_transcript.done": Dispatch._audio_text_done,
+    "response.output_text.done": Dispatch._text_done,
+    "response.output_audio.done": Dispatch._audio_done,
+    "response.function_call_arguments.done": Dispatch._arguments_done,
+    "output_audio_buffer.started": Dispatch._buffer_started,
+    "output_audio_buffer.stopped": Dispatch._buffer_stopped,
+    "output_audio_buffer.cleared": Dispatch._buffer_cleared,
+}
