@@ -7,6 +7,7 @@ while the line is renewed, and its output is told on the next one.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -243,21 +244,21 @@ class Errands:
 
     # -- guardrails ------------------------------------------------------------------------
     async def check_words(self, effect: CheckWords) -> None:
-        """All checks of this side, in order; the first that trips decides."""
-        line = self._line
-        owner = line.owner(effect.agent)
-        args = GuardrailArgs(owner.agent, effect.text, effect.final, line.session.context)
-        for check in owner.guardrails:
-            if check.check != effect.check:
-                continue
-            try:
-                found = await check.run(args)
-            except Exception as error:
-                self._tell("guardrail_failed", f"{check.name}: {told(error)}", error)
-                continue
-            if found.tripwire_triggered:
-                self._tripped(effect, check, found)
-                return
+        """All checks of this side, beside each other: a quick one does not wait for a slow one.
+        The core lets the first that trips decide."""
+        owner = self._line.owner(effect.agent)
+        args = GuardrailArgs(owner.agent, effect.text, effect.final, self._line.session.context)
+        checks = (check for check in owner.guardrails if check.check == effect.check)
+        await asyncio.gather(*(self._check(effect, check, args) for check in checks))
+
+    async def _check(self, effect: CheckWords, check: Guardrail, args: GuardrailArgs) -> None:
+        try:
+            found = await check.run(args)
+        except Exception as error:
+            self._tell("guardrail_failed", f"{check.name}: {told(error)}", error)
+            return
+        if found.tripwire_triggered:
+            self._tripped(effect, check, found)
 
     def _tripped(self, effect: CheckWords, check: Guardrail, found: Any) -> None:
         line = self._line

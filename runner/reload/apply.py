@@ -148,6 +148,8 @@ class Applier:
                         states[call.id] = "applied"
                     case SettingsPending():
                         states[call.id] = "pending"
+                    case SettingsRefused(code="disconnected"):
+                        states[call.id] = "gone"  # it ended for good: no reason to go back
                     case SettingsRefused() as refused:
                         states[call.id] = "refused"
                         refusals.append(refused)
