@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.lines import Lines, lines
+from support.onaline import OnALine, on_a_line, settled
 from support.until import until
 
 from runner import RealtimeAgent, RealtimeSession
@@ -25,6 +26,7 @@ from runner.guardrails import (
     guardrail_of,
 )
 from runner.model.deployment import GuardrailSpec
+from runner.testing import server
 from runner.tools.moderation import moderation
 
 Test = Callable[[RealtimeSession, Lines, list[Any]], Awaitable[None]]
@@ -476,3 +478,24 @@ def test_a_moderation_endpoint_that_fails_is_an_error_and_the_call_goes_on() -> 
             "m", moderation({"url": service.url, "api_key": "sk-secret"}), check="input", then="log"
         )
         on_lines(test, guardrails=[check])
+
+
+def test_a_quick_check_does_not_wait_for_a_slow_one() -> None:
+    """They look at the same words beside each other, whatever their order."""
+    gate = asyncio.Event()
+
+    async def slow(args: GuardrailArgs) -> bool:
+        await gate.wait()
+        return True
+
+    checks = [guardrail(slow), guardrail(lambda args: "bad" in args.text, name="quick")]
+
+    async def story(on: OnALine) -> None:
+        on.emit(*server.written("This is bad.", response_id="r"))
+        tripped = await on.told("guardrail_tripped")
+        assert tripped.name == "quick"
+        gate.set()
+        await settled()
+        assert len(on.of("guardrail_tripped")) == 1
+
+    on_a_line(story, guardrails=checks)
