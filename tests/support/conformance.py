@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from support import matrix
+from support.mcp_rules import McpRules, no_keys
 from support.openai_types import check_types
-from support.response_rules import ConformanceError, ResponseRules, require
+from support.response_rules import ConformanceError, require
 
 __all__ = ["Checker", "ConformanceError"]
 
@@ -33,7 +34,7 @@ class Checker:
         self.session: dict[str, Any] | None = None
         self.order: list[str] = []
         self.items: dict[str, dict[str, Any]] = {}
-        self.responses = ResponseRules(self)
+        self.responses = McpRules(self)
         self._log: deque[str] = deque(maxlen=25)
         self._event_ids: set[str] = set()
         self._client_ids: set[str] = set()
@@ -75,8 +76,10 @@ class Checker:
                 self._retrieves[str(event.get("item_id"))] += 1
             case "conversation.item.create":
                 item = event.get("item")
-                if isinstance(item, Mapping) and isinstance(item.get("id"), str):
-                    self._creates.append(item["id"])
+                if isinstance(item, Mapping):
+                    self.responses.item_asked(item)
+                    if isinstance(item.get("id"), str):
+                        self._creates.append(item["id"])
             case "input_audio_buffer.commit":
                 self._commits += 1
             case "response.create":
@@ -129,6 +132,8 @@ class Checker:
         handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, event)
+        elif kind.startswith("mcp_list_tools."):
+            self.responses.listing(event)
         elif kind.startswith(("response.", "output_audio_buffer.")):
             self.responses.event(kind, event)
 
@@ -338,6 +343,7 @@ def _full_session(session: dict[str, Any]) -> None:
         session["audio"]["input"]
     )
     require(not lost, f"session.audio.input lacks {sorted(lost)}")
+    no_keys(session)
 
 
 def _turns(session: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from runner.engine.server.options import EngineOptions
 from runner.engine.speaking.models import LocalModels
 
 Event = dict[str, Any]
+_KEY = {"Authorization": "Bearer test"}
 
 
 @functools.cache
@@ -234,10 +235,9 @@ async def connected(
     checker = Checker() if judge else None
     async with websockets.connect(
         server.url + query,
-        additional_headers={"Authorization": "Bearer test"},
         max_size=None,
         # With a bound, a client that leaves unread events behind takes 10 s to close.
-        **{"max_queue": None, **options},
+        **{"max_queue": None, "additional_headers": _KEY, **options},
     ) as socket:
         client = Client(socket, checker)
         await client.until("session.created")

@@ -98,6 +98,7 @@ class Connection:
         writer = asyncio.current_task()
         assert writer is not None
         context.send(events.session_created(session=context.settings.effective()))
+        context.hosted.configure(context.settings.tools)
         reader = self._tasks.spawn(self._read(receive), "reader")
         reader.add_done_callback(lambda _: context.outbox.close())
         try:
@@ -106,6 +107,7 @@ class Connection:
             self._idle.stop()
             if self._turns is not None:
                 self._turns.close()
+            await context.hosted.close()
             await self._tasks.close()
 
     async def _read(self, receive: Callable[[], Awaitable[str | bytes | None]]) -> None:
@@ -151,6 +153,7 @@ class Connection:
         if self._turns is not None:
             self._turns.configure()
         context.send(events.session_updated(session=context.settings.effective()))
+        context.hosted.configure(context.settings.tools)
 
     async def _append(self, event: dict[str, Any]) -> None:
         data = decode_audio(event["audio"])
@@ -193,6 +196,8 @@ class Connection:
         context.send(events.conversation_item_done(item, previous))
         if self._turns is not None:
             self._turns.hear(item["id"])
+        if item["type"] == "mcp_approval_response" and item["approve"]:
+            self._responses.approve(item["approval_request_id"])
 
     def _item_retrieve(self, event: dict[str, Any]) -> None:
         item = self._context.items.retrieve(event["item_id"])

@@ -7,6 +7,9 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.engine.hosted.address import is_loopback
+from runner.engine.hosted.offer import Offer, as_functions, offer
+from runner.engine.hosted.servers import Servers
 from runner.engine.ports import Brain, Models, Prompt
 from runner.engine.server.answer import Answer, Speaker
 from runner.engine.server.options import EngineOptions
@@ -41,6 +44,15 @@ class Context:
     responds: bool = True  # sessions of type transcription make no responses
     audio_produced: bool = False
     words: dict[str, asyncio.Future[str]] = field(default_factory=dict)
+    hosted: Servers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hosted = Servers(
+            self.items,
+            self.send,
+            self.tasks,
+            public_only=not is_loopback(self.options.host),
+        )
 
     def send(self, event: dict[str, Any]) -> None:
         self.outbox.put(event)
@@ -61,13 +73,21 @@ class Context:
     def prompt(self, params: ResponseParams, *more: dict[str, Any]) -> Prompt:
         """What the brain sees; ``more`` are items that are not in the conversation yet."""
         items = self.items.prompt() if params.input is None else list(params.input)
+        offered = self.offered(params)
         return Prompt(
             instructions=params.instructions,
-            items=[*items, *more],
-            tools=[tool for tool in params.tools if tool.get("type") == "function"],
-            tool_choice=params.tool_choice,
+            items=[*as_functions(items), *more],
+            tools=offered.tools,
+            tool_choice=offered.choice,
             metadata=params.metadata or {},
         )
+
+    def offered(self, params: ResponseParams) -> Offer:
+        """The tools for the brain. Out of band nobody could approve a call."""
+        targets = self.hosted.targets(params.tools)
+        if params.out_of_band:
+            targets = [target for target in targets if not target.needs_approval]
+        return offer(params.tools, params.tool_choice, targets)
 
     def weights(self, params: ResponseParams) -> list[Weight]:
         """What the response reads, for its usage."""

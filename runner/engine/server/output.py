@@ -109,13 +109,13 @@ class _FunctionCall(OutputItem):
     def send(self, name: str, arguments: str) -> dict[str, Any]:
         call_id = new_id("call")
         self._added(self._items.start_call(self.id, call_id, name))
-        for delta in _pieces(arguments, ARGUMENTS_DELTA):
+        for delta in pieces(arguments, ARGUMENTS_DELTA):
             self._items.add_arguments(self.id, delta)
             self._context.send(self._events.arguments_delta(call_id, delta))
         self._context.send(self._events.arguments_done(call_id, name, arguments))
         return self._done("completed")
 
 
-def _pieces(text: str, size: int) -> Iterator[str]:
+def pieces(text: str, size: int) -> Iterator[str]:
     for start in range(0, len(text), size):
         yield text[start : start + size]

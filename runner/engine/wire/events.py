@@ -193,6 +193,14 @@ def output_audio_buffer_cleared(response_id: str) -> Event:
     return _event("output_audio_buffer.cleared", response_id=response_id)
 
 
+# MCP servers ---------------------------------------------------------------------------------
+
+
+def mcp_list_tools(step: str, item_id: str) -> Event:
+    """``step`` is ``in_progress``, ``completed`` or ``failed``."""
+    return _event(f"mcp_list_tools.{step}", item_id=item_id)
+
+
 # Responses -----------------------------------------------------------------------------------
 
 
@@ -280,6 +288,16 @@ class Output:
             name=name,
             arguments=arguments,
         )
+
+    def mcp_arguments_delta(self, delta: str) -> Event:
+        return self._about("response.mcp_call_arguments.delta", delta=delta)
+
+    def mcp_arguments_done(self, arguments: str) -> Event:
+        return self._about("response.mcp_call_arguments.done", arguments=arguments)
+
+    def mcp_call(self, step: str) -> Event:
+        """``step`` is ``in_progress``, ``completed`` or ``failed``; no response_id here."""
+        return _event(f"response.mcp_call.{step}", item_id=self.item_id, output_index=self.index)
 
 
 def _part(kind: str, text: str) -> dict[str, Any]:

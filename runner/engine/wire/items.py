@@ -33,6 +33,8 @@ class Items:
     def __init__(self) -> None:
         self._items: dict[str, Stored] = {}
         self._order: list[str] = []
+        # Approval requests that were answered, also those whose answer was deleted since.
+        self._decided: set[str] = set()
 
     # What clients ask for ------------------------------------------------------------------
     def create(
@@ -53,13 +55,15 @@ class Items:
             at = self._place(previous_item_id)
         except WireError as error:
             raise error.about(event_id) from None
+        if made.type == "mcp_approval_response":
+            self._decided.add(made.fields["approval_request_id"])
         return self._put(made, at)
 
     def delete(self, item_id: str) -> None:
         """WireError ``item_delete_invalid_item_id`` for an unknown one."""
         item = self._known(item_id, "delet")
         self._order.remove(item_id)
-        if item.status == "in_progress":
+        if item.unfinished:
             item.gone = True
         else:
             del self._items[item_id]
@@ -133,6 +137,50 @@ class Items:
         }
         return self._put(Stored(fields))
 
+    def start_mcp_list(self, item_id: str, label: str) -> dict[str, Any]:
+        """The tools of an MCP server, none yet."""
+        fields = {"id": item_id, "type": "mcp_list_tools", "server_label": label, "tools": []}
+        return self._put(Stored(fields, running=True))
+
+    def set_mcp_tools(self, item_id: str, tools: list[dict[str, Any]]) -> None:
+        """What the server listed, before :meth:`finish`."""
+        self._items[item_id].fields["tools"] = tools
+
+    def start_mcp_call(
+        self, item_id: str, label: str, name: str, request_id: str | None
+    ) -> dict[str, Any]:
+        """A call of an MCP tool, arguments ``""``; ``request_id`` of its approval."""
+        fields = {
+            "id": item_id,
+            "type": "mcp_call",
+            "server_label": label,
+            "name": name,
+            "arguments": "",
+            "approval_request_id": request_id,
+            "output": None,
+            "error": None,
+        }
+        return self._put(Stored(fields, running=True))
+
+    def set_mcp_outcome(
+        self, item_id: str, *, output: str | None = None, error: dict[str, Any] | None = None
+    ) -> None:
+        """What came of the call, before :meth:`finish`."""
+        self._items[item_id].fields.update(output=output, error=error)
+
+    def start_mcp_request(
+        self, item_id: str, label: str, name: str, arguments: str
+    ) -> dict[str, Any]:
+        """A request for the approval of a call of an MCP tool."""
+        fields = {
+            "id": item_id,
+            "type": "mcp_approval_request",
+            "server_label": label,
+            "name": name,
+            "arguments": arguments,
+        }
+        return self._put(Stored(fields, running=True))
+
     def add_part(self, item_id: str, kind: str, format: AudioFormat = PCM16) -> int:
         """An empty ``output_audio`` or ``output_text`` part; its content_index."""
         parts = self._parts(item_id)
@@ -168,7 +216,9 @@ class Items:
     def finish(self, item_id: str, status: str = "completed") -> dict[str, Any]:
         """Close an item as ``completed`` or ``incomplete``; its wire view."""
         item = self._items[item_id]
-        item.fields["status"] = status
+        item.running = False
+        if "status" in item.fields:
+            item.fields["status"] = status
         if item.gone:
             del self._items[item_id]
         self._let_go()
@@ -246,7 +296,7 @@ class Items:
     def _finished(self) -> list[Stored]:
         out = []
         for item in (self._items[i] for i in self._order):
-            if item.status == "in_progress":
+            if item.unfinished:
                 continue
             if item.fields.get("role") == "assistant" and not any(p.text for p in item.parts or ()):
                 continue
@@ -268,7 +318,23 @@ class Items:
                     f"Tool call ID '{call_id}' not found in conversation.",
                     code="invalid_tool_call_id",
                 )
+        if made.type == "mcp_approval_response":
+            self._check_approval(made.fields["approval_request_id"])
         return made
+
+    def _check_approval(self, request_id: str) -> None:
+        """It answers a request of this conversation, for the first time."""
+        request = self._items.get(request_id)
+        if request is None or request.gone or request.type != "mcp_approval_request":
+            invalid(
+                "item.approval_request_id",
+                f"Error creating item: no approval request with id '{request_id}' exists.",
+            )
+        if request_id in self._decided:
+            invalid(
+                "item.approval_request_id",
+                f"Error creating item: the approval request '{request_id}' was answered before.",
+            )
 
     def _place(self, previous_item_id: str | None) -> int | None:
         """Where to insert; None is the end."""

@@ -62,6 +62,9 @@ _TURN_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+_SECRET = ("authorization", "headers")
+
+
 def _audio_input() -> dict[str, Any]:
     return {
         "format": PCM16.wire(),
@@ -123,9 +126,14 @@ class Settings:
     def effective(self) -> dict[str, Any]:
         """The full session in GA shape, as session.created and session.updated carry it. A copy.
 
-        ``parallel_tool_calls`` and ``reasoning`` are in it once they were set.
+        ``parallel_tool_calls`` and ``reasoning`` are in it once they were set. The keys of MCP
+        servers are not: whoever may read the session need not hold them.
         """
-        return deepcopy(self._session)
+        session = deepcopy(self._session)
+        for tool in session.get("tools", ()):
+            for key in _SECRET if tool.get("type") == "mcp" else ():
+                tool.pop(key, None)
+        return session
 
     def update(
         self,

@@ -21,6 +21,8 @@ class Stored:
 
     fields: dict[str, Any]
     parts: list[Part] | None = None
+    # Being written although its kind has no status on the wire, as those of MCP.
+    running: bool = False
     # Deleted by the client while a response was still writing it.
     gone: bool = False
     # Counts the edits, so that a cached prefix with an edited item is no longer cached.
@@ -34,6 +36,10 @@ class Stored:
     def status(self) -> str | None:
         status: str | None = self.fields.get("status")
         return status
+
+    @property
+    def unfinished(self) -> bool:
+        return self.running or self.status == "in_progress"
 
     def wire(self, *, audio: bool = False, told: bool = True) -> dict[str, Any]:
         out = dict(self.fields)

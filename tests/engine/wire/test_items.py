@@ -61,6 +61,9 @@ EVERY_KIND = [
 @pytest.mark.parametrize("item", EVERY_KIND, ids=lambda i: i.get("role") or i["type"])
 def test_every_kind_is_stored_and_is_openais(item):
     items = Items()
+    if item["type"] == "mcp_approval_response":
+        request = next(i for i in EVERY_KIND if i["type"] == "mcp_approval_request")
+        items.create({**request, "id": item["approval_request_id"]})
     made = items.create(item)
     assert made["id"].startswith("item_")
     assert made["id"] in items
@@ -174,6 +177,11 @@ def test_an_id_is_there_once_and_short():
         (
             {"type": "mcp_approval_response", "approve": True},
             "missing_required_parameter",
+            "item.approval_request_id",
+        ),
+        (
+            {"type": "mcp_approval_response", "approve": True, "approval_request_id": "r"},
+            "invalid_value",
             "item.approval_request_id",
         ),
     ],

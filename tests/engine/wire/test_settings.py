@@ -249,10 +249,14 @@ GOOD_TOOLS = [
 ]
 
 
-def test_tools_are_replaced_whole_and_echoed():
+KEYS = ("headers", "authorization")
+ECHOED = [{k: v for k, v in tool.items() if k not in KEYS} for tool in GOOD_TOOLS]
+
+
+def test_tools_are_replaced_whole_and_echoed_without_the_keys_of_mcp_servers():
     settings = made()
     session = update(settings, {"tools": GOOD_TOOLS})
-    assert session["tools"] == GOOD_TOOLS
+    assert session["tools"] == ECHOED
     check_types(events.session_updated(session))
     assert settings.tools == GOOD_TOOLS
     assert update(settings, {"tools": []})["tools"] == []
@@ -461,7 +465,8 @@ def test_nobody_can_reach_inside():
     settings.update(patch)
     patch["tools"][1]["parameters"]["type"] = "string"
     settings.effective()["audio"]["input"]["format"]["type"] = "x"
-    assert settings.effective()["tools"] == GOOD_TOOLS
+    assert settings.tools == GOOD_TOOLS
+    assert settings.effective()["tools"] == ECHOED
     assert settings.input_format == PCM16
 
 
