@@ -10,6 +10,7 @@ from runner.engine.hosted.errors import CLOSED, protocol_error
 from runner.tasks import in_thread
 
 WHERE = "server_url"
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def is_loopback(host: str) -> bool:
@@ -47,5 +48,9 @@ async def check_address(name: str, url: str, *, public_only: bool) -> None:
 def _public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
+        # Some only wrap an address of IPv4: mapped, 6to4, and what NAT64 translates.
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+        inner = ip.ipv4_mapped or ip.sixtofour or inner
+        if inner is not None:
+            return _public(str(inner))
     return ip.is_global and not ip.is_multicast

@@ -146,7 +146,9 @@ class Servers:
         self._listed(server, item_id, "failed")
         # The event above says no reason, and whoever set the server up needs one.
         param = f"{path}.{failed.where}" if failed.where else path
-        self._fail(failed.message, param)
+        # What the SDK says goes on over several lines and names no server.
+        reason = failed.message.partition("\n")[0]
+        self._fail(reason if server.label in reason else f"{server.name}: {reason}", param)
 
     def _fail(self, message: str, param: str) -> None:
         self._send(WireError(message, code="mcp_list_tools_failed", param=param).event())
