@@ -136,8 +136,8 @@ class Servers:
             await server.list_tools()
         except HostedError as why:
             failed = why
-        except asyncio.CancelledError:
-            # It left the session while it was being listed; a list that began must end.
+        except BaseException:
+            # Most likely it left the session meanwhile; a list that began must end.
             self._listed(server, item_id, "failed")
             raise
         if failed is None:
