@@ -109,9 +109,9 @@ else:
             return a2b_base64(text, strict_mode=True)
 
 
-__all__ = ["b64decode", "b64encode", "dumps", "loads"]
-
-
 def canonical(value: Any) -> str:
     """JSON text that is the same for equal values: keys in order, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+__all__ = ["b64decode", "b64encode", "canonical", "dumps", "loads"]

@@ -224,6 +224,9 @@ class Calls(Sound):
         self._out.send(
             "conversation.item.create", "approval", previous_item_id=request.call_id, item=item
         )
+        if not approve and self._view.rules.answers_mcp:
+            # A call that is made ends in an item, and that asks; of one that is not, nobody would.
+            self._responses.add("auto")
 
     def _rejection(self, message: str | None) -> str:
         return REJECTED if message is None else message

@@ -6,7 +6,7 @@ beyond the audio it sent, and the model must not believe that something was hear
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 #: How many responses that were cut are remembered to refuse what still comes of them.
@@ -72,6 +72,8 @@ class Playback:
         #: Characters a second of the newest answer that came whole.
         self.pace = CHARACTERS
         self.tracks: dict[tuple[str, int], Track] = {}
+        #: The same by response: asked for after every event, so never searched for.
+        self._of: dict[str, list[Track]] = {}
         self._refused: dict[str, None] = {}
 
     def open(self, response_id: str, item_id: str, content_index: int, rate: int) -> Track:
@@ -79,7 +81,16 @@ class Playback:
         track = Track(response_id, item_id, content_index, rate)
         track.cut = response_id in self._refused
         self.tracks[item_id, content_index] = track
+        self._of.setdefault(response_id, []).append(track)
         return track
+
+    def drop(self, track: Track) -> None:
+        """This track is needed no more."""
+        del self.tracks[track.item_id, track.content_index]
+        siblings = self._of[track.response_id]
+        siblings.remove(track)
+        if not siblings:
+            del self._of[track.response_id]
 
     def heard(self, item_id: str, content_index: int, samples: int) -> None:
         """The sink has played ``samples`` of this part so far; positions never go back."""
@@ -90,11 +101,11 @@ class Playback:
     def drained(self, known: Container[str]) -> None:
         """Everything handed over was played. Tracks of responses that nobody announced end
         here; the others with their turn."""
-        for key, track in tuple(self.tracks.items()):
+        for track in tuple(self.tracks.values()):
             if not track.cut:
                 track.heard = track.received
             if track.response_id not in known:
-                del self.tracks[key]
+                self.drop(track)
 
     def complete(self, item_id: str, content_index: int) -> None:
         """No more audio of this part will come."""
@@ -147,10 +158,10 @@ class Playback:
         seconds = track.received / track.rate
         track.covers = min(1.0, seconds * self.pace / len(text)) if text else 1.0
 
-    def of(self, response_id: str) -> list[Track]:
-        return [t for t in self.tracks.values() if t.response_id == response_id]
+    def of(self, response_id: str) -> Sequence[Track]:
+        return self._of.get(response_id, ())
 
     def forget(self, response_id: str) -> None:
         """The turn is over: its positions are needed no more."""
-        for track in self.of(response_id):
-            del self.tracks[track.item_id, track.content_index]
+        for track in tuple(self.of(response_id)):
+            self.drop(track)

@@ -39,7 +39,7 @@ class Sound(Machinery):
         elif not track.cut:
             self._sounds(response, item_id, now)
         if track.cut and response is None:
-            self._playback.tracks.pop((item_id, content_index), None)
+            self._playback.drop(track)
         return track
 
     def _sounds(self, response: Response, item_id: str, now: float) -> None:

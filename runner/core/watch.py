@@ -3,6 +3,7 @@ and the way from a lost line to the next."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runner.core.calls import Calls
@@ -246,7 +247,7 @@ class Watch(Calls):
             again.append(Request("", "auto", {}))
         return again, go_on, due
 
-    def _broke_off(self, entry: Entry | None, tracks: list[Track]) -> bool:
+    def _broke_off(self, entry: Entry | None, tracks: Sequence[Track]) -> bool:
         """An answer that will not be finished: what of its text came to the caller? False when
         nothing did."""
         if entry is None:

@@ -63,6 +63,7 @@ def test_the_answer_goes_behind_the_request(decide: Any, answer: dict[str, Any])
             "approval_request_id": "mcpr_1",
             **answer,
         }
+        assert on.asked == (not answer["approve"])  # a refusal is spoken of
         # Decided once: the rest is silent, and the service's repetition asks nobody.
         await decide(on.session, asked)
         on.emit(request())
