@@ -34,6 +34,7 @@ from runner.transports.connection import MAX_MESSAGE, Connect, Connection
 from runner.transports.wire import (
     AUDIO,
     AUDIO_TYPE,
+    LastDelta,
     audio_lane,
     audio_of,
     is_loopback,
@@ -89,6 +90,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         self._waiting: deque[tuple[str, float]] = deque()
         self._waiting_ms = 0.0
         self._input_bytes_per_ms = 48.0
+        self._last_delta = LastDelta()
         #: Milliseconds of the caller's audio dropped since the link was too slow.
         self.dropped_ms = 0.0
         self._drain: asyncio.TimerHandle | None = None
@@ -316,7 +318,7 @@ class OpenAIRealtimeWebSocket(RealtimeTransportLayer):
         if data.find(AUDIO_TYPE, 0, 400) >= 0 and not (
             "*" in self._handlers or AUDIO in self._handlers
         ):
-            lane = audio_lane(data)
+            lane = audio_lane(data, self._last_delta)
             if lane is not None:
                 self.deliver_audio(*lane)
                 return

@@ -16,6 +16,7 @@ from runner.transports.base import ConnectOptions
 AUDIO = "response.output_audio.delta"
 AUDIO_TYPE = f'"{AUDIO}"'.encode()
 _DELTA = b'"delta":"'
+_EVENT_ID = b'"event_id":"'
 
 Lane = tuple[str, str, int, bytes]
 
@@ -23,10 +24,21 @@ Lane = tuple[str, str, int, bytes]
 _HERE = b"~"
 
 
-def audio_lane(data: bytes) -> Lane | None:
+class LastDelta:
+    """The last audio delta of a line without its event id and its audio. All of an answer are
+    the same but for these two, so the next one need not be parsed to know whose it is."""
+
+    __slots__ = ("head", "ids", "tail")
+
+    def __init__(self) -> None:
+        self.head = self.tail = b""
+        self.ids = ("", "", 0)
+
+
+def audio_lane(data: bytes, last: LastDelta | None = None) -> Lane | None:
     """``(response_id, item_id, content_index, audio)`` of an audio delta's JSON text, without
     building its kilobytes of base64 as a string. None when it is written in a way that only a
-    JSON parser should judge."""
+    JSON parser should judge. ``last`` is what the line remembers."""
     start = data.find(_DELTA)
     if start < 0:
         return None
@@ -35,6 +47,17 @@ def audio_lane(data: bytes) -> Lane | None:
     text = data[start:end]
     if end < 0 or b"\\" in text:
         return None
+    head = b""
+    if last is not None and (at := data.find(_EVENT_ID, 0, start)) >= 0:
+        at += len(_EVENT_ID)
+        stop = data.find(b'"', at)
+        head = data[:at] + data[stop:start]
+        same = head == last.head and data[end:] == last.tail
+        if same and data[at:stop].replace(b"_", b"").isalnum():
+            try:
+                return *last.ids, b64decode(text)
+            except ValueError:
+                return None
     try:
         event = loads(data[:start] + _HERE + data[end:])
         # Only the event's own delta may stand for the audio, not one of an object inside it.
@@ -42,7 +65,10 @@ def audio_lane(data: bytes) -> Lane | None:
             return None
     except (ValueError, KeyError, TypeError):
         return None
-    return audio_of(event, text)
+    lane = audio_of(event, text)
+    if head and lane is not None and last is not None:
+        last.head, last.tail, last.ids = head, data[end:], lane[:3]
+    return lane
 
 
 def audio_of(event: dict[str, Any], audio: Any) -> Lane | None:

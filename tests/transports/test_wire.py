@@ -13,6 +13,7 @@ from runner.codec import b64decode, b64encode
 from runner.errors import ConnectError
 from runner.transports.base import ConnectOptions
 from runner.transports.wire import (
+    LastDelta,
     audio_lane,
     is_loopback,
     realtime_url,
@@ -95,6 +96,57 @@ def test_the_lane_and_a_json_parser_read_the_same(
     plain = separators == (",", ":") and not slashes and not extra
     if plain and not any("\\" in json.dumps(one) for one in ids):
         assert taken is not None  # the fast lane is really taken
+
+
+parts = st.sampled_from(["a", "b", "resp_1", "x~", 'q"', "back\\slash", ""])
+
+
+@given(
+    events=st.lists(
+        st.fixed_dictionaries(
+            {
+                "order": st.sampled_from(["service", "last", "id last"]),
+                "event_id": parts,
+                "response_id": parts,
+                "item_id": parts,
+                "content_index": st.integers(0, 2),
+                "audio": st.binary(max_size=6),
+                "extra": st.sampled_from([{}, {"event_id": "event_9"}, {"delta": "AAAA"}]),
+                "spaces": st.booleans(),
+            }
+        ),
+        max_size=6,
+    )
+)
+def test_what_a_line_remembers_changes_nothing(events: list[dict[str, Any]]) -> None:
+    """One event after the other, alike or not: as if each were the first."""
+    last = LastDelta()
+    for made in events:
+        event = {**DELTA, "delta": b64encode(made["audio"])}
+        event |= {key: made[key] for key in ("event_id", "response_id", "item_id")}
+        event["content_index"] = made["content_index"]
+        if made["order"] == "last":
+            event = {"delta": event.pop("delta"), **event}
+        elif made["order"] == "id last":
+            event["event_id"] = event.pop("event_id")
+        event = {"nested": made["extra"], **event}
+        separators = (", ", ": ") if made["spaces"] else (",", ":")
+        data = json.dumps(event, separators=separators).encode()
+        assert audio_lane(data, last) == audio_lane(data)
+
+
+def test_a_line_remembers_whose_audio_it_is() -> None:
+    last = LastDelta()
+    for number in range(3):
+        event = {**DELTA, "event_id": f"event_{number}", "delta": b64encode(bytes([number]))}
+        data = compact(event).encode()
+        assert audio_lane(data, last) == ("resp_1", "item_1", 0, bytes([number]))
+    assert last.ids == ("resp_1", "item_1", 0)
+    broken = compact({**DELTA, "delta": "no base64!"}).encode()
+    assert audio_lane(broken, last) is None
+    cut = compact(DELTA).encode()[:-1]
+    assert audio_lane(cut, last) is None
+    assert audio_lane(compact(DELTA).encode() + b"}", last) is None
 
 
 @pytest.mark.parametrize(
