@@ -75,10 +75,15 @@ class Calls(Sound):
         self._out.add(
             RunTool(call.call_id, call.name, call.arguments, call.response_id, call.agent)
         )
+        self._fill(call, response, now)
+
+    def _fill(self, call: Call, response: Response | None, now: float) -> None:
+        """Have the caller told to wait for this call, once, unless it is quick."""
         view = self._view if response is None else response.view
         # An answer that spoke beside its call has told the caller to wait already.
         spoke = response is not None and (response.sounded or response.wrote)
-        if call.name in view.rules.fillers and not spoke:
+        if call.name in view.rules.fillers and not (spoke or call.filled):
+            call.filled = True
             self._fillers[call.call_id] = now + FILLER_AFTER
 
     def _pump_fillers(self, now: float) -> None:
@@ -161,6 +166,7 @@ class Calls(Sound):
         seconds = OPERATOR_SECONDS if within is None else within
         if self._approvals.ask(request, now, seconds):
             self._out.tell(request)
+            self._fill(call, self._turns.open.get(call.response_id), now)
 
     def _ask_caller(self, call: Call, now: float) -> None:
         """The second call with the same arguments may run, if the caller said yes in between."""

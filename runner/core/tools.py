@@ -51,6 +51,8 @@ class Call:
     checked: bool = False
     #: Its arguments, however the model wrote them; the text itself when empty.
     fingerprint: str = ""
+    #: The caller was told to wait for it, or will be.
+    filled: bool = False
     state: str = RUNNING
     #: Its connection is gone: there is nobody to send the output to.
     lost: bool = False

@@ -310,6 +310,32 @@ def test_two_calls_without_call_ids_are_kept_apart() -> None:
     on_a_line(story, desk.agent)
 
 
+def test_the_caller_is_told_to_wait_for_the_operator() -> None:
+    """Once, however long the tool takes after the yes."""
+    gate = asyncio.Event()
+
+    @tool(needs_approval=True, while_waiting="One moment.")
+    async def look() -> str:
+        await gate.wait()
+        return "found"
+
+    async def story(on: OnALine) -> None:
+        on.calls("look")
+        asked = await on.told("tool_approval_requested")
+        await until(lambda: on.asked)
+        said = on.request.event["response"]["instructions"]
+        assert said.endswith("One moment.")
+        on.emit(*server.spoken("One moment.", to=on.request))
+        on.session.approve(asked)
+        await on.told("agent_tool_start")
+        gate.set()
+        assert await on.output() == "found"
+        words = [e["response"].get("instructions", "") for e in on.sent("response.create")]
+        assert [text for text in words if "One moment" in text] == [said]
+
+    on_a_line(story, RealtimeAgent("desk", tools=[look]))
+
+
 # -- policies ------------------------------------------------------------------------------
 BROKEN = ["", "nonsense", "[1]", '"text"', "null", "3"]
 
