@@ -7,6 +7,7 @@ A handler gets the event. Two are as the SDK has them: ``history_added`` gets th
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from difflib import get_close_matches
@@ -133,7 +134,7 @@ class On(Protocol):
     def __call__(self, name: Literal["*"], handler: To[SessionEvent]) -> None: ...
 
 
-class Subscriptions(Listeners):
+class Subscriptions(Listeners, ABC):
     """The listeners of a session and its one iterator."""
 
     transport: Listeners
@@ -175,12 +176,13 @@ class Subscriptions(Listeners):
 
     # -- what a session gives ----------------------------------------------------------------
     @property
+    @abstractmethod
     def history(self) -> tuple[Item, ...]:
-        raise NotImplementedError
+        """The conversation so far."""
 
+    @abstractmethod
     def _over(self) -> bool:
         """Nothing more will be told."""
-        raise NotImplementedError
 
     # -- telling -----------------------------------------------------------------------------
     def emit(self, event: SessionEvent) -> None:
