@@ -57,15 +57,19 @@ class SessionOptions:
     trace_metadata: Mapping[str, Any] | None = None
     automatically_trigger_response_for_mcp_tool_calls: bool = True
 
-    def settings(self) -> tuple[SessionSettings, bool]:
-        """``(the session object, does it name a voice)``, tracing included."""
+    def settings(self, line: Mapping[str, Any] | None = None) -> tuple[SessionSettings, bool]:
+        """``(the session object, does it name a voice)``, tracing included. ``line``: the audio
+        format of a line that decides it, where ``config`` names none."""
         if isinstance(self.config, SessionSettings):
             settings, named = self.config, False
         else:
             given = wire_settings(self.config or {})
             given.pop("type", None)
             output = (given.get("audio") or {}).get("output") or {}
-            settings, named = SessionSettings().merged(given), bool(output.get("voice"))
+            base = SessionSettings()
+            if line is not None:
+                base = base.merged({"audio": {s: {"format": line} for s in ("input", "output")}})
+            settings, named = base.merged(given), bool(output.get("voice"))
         tracing = self._tracing()
         if tracing:
             settings = settings.merged(tracing)

@@ -54,7 +54,7 @@ class RealtimeSession(Subscriptions):
         self.approval_checks_first = chosen.approval_checks_first
         self.tool_error_formatter = chosen.tool_error_formatter
         self.initial_agent = agent
-        self._settings, self._own_voice = chosen.settings()
+        self._settings, self._own_voice = chosen.settings(self.transport.audio_format)
         self._rules, self._checks = chosen.rules(), chosen.checks()
         self._agents: Mapping[str, RealtimeAgent] = chosen.agents or {}
         self._target = ConnectOptions(model=self.model)

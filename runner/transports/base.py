@@ -77,6 +77,9 @@ class RealtimeTransportLayer(Listeners, ABC):
     """
 
     playback: Playback = "client"
+    #: The audio that the line carries both ways, as the wire writes a format, when the line and
+    #: not the program decides that: ``{"type": "audio/pcmu"}`` on a telephone.
+    audio_format: Mapping[str, Any] | None = None
     #: True when the first session object travels with connect() (WebRTC offer, SIP accept).
     sends_session = False
 

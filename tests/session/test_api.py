@@ -190,6 +190,36 @@ def test_mute_before_connect_counts() -> None:
     on_a_line(story, line=line)
 
 
+class Telephone(ScriptedTransport):
+    audio_format = {"type": "audio/pcmu"}  # noqa: RUF012  as a user would write it
+
+
+@pytest.mark.parametrize(
+    ("config", "formats"),
+    [
+        (None, ("audio/pcmu", "audio/pcmu")),
+        ({"turnDetection": {"type": "server_vad"}}, ("audio/pcmu", "audio/pcmu")),
+        ({"audio": {"output": {"voice": "ash"}}}, ("audio/pcmu", "audio/pcmu")),
+        ({"audio": {"input": {"format": "g711_alaw"}}}, ("audio/pcma", "audio/pcmu")),
+    ],
+)
+def test_a_line_that_decides_its_audio(config: Any, formats: tuple[str, str]) -> None:
+    """Defect 3: the SDK's telephone calls are noise unless the configuration names audio. Here
+    the line's format counts where none is named, also for the next agent."""
+
+    async def story(on: OnALine) -> None:
+        def now() -> tuple[str, str]:
+            audio = on.session.effective["audio"]
+            return audio["input"]["format"]["type"], audio["output"]["format"]["type"]
+
+        assert now() == formats
+        await on.session.update_agent(RealtimeAgent("other", "Be brief."))
+        await until(lambda: on.session.effective["instructions"] == "Be brief.")
+        assert now() == formats
+
+    on_a_line(story, line=Telephone(), config=config)
+
+
 def test_messages_in_each_shape() -> None:
     """The SDK's message object, parts, pictures with what travels beside them; BA41."""
 
