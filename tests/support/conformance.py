@@ -100,7 +100,8 @@ class Checker:
         """Nothing may be left open: every response done, every item done, every update
         answered."""
         self.responses.end()
-        open_items = [i for i in self.order if i not in self._done]
+        may_stay = self._done | self.responses.waiting()
+        open_items = [i for i in self.order if i not in may_stay]
         require(not open_items, f"items were added and never done: {open_items}")
         answered = self._updated + len(self.errors)
         require(

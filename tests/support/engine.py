@@ -219,6 +219,21 @@ class Client:
         await self.send("response.create", response=response)
         return await self.until("response.done")
 
+    async def result(self) -> Event:
+        """The item of the next MCP call that ends."""
+        done = await self.until(
+            "response.output_item.done", lambda event: event["item"]["type"] == "mcp_call"
+        )
+        return dict(done["item"])
+
+    async def listed(self, how: str = "completed") -> Event:
+        """The item of the next list of tools that ends so."""
+        await self.until(f"mcp_list_tools.{how}")
+        done = await self.until(
+            "conversation.item.done", lambda event: event["item"]["type"] == "mcp_list_tools"
+        )
+        return dict(done["item"])
+
     def audio(self, response_id: str | None = None) -> bytes:
         return b"".join(
             base64.b64decode(e["delta"])

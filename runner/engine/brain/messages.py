@@ -14,48 +14,41 @@ from runner.engine.ports import Prompt
 
 Message = dict[str, Any]
 INAUDIBLE = "(inaudible)"
+UNKNOWN = "The result is not known."
 
 
 def messages(prompt: Prompt) -> list[Message]:
     """System first, then every item that says something, in order.
 
-    Endpoints refuse a call without its output and an output without its call, so a call that has
-    none yet gets one that says so, and a lone output is left out.
+    Endpoints refuse a call without its output right behind it and an output without its call: an
+    output that came later is told with its call, a call that has none yet gets one that says so,
+    and a lone output is left out.
     """
     found: list[Message] = []
     if prompt.instructions.strip():
         found.append({"role": "system", "content": prompt.instructions})
-    answered = {_id(item) for item in prompt.items if item.get("type") == "function_call_output"}
-    called: set[str] = set()
-    waiting: list[str] = []  # calls of the last assistant message that have no output at all
+    outputs = {
+        _id(item): _text(item.get("output"))
+        for item in prompt.items
+        if item.get("type") == "function_call_output"
+    }
+    waiting: list[str] = []  # calls of the last assistant message, whose outputs follow it
     last = len(prompt.items) - 1
 
     def settle() -> None:
-        found.extend(_tool(call_id, "The result is not known.") for call_id in waiting)
+        found.extend(_tool(call_id, outputs.get(call_id, UNKNOWN)) for call_id in waiting)
         waiting.clear()
 
     for number, item in enumerate(prompt.items):
         kind = item.get("type", "message")
         if kind == "function_call":
-            call_id = _id(item)
-            if not (waiting or (found and found[-1].get("tool_calls"))):
-                settle()
-            if found and found[-1].get("tool_calls"):
+            if waiting:
                 found[-1]["tool_calls"].append(_call(item))
             else:
                 found.append({"role": "assistant", "content": None, "tool_calls": [_call(item)]})
-            called.add(call_id)
-            if call_id not in answered:
-                waiting.append(call_id)
+            waiting.append(_id(item))
         elif kind == "function_call_output":
-            if _id(item) in called:
-                output = item.get("output")
-                found.append(
-                    _tool(
-                        _id(item),
-                        output if isinstance(output, str) else text_of({"content": output}),
-                    )
-                )
+            settle()
         elif kind == "message":
             settle()
             text, role = text_of(item), item.get("role")
@@ -71,6 +64,10 @@ def messages(prompt: Prompt) -> list[Message]:
 
 def _id(item: Mapping[str, Any]) -> str:
     return str(item.get("call_id") or item.get("id") or "")
+
+
+def _text(output: Any) -> str:
+    return output if isinstance(output, str) else text_of({"content": output})
 
 
 def _call(item: Mapping[str, Any]) -> Message:

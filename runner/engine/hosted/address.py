@@ -25,7 +25,12 @@ def is_loopback(host: str) -> bool:
 
 async def check_address(name: str, url: str, *, public_only: bool) -> None:
     """HostedError for what is no http(s) URL or, ``public_only``, leads into a private network:
-    an engine that others reach must not open its own network to them."""
+    an engine that others reach must not open its own network to them.
+
+    On loopback every address is allowed: whoever may talk to the engine there runs programs on
+    this machine and can reach the same servers without it, and most MCP servers that people
+    develop listen on loopback themselves.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,22 @@ def offer(tools: Sequence[Mapping[str, Any]], choice: Any, targets: Iterable[Tar
     return Offer(out, choice, found)
 
 
-def as_functions(items: Iterable[Item]) -> list[Item]:
-    """MCP items as function calls and outputs; lists of tools are left out."""
+STILL_RUNNING = "The tool is still at work; its answer is not there yet."
+
+
+def as_functions(
+    items: Iterable[Item],
+    answered_after: Mapping[str, str | None],
+    running: Container[str],
+) -> list[Item]:
+    """MCP items as function calls and outputs; lists of tools are left out.
+
+    ``answered_after`` names, for a call's item, the item behind which its output is told: what was
+    said while the tool ran came before it. ``running`` are the calls under way.
+    """
     items = list(items)
+    there = {i.get("id") for i in items}
+    late: dict[str, list[Item]] = {}
     decided = {
         i["approval_request_id"]: i for i in items if i.get("type") == "mcp_approval_response"
     }
@@ -57,12 +70,17 @@ def as_functions(items: Iterable[Item]) -> list[Item]:
         match item.get("type"):
             case "mcp_call":
                 call_id = str(item.get("id"))
-                out.append(_call(call_id, item))
                 error, output = item.get("error"), item.get("output")
                 if error:
                     output = codec.dumps({"error": error.get("message") or "it failed"})
+                elif call_id in running:
+                    output = STILL_RUNNING
+                if output is not None or item.get("approval_request_id") not in asked:
+                    out.append(_call(call_id, item))  # else the request tells of it
                 if output is not None:
-                    out.append(_output(call_id, output))
+                    after = answered_after.get(call_id)
+                    place = str(after) if after in there else call_id
+                    late.setdefault(place, []).append(_output(call_id, output))
             case "mcp_approval_request":
                 answer = decided.get(item.get("id"))
                 if answer is None or not answer["approve"]:
@@ -76,6 +94,7 @@ def as_functions(items: Iterable[Item]) -> list[Item]:
                 pass
             case _:
                 out.append(item)
+        out += late.pop(str(item.get("id")), ())
     return out
 
 

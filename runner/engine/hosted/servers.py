@@ -158,6 +158,7 @@ class Servers:
         previous = self._items.previous_id(item_id)
         self._items.set_mcp_tools(item_id, [tool.wire() for tool in server.tools])
         item = self._items.finish(item_id)
+        # In this order, by OpenAI's own tests (see hosted.calls).
+        self._send(events.mcp_list_tools(how, item_id))
         if there:
             self._send(events.conversation_item_done(item, previous))
-        self._send(events.mcp_list_tools(how, item_id))

@@ -196,8 +196,8 @@ class Connection:
         context.send(events.conversation_item_done(item, previous))
         if self._turns is not None:
             self._turns.hear(item["id"])
-        if item["type"] == "mcp_approval_response" and item["approve"]:
-            self._responses.approve(item["approval_request_id"])
+        if item["type"] == "mcp_approval_response":
+            context.calls.decide(item["approval_request_id"], item["approve"])
 
     def _item_retrieve(self, event: dict[str, Any]) -> None:
         item = self._context.items.retrieve(event["item_id"])

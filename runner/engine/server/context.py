@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.engine.hosted.address import is_loopback
 from runner.engine.hosted.offer import Offer, as_functions, offer
+from runner.engine.hosted.running import Calls
 from runner.engine.hosted.servers import Servers
 from runner.engine.ports import Brain, Models, Prompt
 from runner.engine.server.answer import Answer, Speaker
@@ -45,6 +46,7 @@ class Context:
     audio_produced: bool = False
     words: dict[str, asyncio.Future[str]] = field(default_factory=dict)
     hosted: Servers = field(init=False)
+    calls: Calls = field(init=False)
 
     def __post_init__(self) -> None:
         self.hosted = Servers(
@@ -53,6 +55,7 @@ class Context:
             self.tasks,
             public_only=not is_loopback(self.options.host),
         )
+        self.calls = Calls(self.hosted, self.items, self.tasks)
 
     def send(self, event: dict[str, Any]) -> None:
         self.outbox.put(event)
@@ -76,7 +79,7 @@ class Context:
         offered = self.offered(params)
         return Prompt(
             instructions=params.instructions,
-            items=[*as_functions(items), *more],
+            items=[*as_functions(items, self.calls.answered_after, self.calls.running), *more],
             tools=offered.tools,
             tool_choice=offered.choice,
             metadata=params.metadata or {},
@@ -116,6 +119,13 @@ class Context:
             return
         while pending := [w for w in self.words.values() if not w.done()]:
             await asyncio.wait(pending)
+
+    async def calls_settled(self, params: ResponseParams) -> None:
+        """Until the MCP calls under way have ended, if nothing was said since: then a response
+        can only be about them. Otherwise the caller's words are not kept waiting."""
+        last = self.items.last_id()
+        if params.input is None and last and self.items.wire(last)["type"] != "message":
+            await self.calls.settled()
 
     def unheard(self) -> bool:
         """Whether some committed item has no words yet."""

@@ -21,8 +21,15 @@ ARGUMENTS_DELTA = 24  # characters; the real service streams a token at a time
 class OutputItem:
     """``items`` is the conversation, or a store of the response's own when it is out of band."""
 
-    def __init__(self, context: Context, items: Items, response_id: str, index: int) -> None:
-        self.id = new_id("item")
+    def __init__(
+        self,
+        context: Context,
+        items: Items,
+        response_id: str,
+        index: int,
+        item_id: str | None = None,
+    ) -> None:
+        self.id = item_id or new_id("item")
         self._context = context
         self._items = items
         self._mirrored = items is context.items

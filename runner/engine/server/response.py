@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-from runner.engine.hosted.calls import Approved, McpCall, approval_request
+from runner.engine.hosted.calls import McpCall
 from runner.engine.hosted.offer import Offer
-from runner.engine.hosted.server import Target
 from runner.engine.ports import Call, Say, Spoken
 from runner.engine.server.answer import Answer, Failure
 from runner.engine.server.budget import Budget
@@ -38,16 +37,14 @@ class Response:
         params: ResponseParams,
         on_over: Callable[[Response], None],
         times: HeardTimes | None,
-        approved: Approved | None = None,
     ) -> None:
         self.id = new_id("resp")
         self._context = context
         self._params = params
         self._on_over = on_over
         self._times = times
-        self._approved = approved
-        self._mcp_call: McpCall | None = None
         self._offered: Offer | None = None
+        self._mcp_calls: list[McpCall] = []
         # Out of band: a store of its own, so that the conversation never sees it.
         self._items = Items() if params.out_of_band else context.items
         self._answer: Answer | None = None
@@ -75,11 +72,6 @@ class Response:
         """Until the audio sent has been played."""
         return self._pace.remaining_seconds()
 
-    @property
-    def calling(self) -> bool:
-        """Whether a call of an MCP tool is under way."""
-        return self._mcp_call is not None
-
     async def _run(self) -> None:
         try:
             failed = await self._work()
@@ -97,16 +89,8 @@ class Response:
             self._end("completed", status="failed", error=told)
 
     async def _work(self) -> Failure | None:
-        if (approved := self._approved) is not None:
-            await self._call_mcp(
-                approved.target,
-                approved.arguments,
-                label=approved.label,
-                name=approved.name,
-                request_id=approved.request_id,
-            )
-            return None
         await self._context.hosted.listed(self._params.tools)
+        await self._context.calls_settled(self._params)
         await self._context.all_heard(self._params)
         read = await heard_input(self._context, self._params)
         self._answer = self._made(read, self._answer)
@@ -132,13 +116,15 @@ class Response:
         if self._answer is not None:
             self._answer.drop()
         self._close_message(item_status)
-        if self._mcp_call is not None:
-            self._output.append(self._mcp_call.cut_off())
-            self._mcp_call = None
+        # A call that was streamed whole is made, whatever became of the rest of the response.
+        for call in self._mcp_calls:
+            if call.request_id is not None:
+                self._output.append(call.ask(len(self._output)))
         context = self._context
         usage = self._usage()
         context.send(context.rate_limits(usage))
         context.send(events.response_done(self._object(output=self._output, usage=usage, **how)))
+        context.calls.take(self._mcp_calls)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self._on_over(self)
@@ -155,7 +141,7 @@ class Response:
                 self._close_message("completed")
                 if self._budget.call(piece) is None:
                     return TOO_LONG
-                await self._call(piece)
+                self._call(piece)
             elif isinstance(piece, Say):
                 said = self._budget.text(piece)
                 self._open_message().write(said.text)
@@ -181,10 +167,13 @@ class Response:
             self._output.append(self._message.end(status))
             self._message = None
 
-    async def _call(self, piece: Call) -> None:
+    def _call(self, piece: Call) -> None:
         target = self._offered.targets.get(piece.name) if self._offered else None
         if target is not None:
-            await self._mcp(target, piece.arguments)
+            index = len(self._output)
+            call = McpCall(self._context, self._items, self.id, index, target, piece.arguments)
+            self._mcp_calls.append(call)
+            self._output.append(call.wire())
             return
         self._output.append(
             function_call(
@@ -196,37 +185,6 @@ class Response:
                 piece.arguments,
             )
         )
-
-    async def _mcp(self, target: Target, arguments: str) -> None:
-        if not target.needs_approval:
-            await self._call_mcp(target, arguments, label=target.label, name=target.tool.name)
-            return
-        index = len(self._output)
-        request = approval_request(self._context, self._items, self.id, index, target, arguments)
-        self._output.append(request)
-
-    async def _call_mcp(
-        self,
-        target: Target | None,
-        arguments: str,
-        *,
-        label: str,
-        name: str,
-        request_id: str | None = None,
-    ) -> None:
-        self._mcp_call = McpCall(
-            self._context,
-            self._items,
-            self.id,
-            len(self._output),
-            label=label,
-            name=name,
-            arguments=arguments,
-            request_id=request_id,
-        )
-        outcome = await self._context.hosted.call(target, arguments)
-        call, self._mcp_call = self._mcp_call, None
-        self._output.append(call.end(outcome))
 
     async def _speak(self, spoken: Spoken) -> None:
         message = self._open_message()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, Literal
 
-from runner.engine.hosted.calls import Approved
 from runner.engine.server.answer import Answer
 from runner.engine.server.context import Context
 from runner.engine.server.idle import IdleTimer
@@ -22,7 +20,6 @@ class Responses:
         self._active: Response | None = None
         self._beside: dict[str, Response] = {}
         self._answer_waits = False
-        self._approved: deque[Approved] = deque()
 
     @property
     def active(self) -> Response | None:
@@ -50,16 +47,6 @@ class Responses:
             return
         self._start(self._context.params(), answer, times)
 
-    def approve(self, request_id: str) -> None:
-        """The client lets an MCP tool be called: a response that carries this call alone, now or
-        when the running one is done."""
-        item = self._context.items.wire(request_id)
-        label, name = item["server_label"], item["name"]
-        target = self._context.hosted.find(label, name)
-        self._approved.append(Approved(target, label, name, item["arguments"], request_id))
-        if self._active is None:
-            self._next()
-
     def cancel(self, response_id: str | None) -> None:
         """A client's response.cancel. WireError when nothing is there to cancel."""
         if response_id is None or (self._active is not None and self._active.id == response_id):
@@ -73,18 +60,13 @@ class Responses:
     def interrupt(self, reason: Literal["turn_detected", "client_cancelled"]) -> None:
         """The caller speaks over the running response."""
         self._answer_waits = False
-        # A call under way may have done its work: the caller's turn waits for what came of it.
-        if self._active is not None and not self._active.calling:
+        if self._active is not None:
             self._active.cancel(reason)
 
     def _start(
-        self,
-        params: ResponseParams,
-        answer: Answer | None,
-        times: HeardTimes | None,
-        approved: Approved | None = None,
+        self, params: ResponseParams, answer: Answer | None, times: HeardTimes | None
     ) -> None:
-        response = Response(self._context, params, self._over, times, approved)
+        response = Response(self._context, params, self._over, times)
         if params.out_of_band:
             self._beside[response.id] = response
         else:
@@ -97,15 +79,8 @@ class Responses:
             self._beside.pop(response.id, None)
             return
         self._active = None
-        if not self._next():
-            self._idle.start(response.remaining_seconds())
-
-    def _next(self) -> bool:
-        """Begin what waits for its turn; whether anything did."""
-        approved = self._approved.popleft() if self._approved else None
-        if approved is None and not self._answer_waits:
-            return False
-        if approved is None:
+        if self._answer_waits:
             self._answer_waits = False
-        self._start(self._context.params(), None, None, approved)
-        return True
+            self._start(self._context.params(), None, None)
+            return
+        self._idle.start(response.remaining_seconds())

@@ -35,6 +35,8 @@ class Items:
         self._order: list[str] = []
         # Approval requests that were answered, also those whose answer was deleted since.
         self._decided: set[str] = set()
+        # Those that a response has made: only behind these stands a call.
+        self._requested: set[str] = set()
 
     # What clients ask for ------------------------------------------------------------------
     def create(
@@ -162,16 +164,23 @@ class Items:
         }
         return self._put(Stored(fields, running=True))
 
+    def await_outcome(self, item_id: str) -> None:
+        """The arguments are whole. The item stays unfinished, and is in :meth:`prompt` from now."""
+        self._items[item_id].awaits = True
+
     def set_mcp_outcome(
         self, item_id: str, *, output: str | None = None, error: dict[str, Any] | None = None
     ) -> None:
         """What came of the call, before :meth:`finish`."""
-        self._items[item_id].fields.update(output=output, error=error)
+        item = self._items[item_id]
+        item.fields.update(output=output, error=error)
+        item.edits += 1
 
     def start_mcp_request(
         self, item_id: str, label: str, name: str, arguments: str
     ) -> dict[str, Any]:
         """A request for the approval of a call of an MCP tool."""
+        self._requested.add(item_id)
         fields = {
             "id": item_id,
             "type": "mcp_approval_request",
@@ -276,7 +285,8 @@ class Items:
 
     def prompt(self, item_id: str | None = None) -> list[dict[str, Any]]:
         """The finished items for a brain, user audio with what was recognised filled in; or the
-        one item. Answers of which nothing was heard and calls cut short are not among them."""
+        one item. Answers of which nothing was heard and calls cut short are not among them; calls
+        of MCP tools that run, or wait for a yes, are."""
         if item_id is not None:
             return [self._items[item_id].wire(told=False)]
         return [i.wire(told=False) for i in self._finished()]
@@ -296,7 +306,7 @@ class Items:
     def _finished(self) -> list[Stored]:
         out = []
         for item in (self._items[i] for i in self._order):
-            if item.unfinished:
+            if item.unfinished and not item.awaits:
                 continue
             if item.fields.get("role") == "assistant" and not any(p.text for p in item.parts or ()):
                 continue
@@ -323,9 +333,8 @@ class Items:
         return made
 
     def _check_approval(self, request_id: str) -> None:
-        """It answers a request of this conversation, for the first time."""
-        request = self._items.get(request_id)
-        if request is None or request.gone or request.type != "mcp_approval_request":
+        """It answers a request that a response made, for the first time."""
+        if request_id not in self or request_id not in self._requested:
             invalid(
                 "item.approval_request_id",
                 f"Error creating item: no approval request with id '{request_id}' exists.",

@@ -23,6 +23,8 @@ class Stored:
     parts: list[Part] | None = None
     # Being written although its kind has no status on the wire, as those of MCP.
     running: bool = False
+    # Whole but for a tool's answer: a prompt tells of it.
+    awaits: bool = False
     # Deleted by the client while a response was still writing it.
     gone: bool = False
     # Counts the edits, so that a cached prefix with an edited item is no longer cached.

@@ -16,6 +16,10 @@ ORDER_OF_A_REQUEST = [
     "response.created",
     "response.output_item.added",
     "conversation.item.added",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
+    "response.output_item.added",
+    "conversation.item.added",
     "conversation.item.done",
     "response.output_item.done",
     "rate_limits.updated",
@@ -43,11 +47,13 @@ def adding(puppet: Puppet) -> Puppet:
 async def asked(client: Client, server: HttpServer, **fields: Any) -> dict[str, Any]:
     """The request for approval that the puppet's call becomes."""
     await client.update(tools=[hosted(server, **fields)])
-    await client.until("mcp_list_tools.completed")
+    await client.listed()
     done = await client.ask("two and forty?")
-    [item] = done["response"]["output"]
-    assert item["type"] == "mcp_approval_request"
-    return dict(item)
+    call, request = done["response"]["output"]
+    assert call["type"] == "mcp_call"
+    assert request["type"] == "mcp_approval_request"
+    assert call["approval_request_id"] == request["id"]
+    return dict(request)
 
 
 async def decide(client: Client, request: str, approve: bool, **fields: Any) -> None:
@@ -68,16 +74,38 @@ def test_left_out_every_call_is_asked_for_and_a_yes_makes_it(
             assert (request["server_label"], request["name"]) == ("invoices", "add")
             assert json.loads(request["arguments"]) == {"a": 2, "b": 40}
             await decide(client, request["id"], True)
-            done = await client.until("response.done")
-            [call] = done["response"]["output"]
-            assert call["type"] == "mcp_call"
+            call = await client.result()
             assert call["approval_request_id"] == request["id"]
             assert call["output"] == "42"
+            assert len(client.of("response.created")) == 1
             await client.send("response.create")
             done = await client.until("response.done")
             assert done["response"]["output"][0]["content"][0]["text"] == "42"
             kinds = [i["type"] for i in adding.prompts[-1].items]
             assert kinds == ["message", "function_call", "function_call_output"]
+
+    asyncio.run(story())
+
+
+def test_a_client_that_approves_and_asks_at_once_gets_an_answer_with_the_result(
+    engine: Serving, adding: Puppet, invoices: HttpServer
+) -> None:
+    async def story() -> None:
+        async with connected(engine) as client:
+            await client.update(tools=[hosted(invoices)])
+            await client.listed()
+            await client.type_in("two and forty?")
+            await client.send("response.create")
+            done = await client.until(
+                "conversation.item.done",
+                lambda event: event["item"]["type"] == "mcp_approval_request",
+            )
+            await decide(client, done["item"]["id"], True)
+            await client.send("response.create")
+            await client.until("response.done")
+            done = await client.until("response.done")
+            assert done["response"]["output"][0]["content"][0]["text"] == "42"
+            assert not client.of("error")
 
     asyncio.run(story())
 
@@ -137,7 +165,7 @@ def test_a_second_answer_is_refused_and_calls_nothing(
             request = await asked(client, invoices)
             await decide(client, request["id"], first)
             if first:
-                await client.until("response.done")
+                await client.result()
             await decide(client, request["id"], True)
             error = (await client.until("error"))["error"]
             assert error["param"] == "item.approval_request_id"
@@ -148,7 +176,7 @@ def test_a_second_answer_is_refused_and_calls_nothing(
     asyncio.run(story())
 
 
-def test_two_yeses_are_two_responses_one_after_the_other(
+def test_two_calls_are_asked_for_and_approved_one_by_one(
     engine: Serving, puppet: Puppet, invoices: HttpServer
 ) -> None:
     puppet.answer = lambda prompt: [
@@ -159,15 +187,15 @@ def test_two_yeses_are_two_responses_one_after_the_other(
     async def story() -> None:
         async with connected(engine) as client:
             await client.update(tools=[hosted(invoices)])
-            await client.until("mcp_list_tools.completed")
+            await client.listed()
             done = await client.ask("both")
-            for request in done["response"]["output"]:
-                await decide(client, request["id"], True)
-            outputs = []
-            for _ in range(2):
-                [call] = (await client.until("response.done"))["response"]["output"]
-                outputs.append(call["output"])
-            assert outputs == ["waited 0.2 s", "3"]
+            kinds = [item["type"] for item in done["response"]["output"]]
+            assert kinds == ["mcp_call"] * 2 + ["mcp_approval_request"] * 2
+            slow, add = done["response"]["output"][2:]
+            await decide(client, add["id"], True)
+            assert (await client.result())["output"] == "3"
+            await decide(client, slow["id"], True)
+            assert (await client.result())["output"] == "waited 0.2 s"
 
     asyncio.run(story())
 
@@ -180,7 +208,7 @@ def test_a_yes_for_a_tool_of_a_server_that_left_is_a_failed_call(
             request = await asked(client, invoices)
             await client.update(tools=[])
             await decide(client, request["id"], True)
-            [call] = (await client.until("response.done"))["response"]["output"]
+            call = await client.result()
             assert call["error"]["type"] == "protocol_error"
             assert "not offered any more" in call["error"]["message"]
 
@@ -207,8 +235,10 @@ def test_filters_say_which_tools_ask(
     async def story() -> None:
         async with connected(engine) as client:
             await client.update(tools=[hosted(invoices, require_approval=rule)])
-            await client.until("mcp_list_tools.completed")
+            await client.listed()
             done = await client.ask("two and forty?")
-            assert done["response"]["output"][0]["type"] == kind
+            assert done["response"]["output"][-1]["type"] == kind
+            if kind == "mcp_call":
+                await client.result()
 
     asyncio.run(story())

@@ -11,6 +11,7 @@ from typing import Any
 from support.engine import Client, Puppet, Serving, connected
 from support.mcp_server import HttpServer, http_server
 
+from runner.engine.hosted.offer import STILL_RUNNING
 from runner.engine.ports import Call, Prompt
 
 ORDER_OF_A_CALL = [
@@ -19,12 +20,12 @@ ORDER_OF_A_CALL = [
     "conversation.item.added",
     "response.mcp_call_arguments.delta",
     "response.mcp_call_arguments.done",
+    "rate_limits.updated",
+    "response.done",
     "response.mcp_call.in_progress",
     "response.mcp_call.completed",
     "conversation.item.done",
     "response.output_item.done",
-    "rate_limits.updated",
-    "response.done",
 ]
 
 
@@ -51,14 +52,14 @@ def call_then_tell(name: str, **arguments: Any) -> Any:
 async def mcp(client: Client, *tools: dict[str, Any], listed: int = 1) -> None:
     await client.update(tools=list(tools))
     for _ in range(listed):
-        await client.until("mcp_list_tools.completed")
+        await client.listed()
 
 
 def said(done: dict[str, Any]) -> str:
     return str(done["response"]["output"][0]["content"][0]["text"])
 
 
-def test_a_call_is_made_inside_its_response_and_spoken_of_in_the_next(
+def test_a_call_is_made_behind_its_response_and_spoken_of_in_the_next(
     engine: Serving, puppet: Puppet, invoices: HttpServer
 ) -> None:
     puppet.answer = call_then_tell("add", a=2, b=40)
@@ -67,15 +68,14 @@ def test_a_call_is_made_inside_its_response_and_spoken_of_in_the_next(
         async with connected(engine) as client:
             await mcp(client, free(invoices))
             done = await client.ask("two and forty?")
+            [wanted] = done["response"]["output"]
+            assert wanted["type"] == "mcp_call"
+            assert wanted["server_label"] == "invoices"
+            assert wanted["output"] is wanted["error"] is wanted["approval_request_id"] is None
+            assert json.loads(wanted["arguments"]) == {"a": 2, "b": 40}
+            assert await client.result() == {**wanted, "output": "42"}
             start = client.types().index("response.created")
             assert client.types()[start:] == ORDER_OF_A_CALL
-            [item] = done["response"]["output"]
-            assert item["type"] == "mcp_call"
-            assert item["server_label"] == "invoices"
-            assert item["output"] == "42"
-            assert item["error"] is None
-            assert item["approval_request_id"] is None
-            assert json.loads(item["arguments"]) == {"a": 2, "b": 40}
             await client.send("response.create")
             assert said(await client.until("response.done")) == "It says 42"
             call, output = puppet.prompts[-1].items[-2:]
@@ -94,6 +94,7 @@ def test_the_engine_waits_for_the_client_to_ask_for_the_next_response(
         async with connected(engine) as client:
             await mcp(client, free(invoices))
             await client.ask("one and one?")
+            await client.result()
             await client.update(instructions="Anything that is answered.")
             assert len(client.of("response.created")) == 1
 
@@ -111,7 +112,7 @@ def test_words_before_a_call_are_said_first(
             done = await client.ask("three and four?")
             kinds = [item["type"] for item in done["response"]["output"]]
             assert kinds == ["message", "mcp_call", "message"]
-            assert done["response"]["output"][1]["output"] == "7"
+            assert (await client.result())["output"] == "7"
 
     asyncio.run(story())
 
@@ -128,14 +129,16 @@ def test_structured_answers_and_pictures_are_put_in_words(
     async def story() -> None:
         async with connected(engine) as client:
             await mcp(client, free(invoices))
-            done = await client.ask("invoice 1001?")
-            invoice, picture, silent = (i["output"] for i in done["response"]["output"])
+            await client.ask("invoice 1001?")
+            results = [await client.result() for _ in range(3)]
+            outputs = {item["name"]: item["output"] for item in results}
+            invoice, picture = outputs["find_invoice"], outputs["picture"]
             assert json.loads(invoice)["customer"] == "Ada Lovelace"
             assert "Here it is." in picture
             assert "image/png" in picture
             assert "call back at nine" in picture
             assert "AAEC" not in picture
-            assert silent == "Done; the tool gave no output."
+            assert outputs["silent"] == "Done; the tool gave no output."
 
     asyncio.run(story())
 
@@ -149,10 +152,9 @@ def test_a_tool_that_raises_is_a_failed_call_and_the_session_goes_on(
         async with connected(engine) as client:
             await mcp(client, free(invoices))
             done = await client.ask("fail please")
-            await_failed = client.of("response.mcp_call.failed")
-            assert len(await_failed) == 1
-            [item] = done["response"]["output"]
             assert done["response"]["status"] == "completed"
+            item = await client.result()
+            assert len(client.of("response.mcp_call.failed")) == 1
             assert item["error"]["type"] == "tool_execution_error"
             assert "the ledger is closed" in item["error"]["message"]
             assert item["output"] is None
@@ -170,11 +172,12 @@ def test_arguments_that_are_no_object_or_of_wrong_types_fail(
     async def story() -> None:
         async with connected(engine) as client:
             await mcp(client, free(invoices))
-            done = await client.ask("add")
-            first, second = (i["error"] for i in done["response"]["output"])
-            assert first["type"] == "protocol_error"
-            assert first["code"] == -32602
-            assert second["message"]
+            await client.ask("add")
+            results = [await client.result() for _ in range(2)]
+            errors = {item["arguments"]: item["error"] for item in results}
+            assert errors["[1]"]["type"] == "protocol_error"
+            assert errors["[1]"]["code"] == -32602
+            assert errors['{"a": "many", "b": 1}']["message"]
 
     asyncio.run(story())
 
@@ -192,12 +195,10 @@ def test_a_server_that_is_killed_during_a_call_fails_it_and_the_next(
                 await client.send("response.create")
                 await client.until("response.mcp_call.in_progress")
                 os.kill(server.pid, signal.SIGKILL)
-                done = await client.until("response.done")
-                [item] = done["response"]["output"]
+                item = await client.result()
                 assert item["error"]["type"] == "protocol_error"
-                assert done["response"]["status"] == "completed"
-                done = await client.ask("and again")
-                [item] = done["response"]["output"]
+                await client.ask("and again")
+                item = await client.result()
                 assert item["error"]["type"] == "protocol_error"
                 assert "invoices" in item["error"]["message"]
 
@@ -211,37 +212,71 @@ def test_a_server_that_was_started_anew_is_called_again(engine: Serving, puppet:
         async with connected(engine) as client:
             with http_server() as server:
                 await mcp(client, free(server))
-                done = await client.ask("add")
-                assert done["response"]["output"][0]["output"] == "3"
+                await client.ask("add")
+                assert (await client.result())["output"] == "3"
             port = server.url.rpartition(":")[2].partition("/")[0]
             with http_server(port=int(port)):
-                done = await client.ask("again")
+                await client.ask("again")
+                item = await client.result()
                 # What was under way on the old connection may fail once, never for good.
-                if done["response"]["output"][0]["error"]:
-                    done = await client.ask("and again")
-                assert done["response"]["output"][0]["output"] == "3"
+                if item["error"]:
+                    await client.ask("and again")
+                    item = await client.result()
+                assert item["output"] == "3"
 
     asyncio.run(story())
 
 
-def test_a_response_that_is_cancelled_ends_its_call(
+def test_a_tool_under_way_is_not_part_of_a_response_that_could_be_cancelled(
     engine: Serving, puppet: Puppet, invoices: HttpServer
 ) -> None:
-    puppet.answer = lambda prompt: [Call("hang", "{}")]
+    puppet.answer = lambda prompt: [Call("slow", '{"seconds": 0.5}')]
 
     async def story() -> None:
         async with connected(engine) as client:
             await mcp(client, free(invoices))
-            await client.type_in("hang on")
-            await client.send("response.create")
-            await client.until("response.mcp_call.in_progress")
+            await client.ask("wait a little")
             await client.send("response.cancel")
-            done = await client.until("response.done")
-            assert done["response"]["status"] == "cancelled"
-            [item] = done["response"]["output"]
-            assert item["error"]["type"] == "tool_execution_error"
+            error = (await client.until("error"))["error"]
+            assert error["code"] == "response_cancel_not_active"
+            assert (await client.result())["output"] == "waited 0.5 s"
+
+    asyncio.run(story())
+
+
+def test_a_response_asked_for_while_a_tool_runs_waits_for_it_if_nothing_was_said(
+    engine: Serving, puppet: Puppet, invoices: HttpServer
+) -> None:
+    puppet.answer = call_then_tell("slow", seconds=0.5)
+
+    async def story() -> None:
+        async with connected(engine) as client:
+            await mcp(client, free(invoices))
+            await client.ask("wait a little")
+            await client.send("response.create")
+            assert said(await client.until("response.done")) == "It says waited 0.5 s"
+            created = [n for n, t in enumerate(client.types()) if t == "response.created"]
+            assert created[1] < client.types().index("response.mcp_call.completed")
+
+    asyncio.run(story())
+
+
+def test_words_said_while_a_tool_runs_are_answered_at_once(
+    engine: Serving, puppet: Puppet, invoices: HttpServer
+) -> None:
+    puppet.answer = call_then_tell("slow", seconds=2)
+
+    async def story() -> None:
+        async with connected(engine) as client:
+            await mcp(client, free(invoices))
+            await client.ask("wait a little")
             puppet.answer = lambda prompt: [str(prompt.items[-2]["output"])]
-            assert "not known" in said(await client.ask("what came of it?"))
+            assert said(await client.ask("well?")) == STILL_RUNNING
+            assert not client.of("response.mcp_call.completed")
+            await client.result()
+            puppet.answer = call_then_tell("slow")
+            await client.send("response.create")
+            assert said(await client.until("response.done")) == "It says waited 2 s"
 
     asyncio.run(story())
 
@@ -314,8 +349,8 @@ def test_an_out_of_band_response_calls_without_writing_to_the_conversation(
             await mcp(
                 client, free(invoices, allowed_tools=["add"]), hosted(invoices, "b"), listed=2
             )
-            done = await client.ask("add", conversation="none")
-            [item] = done["response"]["output"]
+            await client.ask("add", conversation="none")
+            item = await client.result()
             assert item["output"] == "10"
             assert item["id"] not in [e["item"]["id"] for e in client.of("conversation.item.added")]
             # Nobody could approve one of the second server's, which asks for each.

@@ -69,7 +69,7 @@ def test_a_server_that_does_not_answer_fails_in_time(
         with silent() as url:
             async with connected(engine) as client:
                 await client.update(tools=[hosted(url)])
-                await client.until("mcp_list_tools.failed")
+                await client.listed("failed")
                 error = (await client.until("error"))["error"]
                 assert "did not answer within 0.5 s" in error["message"]
 
@@ -89,7 +89,7 @@ def test_a_response_does_not_wait_for_a_list_for_ever(
                 assert done["response"]["status"] == "completed"
                 assert not client.of("mcp_list_tools.failed")
                 await client.update(tools=[])
-                await client.until("mcp_list_tools.failed")
+                await client.listed("failed")
 
     asyncio.run(story())
 
@@ -106,7 +106,7 @@ def test_a_response_that_waits_for_a_list_can_be_cancelled(engine: Serving, pupp
                 done = await client.until("response.done")
                 assert done["response"]["status"] == "cancelled"
                 await client.update(tools=[])
-                await client.until("mcp_list_tools.failed")
+                await client.listed("failed")
 
     asyncio.run(story())
 
@@ -120,15 +120,15 @@ def test_a_call_has_a_limit(
     async def story() -> None:
         async with connected(engine) as client:
             await client.update(tools=[hosted(invoices.url)])
-            await client.until("mcp_list_tools.completed")
-            done = await client.ask("hang on")
-            error = done["response"]["output"][0]["error"]
+            await client.listed()
+            await client.ask("hang on")
+            error = (await client.result())["error"]
             assert (error["type"], error["code"]) == ("protocol_error", -32001)
             assert "within 0.4 s" in error["message"]
             # The connection is good for the next call.
             puppet.answer = lambda prompt: [Call("add", '{"a": 1, "b": 2}')]
-            done = await client.ask("add")
-            assert done["response"]["output"][0]["output"] == "3"
+            await client.ask("add")
+            assert (await client.result())["output"] == "3"
 
     asyncio.run(story())
 
@@ -142,14 +142,14 @@ def test_a_key_that_is_taken_back_is_an_http_error_of_the_call(
         async with connected(engine) as client:
             with http_server("--token", "old-key") as before:
                 await client.update(tools=[hosted(before.url, authorization="old-key")])
-                await client.until("mcp_list_tools.completed")
+                await client.listed()
             port = int(before.url.rpartition(":")[2].partition("/")[0])
             with http_server("--token", "new-key", port=port):
-                done = await client.ask("add")
-                error = done["response"]["output"][0]["error"]
+                await client.ask("add")
+                error = (await client.result())["error"]
                 if error["type"] != "http_error":  # the old connection's end
-                    done = await client.ask("add")
-                    error = done["response"]["output"][0]["error"]
+                    await client.ask("add")
+                    error = (await client.result())["error"]
                 assert (error["type"], error["code"]) == ("http_error", 401)
                 assert "old-key" not in error["message"]
 
@@ -165,15 +165,17 @@ def test_a_server_of_the_older_protocol_that_forgot_us_is_greeted_anew(
         async with connected(engine) as client:
             with http_server("--legacy") as before:
                 await client.update(tools=[hosted(before.url)])
-                await client.until("mcp_list_tools.completed")
-                done = await client.ask("add")
-                assert done["response"]["output"][0]["output"] == "3"
+                await client.listed()
+                await client.ask("add")
+                assert (await client.result())["output"] == "3"
             port = int(before.url.rpartition(":")[2].partition("/")[0])
             with http_server("--legacy", port=port):
-                done = await client.ask("add")
-                if done["response"]["output"][0]["error"]:  # the old connection's end
-                    done = await client.ask("add")
-                assert done["response"]["output"][0]["output"] == "3"
+                await client.ask("add")
+                item = await client.result()
+                if item["error"]:  # the old connection's end
+                    await client.ask("add")
+                    item = await client.result()
+                assert item["output"] == "3"
 
     asyncio.run(story())
 
@@ -203,7 +205,7 @@ def test_what_is_no_mcp_server_fails(
         with web_server(status, body, kind) as url:
             async with connected(engine) as client:
                 await client.update(tools=[hosted(url)])
-                await client.until("mcp_list_tools.failed")
+                await client.listed("failed")
                 error = (await client.until("error"))["error"]
                 assert "'invoices'" in error["message"]
                 assert words in error["message"]

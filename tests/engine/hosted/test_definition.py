@@ -16,7 +16,7 @@ from runner.engine.hosted.definition import (
 )
 from runner.engine.hosted.errors import HostedError
 from runner.engine.hosted.line import without_keys
-from runner.engine.hosted.offer import as_functions, offer
+from runner.engine.hosted.offer import STILL_RUNNING, as_functions, offer
 from runner.engine.hosted.server import Server, Target
 from runner.tasks import Supervisor, run
 
@@ -120,30 +120,51 @@ CALLED = {
 }
 
 
+def shown(items: list[dict[str, Any]]) -> list[Any]:
+    return as_functions(items, {}, ())
+
+
 def test_calls_become_functions_with_their_outputs() -> None:
     done = {**CALLED, "output": "text", "error": None}
-    call, output = as_functions([done])
+    call, output = shown([done])
     assert (call["type"], call["name"], call["call_id"]) == ("function_call", "files_read", "c")
     assert (output["type"], output["output"]) == ("function_call_output", "text")
     failed = {**CALLED, "output": None, "error": {"type": "http_error", "message": "503"}}
-    assert as_functions([failed])[1]["output"] == '{"error":"503"}'
-    assert len(as_functions([CALLED])) == 1
+    assert shown([failed])[1]["output"] == '{"error":"503"}'
+    assert len(shown([CALLED])) == 1
+
+
+def test_a_call_under_way_says_so_and_its_output_is_told_behind_what_was_said_meanwhile() -> None:
+    said = {"id": "m", "type": "message", "role": "user", "content": []}
+    running = as_functions([CALLED, said], {}, {"c"})
+    assert [i["type"] for i in running] == ["function_call", "function_call_output", "message"]
+    assert running[1]["output"] == STILL_RUNNING
+    done = {**CALLED, "output": "text", "error": None}
+    ended = as_functions([done, said], {"c": "m"}, ())
+    assert [i["type"] for i in ended] == ["function_call", "message", "function_call_output"]
+    # What stood there may have been deleted since.
+    assert len(as_functions([done], {"c": "m"}, ())) == 2
 
 
 def test_requests_are_calls_until_they_are_approved() -> None:
     request = {**CALLED, "id": "r", "type": "mcp_approval_request"}
     answer = {"id": "y", "type": "mcp_approval_response", "approval_request_id": "r"}
-    assert [i["type"] for i in as_functions([request])] == ["function_call"]
-    assert as_functions([request, {**answer, "approve": True}]) == []
-    refused = as_functions([request, {**answer, "approve": False}])
+    call = {**CALLED, "approval_request_id": "r", "output": None, "error": None}
+    assert [i["call_id"] for i in shown([call, request])] == ["r"]
+    yes = {**answer, "approve": True}
+    running = as_functions([call, request, yes], {}, {"c"})
+    assert [i["call_id"] for i in running] == ["c", "c"]
+    assert [i["call_id"] for i in shown([{**call, "output": "42"}, request, yes])] == ["c", "c"]
+    refused = shown([call, request, {**answer, "approve": False}])
+    assert [i["call_id"] for i in refused] == ["r", "r"]
     assert refused[1]["output"] == "The call was not approved."
     # The request may have been deleted since.
-    assert as_functions([{**answer, "approve": False}]) == []
+    assert shown([{**answer, "approve": False}]) == []
 
 
 def test_lists_of_tools_are_not_for_the_brain() -> None:
     user = {"type": "message", "role": "user", "content": []}
-    assert as_functions([{"type": "mcp_list_tools"}, user]) == [user]
+    assert shown([{"type": "mcp_list_tools"}, user]) == [user]
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,8 @@ async def offered(client: Client, puppet: Puppet) -> list[str]:
 async def refused(client: Client, tool: dict[str, Any]) -> dict[str, Any]:
     """The error behind a list that fails."""
     await client.update(tools=[tool])
-    await client.until("mcp_list_tools.failed")
+    assert (await client.listed("failed"))["tools"] == []
     error: dict[str, Any] = (await client.until("error"))["error"]
-    assert tools_of(client)[-1] == []
     assert error["code"] == "mcp_list_tools_failed"
     assert error["param"].startswith("session.tools[0]")
     return error
@@ -58,14 +57,14 @@ def test_a_new_server_is_listed_behind_the_update(
     async def story() -> None:
         async with connected(engine) as client:
             await client.update(tools=[hosted(invoices.url)])
-            await client.until("mcp_list_tools.completed")
+            await client.listed()
             assert client.types() == [
                 "session.created",
                 "session.updated",
                 "conversation.item.added",
                 "mcp_list_tools.in_progress",
-                "conversation.item.done",
                 "mcp_list_tools.completed",
+                "conversation.item.done",
             ]
             item = client.of("conversation.item.done")[0]["item"]
             assert item["server_label"] == "invoices"
@@ -82,7 +81,7 @@ def test_pages_are_read_to_the_end(engine: Serving, puppet: Puppet) -> None:
         with http_server("--page", "1") as server:
             async with connected(engine) as client:
                 await client.update(tools=[hosted(server.url)])
-                await client.until("mcp_list_tools.completed")
+                await client.listed()
                 assert tools_of(client) == [["add", "find_invoice", "fail", "slow"]]
 
     asyncio.run(story())
@@ -100,12 +99,12 @@ def test_a_list_is_kept_until_the_definition_changes(
         with http_server("--journal", str(journal)) as server:
             async with connected(engine) as client:
                 await client.update(tools=[hosted(server.url)])
-                await client.until("mcp_list_tools.completed")
+                await client.listed()
                 await client.update(tools=[hosted(server.url)], instructions="Be brief.")
                 await client.ask("hello")
                 assert lists() == 1
                 await client.update(tools=[hosted(server.url, allowed_tools=["add"])])
-                await client.until("mcp_list_tools.completed")
+                await client.listed()
                 assert lists() == 2
                 assert tools_of(client)[1] == ["add"]
                 assert await offered(client, puppet) == ["add"]
@@ -120,11 +119,11 @@ def test_allowed_tools_may_be_a_filter(
         async with connected(engine) as client:
             some = {"tool_names": ["slow", "add", "no such tool"]}
             await client.update(tools=[hosted(invoices.url, allowed_tools=some)])
-            await client.until("mcp_list_tools.completed")
+            await client.listed()
             assert await offered(client, puppet) == ["add", "slow"]
             none = {"read_only": True}
             await client.update(tools=[hosted(invoices.url, allowed_tools=none)])
-            await client.until("mcp_list_tools.completed")
+            await client.listed()
             assert await offered(client, puppet) == []
 
     asyncio.run(story())
@@ -153,8 +152,8 @@ def test_a_response_may_bring_a_server_of_its_own(
     async def story() -> None:
         async with connected(engine) as client:
             own = hosted(invoices.url, "own", require_approval="never")
-            done = await client.ask("add", tools=[own])
-            assert done["response"]["output"][0]["output"] == "2"
+            await client.ask("add", tools=[own])
+            assert (await client.result())["output"] == "2"
             assert len(client.of("mcp_list_tools.completed")) == 1
 
     asyncio.run(story())
@@ -184,7 +183,7 @@ def test_more_servers_than_a_session_may_have_are_left_out(engine: Serving, pupp
             error = await client.until("error", lambda e: "More than 32" in e["error"]["message"])
             assert error["error"]["param"] == "session.tools[32]"
             for _ in range(32):
-                await client.until("mcp_list_tools.failed")
+                await client.listed("failed")
             await client.ask("hello")
             assert len(client.of("mcp_list_tools.failed")) == 32
 
@@ -205,7 +204,7 @@ def test_a_client_secret_may_bring_the_servers_of_its_session(
             assert "letmein" not in made.text
             key = {"Authorization": f"Bearer {made.json()['value']}"}
             async with connected(engine, additional_headers=key) as client:
-                await client.until("mcp_list_tools.completed")
+                await client.listed()
                 assert "letmein" not in json.dumps(client.events)
                 assert "add" in await offered(client, puppet)
 
@@ -218,7 +217,7 @@ def test_a_server_that_leaves_is_used_no_more(
     async def story() -> None:
         async with connected(engine) as client:
             await client.update(tools=[hosted(invoices.url)])
-            await client.until("mcp_list_tools.completed")
+            await client.listed()
             assert "add" in await offered(client, puppet)
             await client.update(tools=[])
             assert await offered(client, puppet) == []
@@ -237,7 +236,7 @@ def test_a_server_that_leaves_while_it_is_listed_ends_its_list(
                 await client.update(tools=[hosted(url)])
                 await client.until("mcp_list_tools.in_progress")
                 await client.update(tools=[])
-                await client.until("mcp_list_tools.failed")
+                await client.listed("failed")
                 assert await offered(client, puppet) == []
 
     asyncio.run(story())
@@ -263,10 +262,10 @@ def test_401_fails_and_the_right_key_opens(engine: Serving, puppet: Puppet) -> N
                 assert "401" in error["message"]
                 assert "wrong-key" not in json.dumps(client.events)
                 await client.update(tools=[hosted(server.url, authorization="letmein-7")])
-                await client.until("mcp_list_tools.completed")
+                await client.listed()
                 headers = {"authorization": "Bearer letmein-7"}
                 await client.update(tools=[hosted(server.url, headers=headers)])
-                await client.until("mcp_list_tools.completed")
+                await client.listed()
 
     asyncio.run(story())
 
@@ -285,9 +284,9 @@ def test_keys_are_neither_echoed_nor_logged(
                 updated = await client.update(tools=[tool])
                 [echoed] = updated["session"]["tools"]
                 assert echoed == hosted(server.url, require_approval="never")
-                await client.until("mcp_list_tools.completed")
-                done = await client.ask("add")
-                assert done["response"]["output"][0]["output"] == "2"
+                await client.listed()
+                await client.ask("add")
+                assert (await client.result())["output"] == "2"
                 told = json.dumps(client.events)
                 assert "letmein" not in told
                 assert "other-key" not in told

@@ -62,8 +62,7 @@ EVERY_KIND = [
 def test_every_kind_is_stored_and_is_openais(item):
     items = Items()
     if item["type"] == "mcp_approval_response":
-        request = next(i for i in EVERY_KIND if i["type"] == "mcp_approval_request")
-        items.create({**request, "id": item["approval_request_id"]})
+        items.start_mcp_request(item["approval_request_id"], "s", "t", "{}")
     made = items.create(item)
     assert made["id"].startswith("item_")
     assert made["id"] in items
@@ -191,6 +190,30 @@ def test_a_bad_item_is_refused_and_not_stored(item, code, param):
     error = refused(items.create, item)
     assert (error.code, error.param) == (code, param)
     assert len(items) == 0
+
+
+def test_a_request_for_approval_that_a_client_made_up_has_no_call_behind_it():
+    items = Items()
+    items.create(
+        {"id": "r", "type": "mcp_approval_request", "server_label": "s", "name": "t",
+         "arguments": "{}"}
+    )  # fmt: skip
+    answer = {"type": "mcp_approval_response", "approval_request_id": "r", "approve": True}
+    assert refused(items.create, answer).param == "item.approval_request_id"
+
+
+def test_a_call_of_an_mcp_tool_is_in_the_prompt_once_its_arguments_are_whole():
+    items = Items()
+    items.start_mcp_call("c", "s", "t", None)
+    items.add_arguments("c", "{}")
+    assert items.prompt() == []
+    items.await_outcome("c")
+    assert [i["id"] for i in items.prompt()] == ["c"]
+    before = items.weights()
+    items.set_mcp_outcome("c", output="42")
+    assert items.finish("c")["output"] == "42"
+    assert items.prompt()[0]["output"] == "42"
+    assert items.weights() != before
 
 
 def test_a_tools_output_needs_its_call():
