@@ -36,7 +36,9 @@ def legal_advice(args: GuardrailArgs) -> str | None:
     return "legal advice" if "lawsuit" in args.text.lower() else None
 
 
-orders = RealtimeAgent("orders", "You look after orders. Money comes back within three days.", tools=[refund])
+orders = RealtimeAgent(
+    "orders", "You look after orders. Money comes back within three days.", tools=[refund]
+)
 front = RealtimeAgent(
     "front desk",
     "You are the front desk of a shop. We are open from nine to six.",
