@@ -55,6 +55,25 @@ def fail(answer: Answer, **spec: Any) -> BrainError:
     return caught.value
 
 
+def test_an_output_that_came_late_is_told_right_behind_its_call() -> None:
+    items = [
+        user("Look it up."),
+        call("weather", "{}", "c1"),
+        user("Hurry."),
+        call("weather", "{}", "c2"),
+        output("wind", "c2"),
+        output("rain", "c1"),
+        output("snow", "lost"),
+    ]
+    answer = streaming([chunk(content="Rain.")])
+    _, _, request, _ = ask(answer, Prompt("You are Ada.", items))
+    told = [
+        m.get("tool_call_id") or m["role"] for m in request["messages"] if m["role"] != "system"
+    ]
+    assert told == ["user", "assistant", "c1", "user", "assistant", "c2"]
+    assert [m["content"] for m in request["messages"] if m["role"] == "tool"] == ["rain", "wind"]
+
+
 def test_text_comes_in_pieces_as_it_is_streamed() -> None:
     said, calls, request, headers = ask(
         streaming([chunk(role="assistant"), chunk(content="Hello. "), chunk(content="I am Ada.")])

@@ -225,6 +225,32 @@ def test_a_server_that_leaves_is_used_no_more(
     asyncio.run(story())
 
 
+def test_two_sessions_do_not_share_their_servers(
+    engine: Serving, puppet: Puppet, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+
+    async def story() -> None:
+        with http_server("--token", "key-1", "--journal", str(journal)) as server:
+            async with connected(engine) as one, connected(engine) as other:
+                tool = hosted(server.url, authorization="key-1", allowed_tools=["add"])
+                await one.update(tools=[tool])
+                await one.listed()
+                assert await offered(one, puppet) == ["add"]
+                assert await offered(other, puppet) == []
+                # What one session has opened is not open to the other without the key.
+                await other.update(tools=[hosted(server.url)])
+                await other.listed("failed")
+                await other.update(tools=[tool])
+                await other.listed()
+                await one.update(tools=[])
+                assert await offered(other, puppet) == ["add"]
+                assert await offered(one, puppet) == []
+        assert journal.read_text().count("tools/list") == 2
+
+    asyncio.run(story())
+
+
 def test_a_server_that_leaves_while_it_is_listed_ends_its_list(
     engine: Serving, puppet: Puppet
 ) -> None:
