@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
+from runner.engine.hosted.address import is_loopback
 from runner.engine.hosted.errors import (
     CLOSED,
     TIMED_OUT,
@@ -93,6 +95,8 @@ class Line:
                         timeout=httpx2.Timeout(None, connect=CONNECT),
                         event_hooks={"response": [self._answered]},
                         follow_redirects=False,
+                        # A proxy of the environment is for the world outside this machine.
+                        trust_env=not is_loopback(urlsplit(self._url).hostname or ""),
                     )
                     await stack.enter_async_context(http)
                     transport = streamable_http_client(self._url, http_client=http)

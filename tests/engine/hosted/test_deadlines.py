@@ -14,7 +14,7 @@ import pytest
 from support.engine import Puppet, Serving, connected
 from support.mcp_server import HttpServer, http_server
 
-from runner.engine.hosted import link, server, servers
+from runner.engine.hosted import link, offer, running, server, servers
 from runner.engine.ports import Call
 
 
@@ -129,6 +129,26 @@ def test_a_call_has_a_limit(
             puppet.answer = lambda prompt: [Call("add", '{"a": 1, "b": 2}')]
             await client.ask("add")
             assert (await client.result())["output"] == "3"
+
+    asyncio.run(story())
+
+
+def test_a_response_does_not_wait_for_a_tool_for_ever(
+    engine: Serving, puppet: Puppet, invoices: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "PATIENCE", 0.2)
+    puppet.answer = lambda prompt: [Call("slow", '{"seconds": 2}')]
+
+    async def story() -> None:
+        async with connected(engine) as client:
+            await client.update(tools=[hosted(invoices.url)])
+            await client.listed()
+            await client.ask("wait")
+            puppet.answer = lambda prompt: [str(prompt.items[-1]["output"])]
+            await client.send("response.create")
+            done = await client.until("response.done")
+            assert done["response"]["output"][0]["content"][0]["text"] == offer.STILL_RUNNING
+            assert (await client.result())["output"] == "waited 2 s"
 
     asyncio.run(story())
 

@@ -365,6 +365,23 @@ def test_without_the_package_the_error_says_how_to_install_it(
     asyncio.run(story())
 
 
+def test_a_proxy_of_the_environment_is_not_for_this_machine(
+    engine: Serving, puppet: Puppet, invoices: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, dead_url())
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def story() -> None:
+        # The test's own way to the engine is by no proxy either.
+        async with connected(engine, proxy=None) as client:
+            await client.update(tools=[hosted(invoices.url)])
+            assert (await client.listed())["tools"]
+
+    asyncio.run(story())
+
+
 def test_an_engine_that_others_reach_does_not_call_into_its_own_network(
     puppet: Puppet, invoices: HttpServer
 ) -> None:
