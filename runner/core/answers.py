@@ -83,7 +83,7 @@ class Answers(Watch):
             AgentEnd(response.agent, response_id, status, text, details.get("reason"), usage)
         )
         self._out.tell(Usage(response_id, usage, self._usage.total()))
-        if response.view.rules.debounce is not None and not response.beside:
+        if response.view.rules.debounce is not None and response.judged:
             self._look_at_end(response, wire)
         if status == "failed":
             error = details.get("error") or {}
@@ -161,7 +161,7 @@ class Answers(Watch):
 
     def _look_at_delta(self, response_id: str, item_id: str, delta: str) -> None:
         response = self._turns.open.get(response_id)
-        if response is None or response.beside or self._guard.tripped(response_id):
+        if response is None or not response.judged or self._guard.tripped(response_id):
             return
         debounce = response.view.rules.debounce
         text = None if debounce is None else self._guard.delta(item_id, delta, debounce)

@@ -72,6 +72,12 @@ class Response:
         self.played_ms = 0.0
 
     @property
+    def judged(self) -> bool:
+        """Its words are the model's own: those that we gave it to say, a guardrail's among them,
+        are nobody's business."""
+        return not self.beside and self.made_by != "say"
+
+    @property
     def agent(self) -> str:
         return self.view.name
 

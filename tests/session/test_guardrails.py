@@ -499,3 +499,21 @@ def test_a_quick_check_does_not_wait_for_a_slow_one() -> None:
         assert len(on.of("guardrail_tripped")) == 1
 
     on_a_line(story, guardrails=checks)
+
+
+def test_the_words_of_a_guardrail_do_not_trip_it() -> None:
+    """It would cut its own apology for ever."""
+    rule = guardrail(lambda args: "advice" in args.text, then="interrupt", say="I give no advice.")
+
+    async def story(on: OnALine) -> None:
+        *begun, over = server.spoken("My advice is this.", b"\1\0" * 24000, response_id="r")
+        on.emit(*begun)
+        await on.told("guardrail_tripped")
+        on.emit(over)
+        await until(lambda: on.asked)
+        on.emit(*server.spoken("I give no advice.", to=on.request))
+        await settled()
+        assert len(on.of("guardrail_tripped")) == 1
+        assert on.asked == 1
+
+    on_a_line(story, guardrails=[rule])
