@@ -19,7 +19,7 @@ def test_a_caller_who_speaks_while_a_tool_runs_is_answered_and_the_tool_is_not_u
             return [f"It {last['output']}."]
         if any(item["type"] == "function_call" for item in prompt.items):
             return ["Here I am."]
-        return ["One moment.", Call("slow", '{"seconds": 3}')]
+        return ["One moment.", Call("slow", '{"seconds": 6}')]
 
     puppet.answer = answer
     tool = {"type": "mcp", "server_label": "invoices", "server_url": invoices.url}
@@ -39,7 +39,7 @@ def test_a_caller_who_speaks_while_a_tool_runs_is_answered_and_the_tool_is_not_u
                 assert call["response"]["status"] == "completed"
                 await client.result()
                 await client.send("response.create")
-                assert await spoken_answer(client) == "It waited 3 s."
+                assert await spoken_answer(client) == "It waited 6 s."
 
     asyncio.run(story())
 
