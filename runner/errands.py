@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from runner.agent import RealtimeAgent, ResolvedAgent, enabled, policy_of
 from runner.codec import canonical, loads
@@ -24,7 +24,16 @@ from runner.guardrails import Guardrail, GuardrailArgs
 from runner.listeners import report
 from runner.tools.base import BackgroundResult, Tool, ToolContext, ToolGuardrailArgs, told
 
+T = TypeVar("T")
+
 FAILED = "An error occurred while running the tool."
+#: Seconds that a program's own predicates and checks of tools have; a tool has its own timeout.
+ASKED_SECONDS = 10.0
+#: Seconds until the agent of a handoff is prepared; its MCP servers may have to start and be
+#: listed first, each within a time of its own.
+PREPARED_SECONDS = 65.0
+#: How many tools of calls that wait for a yes are kept; most of those calls never run.
+_CHOSEN = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class Caller(Protocol):
     """What errands need of the line they run for."""
 
     conversation: Conversation
+    resolved: ResolvedAgent
     now: Callable[[], float]
 
     @property
@@ -76,6 +86,8 @@ class Errands:
         self._line = line
         #: Tools of calls that were looked at and have not run yet: an edit changes them no more.
         self._chosen: dict[str, Tool] = {}
+        #: Calls whose refusal is being put into words: nobody can say yes to them any more.
+        self.refusing: set[str] = set()
 
     # -- tools -----------------------------------------------------------------------------
     async def check_tool(self, effect: CheckTool) -> None:
@@ -85,14 +97,16 @@ class Errands:
         tool = owner.tools.get(effect.name)
         context = self._context(effect)
         try:
-            if tool is None or not await enabled(
-                policy_of(tool).enabled, line.session.context, owner.agent
+            if tool is None or not await _ask(
+                enabled, policy_of(tool).enabled, line.session.context, owner.agent
             ):
                 line.session.emit(SessionError("tool_not_found", f"Tool {effect.name} not found"))
                 words: str | None = f"Tool {effect.name} not found"
             else:
                 words = None
                 self._chosen[effect.call_id] = tool
+                if len(self._chosen) > _CHOSEN:
+                    del self._chosen[next(iter(self._chosen))]
                 needed = await self._approval(tool, effect)
                 if needed != "none" and line.session.approval_checks_first:
                     words = await self._refusal(tool, context, effect.arguments)
@@ -111,18 +125,33 @@ class Errands:
             caller = needed == "caller"
             line.run(core.tool_asks(effect.call_id, line.now(), caller=caller, fingerprint=same))
 
-    async def reject(self, request: ToolApproval, message: str | None, always: bool) -> None:
-        """Refuse a waiting call, in the words of the program's formatter when it has some."""
-        line = self._line
-        formatter = line.session.tool_error_formatter
+    def reject(
+        self, request: ToolApproval, message: str | None, always: bool
+    ) -> Coroutine[Any, Any, None] | None:
+        """Refuse a waiting call: at once, or by the coroutine when the program's formatter has
+        to find the words. From now on it is refused in either case."""
+        formatter = self._line.session.tool_error_formatter
         if message is None and formatter is not None and request.kind == "function":
-            asked = Rejection(request.name, request.call_id, REJECTED, line.session.context)
-            try:
-                found = await _ask(formatter, asked)
-                if isinstance(found, str):
-                    message = found
-            except Exception as error:
-                report("the tool_error_formatter raised", error)
+            self.refusing.add(request.call_id)
+            return self._put_into_words(formatter, request, always)
+        self._refuse(request, message, always)
+        return None
+
+    async def _put_into_words(
+        self, formatter: Callable[..., Any], request: ToolApproval, always: bool
+    ) -> None:
+        asked = Rejection(request.name, request.call_id, REJECTED, self._line.session.context)
+        message: str | None = None
+        try:
+            found = await _ask(formatter, asked)
+            message = found if isinstance(found, str) else None
+        except Exception as error:
+            report("the tool_error_formatter raised", error)
+        self.refusing.discard(request.call_id)
+        self._refuse(request, message, always)
+
+    def _refuse(self, request: ToolApproval, message: str | None, always: bool) -> None:
+        line = self._line
         self._chosen.pop(request.call_id, None)
         line.run(
             line.conversation.reject(request.call_id, line.now(), message=message, always=always)
@@ -174,7 +203,7 @@ class Errands:
             refusal = await self._refusal(tool, context, effect.arguments)
             if refusal is not None:
                 return refusal, True
-            result = await tool.run(effect.arguments, context)
+            result = await in_time(tool.run(effect.arguments, context), f"Tool '{effect.name}'")
             background = isinstance(result, BackgroundResult)
             output = result.content if isinstance(result, BackgroundResult) else result
             output = await self._checked_output(tool, context, effect.arguments, str(output))
@@ -218,17 +247,8 @@ class Errands:
     async def hand_over(self, effect: PrepareAgent) -> None:
         line, core = self._line, self._line.conversation
         try:
-            if effect.call_id:
-                way = line.ways_to(effect.name, effect.tool)
-                if way is None:
-                    raise UserError(f"there is no way to {effect.name}")
-                await way.begin(effect.arguments, line.session.context)
-                target = way.agent
-            else:
-                target = line.agent_named(effect.name)
-                if target is None:
-                    raise UserError(f"there is no agent {effect.name}")
-            resolved = await line.session.resolve(target)
+            what = f"the handoff to {effect.name}"
+            resolved = await in_time(self._prepare(effect), what, PREPARED_SECONDS)
         except Exception as error:
             words = error.message if isinstance(error, RtrunError) else told(error)
             if effect.call_id:
@@ -242,6 +262,22 @@ class Errands:
         else:
             line.run(core.update_agent(resolved.view, line.now()))
 
+    async def _prepare(self, effect: PrepareAgent) -> ResolvedAgent:
+        line = self._line
+        if not effect.call_id:
+            target = line.agent_named(effect.name)
+            if target is None:
+                raise UserError(f"there is no agent {effect.name}")
+            return await line.session.resolve(target)
+        way = line.ways_to(effect.name, effect.tool)
+        if way is None:
+            raise UserError(f"there is no way to {effect.name}")
+        # It may have been switched off since the model was told of it.
+        if not await enabled(way.enabled, line.session.context, line.resolved.agent):
+            raise UserError(f"Tool {effect.tool} not found")
+        await way.begin(effect.arguments, line.session.context)
+        return await line.session.resolve(way.agent)
+
     # -- guardrails ------------------------------------------------------------------------
     async def check_words(self, effect: CheckWords) -> None:
         """All checks of this side, beside each other: a quick one does not wait for a slow one.
@@ -253,7 +289,7 @@ class Errands:
 
     async def _check(self, effect: CheckWords, check: Guardrail, args: GuardrailArgs) -> None:
         try:
-            found = await check.run(args)
+            found = await in_time(check.run(args), check.name)
         except Exception as error:
             self._tell("guardrail_failed", f"{check.name}: {told(error)}", error)
             return
@@ -282,7 +318,28 @@ class Errands:
 
 async def _ask(function: Callable[..., Any], *args: Any) -> Any:
     found = function(*args)
-    return await found if isinstance(found, Awaitable) or inspect.isawaitable(found) else found
+    if not inspect.isawaitable(found):
+        return found
+    name = getattr(function, "__name__", type(function).__name__)
+    return await in_time(found, f"the function {name}", ASKED_SECONDS)
+
+
+async def in_time(work: Awaitable[T], what: str, seconds: float | None = None) -> T:
+    """What a program's own code gives. ToolError when it takes longer than ``seconds``, or when
+    something inside it was cancelled: that would end the errand without its word to the core,
+    and the model would wait for good."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError:
+        if limit.expired():
+            raise ToolError(f"{what} gave no answer within {seconds:g} s") from None
+        raise
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ToolError(f"{what} was cancelled") from None
 
 
 def _arguments(text: str) -> dict[str, Any] | None:

@@ -95,6 +95,7 @@ class Line:
         )
         self.tasks = Supervisor(self._failed)
         self._errands = Errands(self)
+        self.refusing = self._errands.refusing
         self._queue: deque[Any] = deque()
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -382,10 +383,9 @@ class Line:
         known = self._by_name.get(name)
         return self.session.agent_named(name) if known is None else known.agent
 
-    def reject(
-        self, request: ToolApproval, message: str | None, always: bool
-    ) -> asyncio.Task[None]:
-        return self.tasks.spawn(self._errands.reject(request, message, always), "a rejection")
+    def reject(self, request: ToolApproval, message: str | None, always: bool) -> Any:
+        work = self._errands.reject(request, message, always)
+        return None if work is None else self.tasks.spawn(work, "a rejection")
 
     def _failed(self, name: str, error: BaseException) -> None:
         self.session.emit(SessionError("internal", f"{name}: {type(error).__name__}: {error}"))

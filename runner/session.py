@@ -204,11 +204,13 @@ class RealtimeSession(Subscriptions):
         request = self._asked(line, approval)
         if request is None:
             return DONE
-        return line.reject(request, message, always)
+        return line.reject(request, message, always) or DONE
 
     def _asked(self, line: Line, approval: ToolApproval | str) -> ToolApproval | None:
         call_id = approval if isinstance(approval, str) else approval.call_id
         request = line.conversation.approval(call_id)
+        if call_id in line.refusing:
+            return None  # refused already, in words that are still being found
         if request is None:
             if line.conversation.decided(call_id):
                 return None
@@ -220,7 +222,9 @@ class RealtimeSession(Subscriptions):
     @property
     def approvals(self) -> tuple[ToolApproval, ...]:
         """What waits for an operator's yes."""
-        return self._line.conversation.approvals if self._line else ()
+        if (line := self._line) is None:
+            return ()
+        return tuple(a for a in line.conversation.approvals if a.call_id not in line.refusing)
 
     # -- reading -----------------------------------------------------------------------------
     @property
@@ -279,6 +283,7 @@ class RealtimeSession(Subscriptions):
         """Give the line to another agent, which is returned. The old one stays when this fails."""
         line = self._need()
         resolved = await self.resolve(agent)
+        self._still(line)
         line.take(resolved)
         line.run(line.conversation.update_agent(resolved.view, line.now()))
         return agent
@@ -308,6 +313,7 @@ class RealtimeSession(Subscriptions):
         self._agents = agents
         try:
             resolved = await self.resolve(agent)
+            self._still(line)
         except BaseException:
             self._settings, self._own_voice, self._rules, self._checks, self._agents = before
             raise
@@ -354,6 +360,11 @@ class RealtimeSession(Subscriptions):
 
     def _over(self) -> bool:
         return self._line is None
+
+    def _still(self, line: Line) -> None:
+        """Words for a line that is gone must not reach the one after it."""
+        if self._line is not line:
+            raise NotConnectedError("the session was closed meanwhile")
 
     def _need(self) -> Line:
         if self._line is None:

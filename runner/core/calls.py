@@ -45,6 +45,9 @@ class Calls(Sound):
         call.checked = name in view.rules.checked
         preparing = self._ledger.preparing()
         if not self._ledger.start(call, response_over=response.done):
+            if self._ledger.changed(call):
+                words = f"the call {call_id} came again and says something else"
+                self._out.tell(SessionError("call_changed", words))
             return
         response.called = True
         if (entry := self._history.call(call_id)) is not None:

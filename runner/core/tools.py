@@ -72,7 +72,8 @@ class Ledger:
     def __init__(self, out: Outbox) -> None:
         self._out = out
         self._calls: dict[str, Call] = {}
-        self._answered: dict[str, None] = {}
+        #: Answered calls by id: what was called, to know a repetition that says something else.
+        self._answered: dict[str, int] = {}
         self._barriers: dict[str, _Barrier] = {}
 
     def start(self, call: Call, *, response_over: bool) -> bool:
@@ -87,6 +88,13 @@ class Ledger:
         barrier = self._barriers.setdefault(call.response_id, _Barrier(done=response_over))
         barrier.open += 1
         return True
+
+    def changed(self, call: Call) -> bool:
+        """This call id was seen before, with another name or other arguments."""
+        known = self._calls.get(call.call_id)
+        before = self._answered.get(call.call_id) if known is None else _print(known)
+        # An event without the arguments says nothing about them.
+        return bool(call.arguments) and before is not None and before != _print(call)
 
     def open(self, call_id: str) -> Call | None:
         """The call if it still waits for its output."""
@@ -120,7 +128,7 @@ class Ledger:
         if not self._go(call, "finished"):
             return False, False
         del self._calls[call.call_id]
-        self._answered[call.call_id] = None
+        self._answered[call.call_id] = _print(call)
         if len(self._answered) > _REMEMBERED:
             del self._answered[next(iter(self._answered))]
         if call.lost:
@@ -180,6 +188,10 @@ class Ledger:
             return False
         call.state = state
         return True
+
+
+def _print(call: Call) -> int:
+    return hash((call.name, call.arguments))
 
 
 def whole(arguments: str) -> bool:

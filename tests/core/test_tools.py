@@ -91,7 +91,7 @@ def test_a_call_is_taken_once_whichever_event_comes_first() -> None:
     play >> output_item("done", "r1", function_call("f1", "c1", "find_slots", '{"day":"Tue"}'))
     assert not [e for e in play.last if isinstance(e, RunTool)]
     play.do(play.core.tool_finished, "c1", "a")
-    play >> output_item("done", "r1", function_call("f1", "c1", "find_slots"))
+    play >> output_item("done", "r1", function_call("f1", "c1", "find_slots", '{"day":"Tue"}'))
     assert not play.effects
 
 

@@ -12,7 +12,7 @@ from support.engine import Serving, serving
 from support.onaline import OnALine, on_a_line, settled
 from support.until import until
 
-from runner import RealtimeAgent, RealtimeSession, Rejection, ToolApproval, handoff, tool
+from runner import RealtimeAgent, RealtimeSession, Rejection, ToolApproval, errands, handoff, tool
 from runner.engine.brain import make_brain
 from runner.errors import ModelBehaviorError, UserError
 from runner.testing import server
@@ -147,6 +147,63 @@ def test_a_formatter_that_raises_something_strange() -> None:
         [asked] = seen
         assert (asked.kind, asked.call_id) == ("approval_rejected", "call_1")
         assert asked.default_message == DENIED
+
+    on_a_line(story, desk.agent, tool_error_formatter=formatter)
+
+
+@pytest.mark.parametrize("formatter", [False, True])
+@pytest.mark.parametrize("always", [False, True])
+def test_after_a_no_there_is_no_yes(formatter: bool, always: bool) -> None:
+    """The first decision counts, also while the words of a refusal are still being found: what
+    an operator has refused does not run because another one agrees."""
+    desk = Desk()
+    gate = asyncio.Event()
+
+    async def words(asked: Rejection) -> str:
+        await gate.wait()
+        return "Not for you."
+
+    async def story(on: OnALine) -> None:
+        on.calls("book", MONDAY)
+        asked = await on.told("tool_approval_requested")
+        refusing = on.session.reject(asked, always=always)
+        assert on.session.approvals == ()
+        on.session.approve(asked)
+        await settled()
+        on.session.approve(asked.call_id, always=True)
+        on.session.reject(asked, message="Once more.")
+        gate.set()
+        await refusing
+        said = "Not for you." if formatter else DENIED
+        assert await on.output() == said
+        assert desk.ran == []
+        on.calls("book", MONDAY, "call_2")
+        if always:
+            assert await on.output("call_2") == said
+        else:
+            await until(lambda: on.session.approvals)
+        assert desk.ran == []
+
+    on_a_line(story, desk.agent, **({"tool_error_formatter": words} if formatter else {}))
+
+
+@pytest.mark.parametrize("end", ["it never answers", "it is cancelled"])
+def test_a_formatter_that_gives_no_words(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SE62: the usual ones are told after a while."""
+    monkeypatch.setattr(errands, "ASKED_SECONDS", 0.05)
+    desk = Desk()
+
+    async def formatter(asked: Rejection) -> str:
+        if end == "it is cancelled":
+            raise asyncio.CancelledError
+        await asyncio.Event().wait()
+        return ""
+
+    async def story(on: OnALine) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        on.calls("book", MONDAY)
+        await on.session.reject(await on.told("tool_approval_requested"))
+        assert await on.output() == DENIED
 
     on_a_line(story, desk.agent, tool_error_formatter=formatter)
 

@@ -10,8 +10,8 @@ import pytest
 from support.onaline import OnALine, on_a_line, settled
 from support.until import until
 
-from runner import RealtimeAgent, handoff, tool
-from runner.errors import UserError
+from runner import RealtimeAgent, errands, handoff, tool
+from runner.errors import NotConnectedError, UserError
 from runner.testing import server
 
 pytestmark = pytest.mark.quick
@@ -188,6 +188,100 @@ def test_an_agent_that_cannot_be_prepared_leaves_the_old_one() -> None:
         assert on.errors() == ["handoff_failed"]
 
     on_a_line(story, agent)
+
+
+async def cancelled(*args: Any) -> str:
+    raise asyncio.CancelledError
+
+
+async def endless(*args: Any) -> str:
+    await asyncio.Event().wait()
+    return ""
+
+
+@pytest.mark.parametrize("fault", [cancelled, endless])
+@pytest.mark.parametrize("where", ["on_handoff", "instructions", "is_enabled"])
+def test_a_handoff_that_is_never_ready_is_answered(
+    where: str, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Defect 7: the model is told, the old agent stays, and the next handoff works."""
+    monkeypatch.setattr(errands, "PREPARED_SECONDS", 0.05)
+    asked: list[int] = []
+
+    def once(context: Any, agent: RealtimeAgent) -> Any:
+        asked.append(1)
+        return True if len(asked) == 1 else fault()
+
+    other = RealtimeAgent("other", fault if where == "instructions" else "")
+    way = handoff(
+        other,
+        on_handoff=fault if where == "on_handoff" else None,
+        is_enabled=once if where == "is_enabled" else True,
+    )
+    agent = RealtimeAgent("desk", "Be kind.", handoffs=[way, BILLING])
+
+    async def story(on: OnALine) -> None:
+        on.calls("transfer_to_other")
+        assert (await on.output()).startswith("the handoff to other ")
+        assert on.errors() == ["handoff_failed"]
+        assert (on.asked, on.session.agent) == (1, agent)
+        on.emit(*server.written("Sorry.", to=on.request))
+        on.calls("transfer_to_billing", call_id="call_2")
+        assert await on.output("call_2") == '{"assistant":"billing"}'
+
+    on_a_line(story, agent)
+
+
+def test_a_handoff_that_was_switched_off_meanwhile_is_not_made() -> None:
+    """As a tool: the model may still know of it. Nothing of it is begun."""
+    on_now, begun = [True], []
+    agent = RealtimeAgent("desk", "Be kind.")
+    seen: list[Any] = []
+
+    def rule(context: Any, asking: RealtimeAgent) -> bool:
+        seen.append((context, asking))
+        return on_now[0]
+
+    agent.handoffs = [handoff(BILLING, is_enabled=rule, on_handoff=begun.append)]
+
+    async def story(on: OnALine) -> None:
+        on_now[0] = False
+        on.calls("transfer_to_billing")
+        assert await on.output() == "Tool transfer_to_billing not found"
+        assert (begun, on.session.agent, on.of("agent_handoff")) == ([], agent, [])
+        assert seen == [("ctx", agent)] * 2
+
+    on_a_line(story, agent, context="ctx")
+
+
+@pytest.mark.parametrize("end", ["close", "close and connect"])
+@pytest.mark.parametrize("how", ["update_agent", "reconfigure"])
+def test_an_agent_that_is_ready_after_the_session_gets_no_line(how: str, end: str) -> None:
+    """SE76: nor the next one; the program that waits for it is told."""
+    gate = asyncio.Event()
+
+    async def slow(context: Any, agent: RealtimeAgent) -> str:
+        await gate.wait()
+        return "Money."
+
+    async def story(on: OnALine) -> None:
+        session = on.session
+        if how == "update_agent":
+            work: Any = session.update_agent(RealtimeAgent("billing", slow))
+        else:
+            work = session.reconfigure({"desk": RealtimeAgent("desk", slow)}, session.settings, 1)
+        waiting = asyncio.ensure_future(work)
+        await settled()
+        await session.close()
+        if end != "close":
+            await session.connect()
+        gate.set()
+        with pytest.raises(NotConnectedError, match="closed meanwhile"):
+            await asyncio.wait_for(waiting, 10)
+        assert on.of("agent_handoff") == []
+        assert "Money." not in str(on.line.sent)
+
+    on_a_line(story, RealtimeAgent("desk", "Be kind."))
 
 
 @pytest.mark.parametrize("end", ["close", "close and connect"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.onaline import OnALine, on_a_line, settled
+from support.onaline import OnALine, lingering, on_a_line, settled, while_closing
 from support.until import until
 
 from runner import RealtimeAgent, ToolApproval, hosted_mcp_tool
@@ -150,35 +150,42 @@ def test_after_the_end_nobody_is_asked() -> None:
     """SE101: what the server still says reaches nobody."""
 
     async def story(on: OnALine) -> None:
-        receiver = on.line.receiver
-        assert receiver is not None
-        await on.session.close()
-        assert on.line.receiver is None
+        await while_closing(on, lambda: on.emit(request()))
+        assert on.of("tool_approval_requested") == []
         assert on.session.approvals == ()
+        assert on.items("mcp_approval_response") == []
 
-    on_a_line(story, AGENT)
+    on_a_line(story, AGENT.clone(tools=[WIKI, lingering()]))
 
 
-def test_a_request_before_connect_returns_is_asked() -> None:
-    """Defect 12: what the server asks while the session is being set up is not lost."""
+def test_what_comes_before_connect_returns_is_not_lost() -> None:
+    """Defect 12: what the server asks and calls while the session is being set up."""
     import asyncio
 
     from runner import RealtimeSession
     from runner.testing import ScriptedTransport, server
 
+    def price() -> str:
+        return "3"
+
     async def main() -> None:
         line = ScriptedTransport()
-        session = RealtimeSession(AGENT, transport=line)
+        agent = AGENT.clone(tools=[WIKI, price])
+        session = RealtimeSession(agent, transport=line)
         seen: list[ToolApproval] = []
         session.on("tool_approval_requested", seen.append)
         connecting = asyncio.ensure_future(session.connect())
         await line.expect("connect")
         await until(lambda: line.status == "connected")
-        line.emit(server.session_created(), request())
+        line.emit(server.session_created(), request(), *server.tool_call("price", call_id="c"))
+        assert not connecting.done()
         update = line.sent[0]
         line.emit(server.session_updated(update["session"]))
         await connecting
         assert [asked.call_id for asked in seen] == ["mcpr_1"]
+        await until(lambda: any(e["type"] == "response.create" for e in line.sent))
+        [output] = [e["item"] for e in line.sent if "output" in e.get("item", {})]
+        assert (output["call_id"], output["output"]) == ("c", "3")
         session.approve(seen[0])
         assert line.sent[-1]["item"]["approve"] is True
         await session.close()

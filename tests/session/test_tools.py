@@ -9,10 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.onaline import OnALine, on_a_line, settled
+from support.onaline import OnALine, lingering, on_a_line, settled, while_closing
 from support.until import until
 
-from runner import BackgroundResult, RealtimeAgent, ToolContext, ToolGuardrailArgs, handoff, tool
+from runner import (
+    BackgroundResult,
+    RealtimeAgent,
+    ToolContext,
+    ToolGuardrailArgs,
+    errands,
+    handoff,
+    tool,
+)
 from runner.errors import UserError
 from runner.testing import server
 from runner.tools.base import FunctionTool, ToolPolicy
@@ -84,7 +92,7 @@ def test_a_call_end_to_end() -> None:
 
 
 def test_a_listener_of_the_start_may_close_the_session() -> None:
-    """SE27, SE44: then nothing is run and nothing sent; calls after the end are ignored."""
+    """SE27: then nothing is run and nothing sent."""
     ran: list[str] = []
 
     def never() -> None:
@@ -97,10 +105,24 @@ def test_a_listener_of_the_start_may_close_the_session() -> None:
         await settled()
         assert ran == []
         assert on.outputs() == []
-        receiver = on.line.receiver
-        assert receiver is None
 
     on_a_line(story, RealtimeAgent("desk", tools=[never]))
+
+
+def test_a_call_after_the_end_is_not_run() -> None:
+    """SE44: nor told of, nor answered."""
+    ran: list[str] = []
+
+    def never() -> None:
+        ran.append("ran")
+
+    async def story(on: OnALine) -> None:
+        await while_closing(on, lambda: on.calls("never"))
+        assert ran == []
+        assert on.outputs() == []
+        assert on.of("agent_start") == []
+
+    on_a_line(story, RealtimeAgent("desk", tools=[never, lingering()]))
 
 
 def test_agent_end_has_the_words_also_when_a_call_follows_them() -> None:
@@ -182,34 +204,122 @@ def test_arguments_that_are_none_get_an_output_too(arguments: str) -> None:
     """Defect 7: bad JSON. Empty arguments are none given."""
 
     async def story(on: OnALine) -> None:
-        on.again("price", arguments or "{}")
+        on.again("price", arguments)
         on.emit(server.response_done("resp_call_1"))
         text = await on.output()
-        assert text == "pen: 3" if not arguments else text.startswith(FAILED)
+        assert text.startswith(FAILED) if arguments else text == "pen: 3"
+        assert on.errors() == (["tool_failed"] if arguments else [])
+        assert on.asked == 1
 
     on_a_line(story, RealtimeAgent("desk", tools=[price]))
+
+
+async def cancelled(*args: Any) -> str:
+    """As a library does it whose own task was cancelled."""
+    raise asyncio.CancelledError
+
+
+async def endless(*args: Any) -> str:
+    await asyncio.Event().wait()
+    return ""
+
+
+def broken(*args: Any) -> str:
+    raise ValueError("inside")
+
+
+def second_time(predicate: Any) -> Any:
+    """True when the agent is prepared, then as ``predicate`` has it."""
+    asked: list[int] = []
+
+    def ask(*args: Any) -> Any:
+        asked.append(1)
+        return True if len(asked) == 1 else predicate(*args)
+
+    return ask
+
+
+@pytest.mark.parametrize("fault", [broken, cancelled, endless])
+@pytest.mark.parametrize(
+    "where", ["is_enabled", "needs_approval", "input_guardrails", "output_guardrails"]
+)
+def test_what_a_program_asks_itself_may_fail_in_any_way(
+    where: str, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Defect 7: by an error, by a cancellation of its own, by never answering: the call has one
+    output, nothing of the error is in it, an answer is asked for, and the application is told."""
+    monkeypatch.setattr(errands, "ASKED_SECONDS", 0.05)
+    given = [fault] if where.endswith("s") else fault
+    policy: Any = {where: second_time(fault) if where == "is_enabled" else given}
+    made = tool(name="price", **policy)(price)
+
+    async def story(on: OnALine) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        on.calls("price")
+        text = await on.output()
+        assert text.startswith(FAILED)
+        assert "inside" not in text
+        [code] = on.errors()
+        assert code in ("approval_failed", "tool_failed")
+        assert on.asked == 1
+
+    on_a_line(story, RealtimeAgent("desk", tools=[made]))
+
+
+@pytest.mark.parametrize(
+    ("fault", "output"),
+    [(broken, f"{FAILED} ValueError: inside"), (cancelled, f"{FAILED} Tool 't' was cancelled")],
+)
+@pytest.mark.parametrize("words", [None, cancelled])
+def test_a_tool_that_fails_has_its_output(fault: Any, output: str, words: Any) -> None:
+    """Defect 7: also when the function that should say so fails as well."""
+
+    if fault is broken:
+
+        @tool(name="t", error_function=words)
+        def made() -> str:
+            return str(fault())
+
+    else:
+
+        @tool(name="t", error_function=words)
+        async def made() -> str:
+            return str(await fault())
+
+    async def story(on: OnALine) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        on.calls("t")
+        assert await on.output() == output
+        assert on.errors() == ["tool_failed"]
+        assert on.asked == 1
+
+    on_a_line(story, RealtimeAgent("desk", tools=[made]))
 
 
 def test_time_is_up() -> None:
     """SE33, SE34: the words say so, an answer is asked for, and the error is told. A function in
     a thread that goes on after that changes nothing any more."""
-    over = threading.Event()
+    over, left = threading.Event(), threading.Event()
 
     @tool(timeout=0.05)
     def slow() -> str:
         over.wait(5)
+        left.set()
         return "late"
 
     async def story(on: OnALine) -> None:
         on.calls("slow")
         assert await on.output() == f"{FAILED} Tool 'slow' timed out after 50ms."
         over.set()
-        await settled()
+        await until(left.is_set)
+        # The thread's last step is to say so to the loop: a second call is behind it.
+        on.calls("quick", call_id="call_2")
+        assert await on.output("call_2") == "pen: 3"
         assert len(on.outputs()) == 1
-        assert on.asked == 1
         assert on.errors() == ["tool_failed"]
+        assert len(on.of("agent_tool_end")) == 2
 
-    on_a_line(story, RealtimeAgent("desk", tools=[slow]))
+    on_a_line(story, RealtimeAgent("desk", tools=[slow, tool(name="quick")(price)]))
 
 
 def test_an_error_function_chooses_the_words() -> None:
@@ -242,7 +352,7 @@ def test_a_background_result_asks_for_no_answer() -> None:
 @pytest.mark.parametrize("when", ["while it runs", "when it is done", "in the listener"])
 def test_a_call_that_comes_again_runs_once(when: str) -> None:
     """SE68, SE70, SE71: however often the server says it. The output goes out once: the service
-    refuses a second one."""
+    refuses a second one. With other arguments it is an error at once, and is not run."""
     runs: list[int] = []
     go = asyncio.Event
 
@@ -253,10 +363,16 @@ def test_a_call_that_comes_again_runs_once(when: str) -> None:
         if when == "while it runs":
             on.again("count")
             on.again("count", '{"changed": 1}')
+            assert on.errors() == ["call_changed"]
         gate.set()
         assert await on.output() == "1"
         on.again("count")
         await settled()
+        before = on.errors()
+        assert len(before) == (when == "while it runs")
+        on.again("count", '{"changed": 1}')
+        await settled()
+        assert on.errors() == [*before, "call_changed"]
         assert len(on.outputs()) == 1
         assert runs == [1]
 

@@ -128,6 +128,34 @@ class OnALine:
         return self.of(kind)[0]
 
 
+async def while_closing(on: OnALine, say: Callable[[], None]) -> None:
+    """End the session; the server, who does not know of it yet, says something meanwhile. The
+    session needs a tool ``lingers`` (:func:`lingering`), whose end it waits for."""
+    on.calls("lingers", call_id="lingers")
+    await on.told("agent_tool_start")
+    closing = asyncio.ensure_future(on.session.close())
+    await settled()
+    assert on.line.status == "connected"
+    assert not closing.done()
+    on.seen.clear()
+    say()
+    await closing
+    await settled()
+
+
+def lingering() -> Callable[[], Awaitable[str]]:
+    """A tool that does not end at once when it is cancelled."""
+
+    async def lingers() -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+        return ""
+
+    return lingers
+
+
 async def settled() -> None:
     """Let everything that is ready run: nothing here waits for a clock."""
     for _ in range(20):
