@@ -178,7 +178,8 @@ def on_a_line(
         on = OnALine(session, transport)
         await on.connect(**(connect or {}))
         try:
-            await story(on)
+            async with asyncio.timeout(30):
+                await story(on)
         finally:
             await session.close()
 
