@@ -136,7 +136,7 @@ class Approvals:
             self._hearing[call.call_id] = (key, now + WORDS_WITHIN)
             return None
         else:
-            answer = answer_in(" ".join(asked.words))
+            answer = answer_in("\n".join(asked.words))
         self._hearing.pop(call.call_id, None)
         if answer == "unclear":
             self._asked[key] = _Asked([])

@@ -346,6 +346,25 @@ def test_the_agent_that_asked_runs_the_call() -> None:
     on_a_line(story, desk.agent)
 
 
+def test_what_was_asked_about_is_what_runs() -> None:
+    """SE64: an edit in between changes the code of later calls, not of this one."""
+    desk, edited = Desk(), Desk()
+
+    async def story(on: OnALine) -> None:
+        session = on.session
+        on.calls("book", MONDAY)
+        asked = await on.told("tool_approval_requested")
+        agents = {"desk": edited.agent}
+        await session.reconfigure(agents, session.settings, 1, between_turns=False)
+        session.approve(asked, always=True)
+        await on.output()
+        on.calls("book", MONDAY, "call_2")
+        await on.output("call_2")
+        assert (desk.ran, edited.ran) == (["Monday"], ["Monday"])
+
+    on_a_line(story, desk.agent)
+
+
 def test_two_calls_without_call_ids_are_kept_apart() -> None:
     """SE55: by the ids of their items."""
     desk = Desk()
@@ -558,6 +577,37 @@ def test_the_caller_is_asked_in_speech(engine: Serving, words: str, ran: list[st
         assert len(seen) == len(ran)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        ("Sure, book it.", "booked"),
+        ("What is the right day?", "confirmation_required"),
+        ("I can't go ahead with that.", "The caller did not agree"),
+    ],
+)
+def test_the_model_does_not_decide_what_a_yes_is(words: str, output: str) -> None:
+    """It calls again whatever the caller said: only after a yes the tool runs, and once."""
+    ran: list[str] = []
+
+    @tool(needs_approval="caller")
+    def book() -> str:
+        ran.append("ran")
+        return "booked"
+
+    async def story(on: OnALine) -> None:
+        on.calls("book")
+        await on.output()
+        on.session.send_message(words)
+        await settled()
+        on.calls("book", call_id="call_2")
+        assert (await on.output("call_2")).startswith(output)
+        on.calls("book", call_id="call_3")
+        assert (await on.output("call_3")).startswith("confirmation_required")
+        assert len(ran) == (output == "booked")
+
+    on_a_line(story, RealtimeAgent("desk", tools=[book]))
 
 
 def test_the_same_arguments_in_another_spelling_are_the_same() -> None:
