@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from support.onaline import OnALine, lingering, on_a_line, settled, while_closing
 from support.until import until
 
-from runner import RealtimeAgent, ToolApproval, hosted_mcp_tool
+from runner import RealtimeAgent, RealtimeSession, ToolApproval, hosted_mcp_tool
 from runner.errors import ModelBehaviorError, UserError
+from runner.testing import ScriptedTransport, server
 
 pytestmark = pytest.mark.quick
 
@@ -160,10 +162,6 @@ def test_after_the_end_nobody_is_asked() -> None:
 
 def test_what_comes_before_connect_returns_is_not_lost() -> None:
     """Defect 12: what the server asks and calls while the session is being set up."""
-    import asyncio
-
-    from runner import RealtimeSession
-    from runner.testing import ScriptedTransport, server
 
     def price() -> str:
         return "3"
@@ -238,19 +236,37 @@ def test_a_call_that_the_service_made(answers_by_itself: bool) -> None:
     on_a_line(story, AGENT, **option)
 
 
-def test_every_field_reaches_the_service() -> None:
-    """Defect 14, BA14, TO8, TO9: also those that the SDK loses. None is not sent."""
+@pytest.mark.parametrize(
+    "where",
+    [{"server_url": "https://mcp.example.com"}, {"connector_id": "connector_googlecalendar"}],
+)
+def test_every_field_reaches_the_service(where: dict[str, str]) -> None:
+    """Defect 14, BA14, TO8, TO9: also those that the SDK loses on the way from the agent to the
+    session's settings, at the beginning and after a handoff. None is not sent."""
     fields = {
-        "server_url": "https://mcp.example.com",
+        **where,
         "server_description": "What we know.",
         "authorization": "token",
         "headers": {"x-org": "1"},
         "allowed_tools": ["read"],
         "require_approval": {"never": {"read_only": True}, "always": {"tool_names": ["write"]}},
     }
-    made = hosted_mcp_tool("wiki", **fields, connector_id=None)
-    assert made.wire() == {"type": "mcp", "server_label": "wiki", **fields}
+    left_out = {"server_url": None, "connector_id": None}
+    made = hosted_mcp_tool("wiki", **left_out | fields)
+    wire = {"type": "mcp", "server_label": "wiki", **fields}
+    assert made.wire() == wire
     assert "token" not in repr(made)
+    other = RealtimeAgent("other", tools=[made])
+
+    async def story(on: OnALine) -> None:
+        [sent, _] = on.line.sent[0]["session"]["tools"]
+        assert sent == wire
+        on.emit(*server.tool_call("transfer_to_other", call_id="c"))
+        await until(lambda: on.sent("session.update"))
+        [update] = on.sent("session.update")
+        assert update["session"]["tools"] == [wire]
+
+    on_a_line(story, RealtimeAgent("desk", tools=[made], handoffs=[other]))
 
 
 @pytest.mark.parametrize(

@@ -349,6 +349,20 @@ def test_a_background_result_asks_for_no_answer() -> None:
     on_a_line(story, RealtimeAgent("desk", tools=[note]))
 
 
+@pytest.mark.parametrize("name", ["quiet", "refused"])
+def test_a_tool_whose_output_is_not_spoken_of(name: str) -> None:
+    """Its output goes out and no answer is asked for; that it was refused is spoken of."""
+    quiet = tool(name="quiet", respond=False)(price)
+    refused = tool(name="refused", respond=False, input_guardrails=[lambda args: "No."])(price)
+
+    async def story(on: OnALine) -> None:
+        on.calls(name)
+        assert await on.output() == ("pen: 3" if name == "quiet" else "No.")
+        assert on.asked == (name == "refused")
+
+    on_a_line(story, RealtimeAgent("desk", tools=[quiet, refused]))
+
+
 @pytest.mark.parametrize("when", ["while it runs", "when it is done", "in the listener"])
 def test_a_call_that_comes_again_runs_once(when: str) -> None:
     """SE68, SE70, SE71: however often the server says it. The output goes out once: the service
