@@ -21,7 +21,7 @@ from runner import (
     handoff,
     tool,
 )
-from runner.errors import UserError
+from runner.errors import ToolError, UserError
 from runner.testing import server
 from runner.tools.base import FunctionTool, ToolPolicy
 
@@ -70,6 +70,42 @@ def test_what_is_not_enabled_is_neither_told_nor_counted() -> None:
         assert await on.output() == "Tool transfer_to_boss not found"
 
     on_a_line(story, agent)
+
+
+class Server:
+    """As a local MCP server is one to the session: something that brings tools."""
+
+    def __init__(self, name: str, *tools: Any) -> None:
+        self.name = name
+        self.listed = 0
+        self._tools = tools
+
+    async def tools(self) -> Any:
+        self.listed += 1
+        if not self._tools:
+            raise ToolError(f"{self.name} cannot be reached")
+        return self._tools
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("tracing_disabled", [False, True])
+def test_tools_of_local_servers(tracing_disabled: bool) -> None:
+    """SE9: they are listed once and told before the agent's own, with tracing or without, and
+    run like those. A server that is not there is an error and no reason to refuse the caller."""
+    ledger = Server("ledger", tool(name="invoice")(price))
+    agent = RealtimeAgent("desk", tools=[price], mcp_servers=[Server("gone"), ledger])
+
+    async def story(on: OnALine) -> None:
+        first = on.line.sent[0]["session"]
+        assert [t["name"] for t in first["tools"]] == ["invoice", "price"]
+        assert on.errors() == ["mcp_server_failed"]
+        on.calls("invoice", '{"item": "ink"}')
+        assert await on.output() == "ink: 3"
+        assert ledger.listed == 1
+
+    on_a_line(story, agent, tracing_disabled=tracing_disabled)
 
 
 def test_a_call_end_to_end() -> None:
