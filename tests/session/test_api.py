@@ -21,6 +21,7 @@ from runner.core.events import Interrupted
 from runner.errors import ConnectError, NotConnectedError, UserError
 from runner.model.silence import Silence
 from runner.options import SessionKeywords
+from runner.subscriptions import EVENT_QUEUE
 from runner.testing import ScriptedTransport, server
 
 pytestmark = pytest.mark.quick
@@ -243,7 +244,6 @@ def test_messages_in_each_shape() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        "",
         [],
         [{"text": "x"}],
         {"role": "robot", "content": "x"},
@@ -253,9 +253,6 @@ def test_messages_in_each_shape() -> None:
 )
 def test_messages_that_are_none(message: Any) -> None:
     async def story(on: OnALine) -> None:
-        if message == "":
-            on.session.send_message(message)  # an empty text is the program's own business
-            return
         with pytest.raises(UserError):
             on.session.send_message(message)
         assert on.items("message") == []
@@ -283,6 +280,48 @@ def test_connecting_twice() -> None:
         assert len(on.of("history_added")) == 1
 
     on_a_line(story)
+
+
+def test_two_connects_at_once() -> None:
+    """One of them gets the line, the other is told; nothing is opened twice."""
+
+    async def main() -> None:
+        line = ScriptedTransport()
+        session = RealtimeSession(RealtimeAgent("desk"), transport=line)
+        serving = asyncio.ensure_future(line.accept())
+        both = await asyncio.gather(session.connect(), session.connect(), return_exceptions=True)
+        await serving
+        [refused] = [one for one in both if isinstance(one, BaseException)]
+        assert isinstance(refused, UserError)
+        assert "being connected already" in refused.message
+        assert [call.method for call in line.calls].count("connect") == 1
+        assert session.connected
+        await session.close()
+
+    asyncio.run(main())
+
+
+def test_closed_while_it_is_being_connected() -> None:
+    """connect() does not pretend: it raises, nothing is left open, and the next one works."""
+
+    async def main() -> None:
+        line = ScriptedTransport()
+        session = RealtimeSession(RealtimeAgent("desk"), transport=line)
+        connecting = asyncio.ensure_future(session.connect())
+        await line.expect("connect")
+        await session.close()
+        with pytest.raises((ConnectError, NotConnectedError)):
+            await connecting
+        assert not session.connected
+        line.assert_closed()
+        await line.expect("close")
+        serving = asyncio.ensure_future(line.accept())
+        await session.connect()
+        await serving
+        assert session.connected
+        await session.close()
+
+    asyncio.run(main())
 
 
 def test_without_a_line() -> None:
@@ -365,6 +404,7 @@ def test_raw_events_are_what_came() -> None:
         assert raw == [strange]
         on.session.off("transport_event", raw.append)
         on.emit(strange)
+        assert raw == [strange]
 
     on_a_line(story)
 
@@ -389,6 +429,44 @@ def test_async_iteration() -> None:
         assert seen[-1] == "connection_change"
 
     on_a_line(story)
+
+
+def test_an_iterator_that_sleeps_loses_the_oldest() -> None:
+    """And the session counts what it lost, so that a slow reader costs bounded memory."""
+
+    async def story(on: OnALine) -> None:
+        events = aiter(on.session)
+        first = asyncio.ensure_future(anext(events))
+        await settled()
+        on.emit(server.speech_started("first"))
+        assert (await first).item_id == "first"
+        for number in range(EVENT_QUEUE + 3):
+            on.emit(server.speech_started(f"u{number}"))
+        assert on.session.lost_events == 3
+        assert (await anext(events)).item_id == "u3"
+
+    on_a_line(story)
+
+
+def test_listeners_of_one_agent() -> None:
+    """They hear their own agent alone, after the session's listeners."""
+    heard: list[str] = []
+    agent, other = RealtimeAgent("desk"), RealtimeAgent("billing")
+    for one in (agent, other):
+        one.on("agent_start", lambda event, by=one.name: heard.append(f"{by}: {event.agent}"))
+        one.on("agent_end", lambda event, by=one.name: heard.append(f"{by}: {event.text}"))
+
+    async def story(on: OnALine) -> None:
+        on.session.on("agent_start", lambda event: heard.append(f"session: {event.agent}"))
+        on.emit(*server.written("Hello."))
+        assert heard == ["session: desk", "desk: desk", "desk: Hello."]
+        heard.clear()
+        await on.session.update_agent(other)
+        on.emit(*server.written("Money."))
+        assert heard == ["session: billing", "billing: billing", "billing: Money."]
+        assert on.session.current_agent is other
+
+    on_a_line(story, agent)
 
 
 def test_usage_and_interruptions_are_told() -> None:
