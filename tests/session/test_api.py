@@ -301,14 +301,15 @@ def test_two_connects_at_once() -> None:
     asyncio.run(main())
 
 
-def test_closed_while_it_is_being_connected() -> None:
+@pytest.mark.parametrize("stage", ["the line is asked for", "the settings are taken"])
+def test_closed_while_it_is_being_connected(stage: str) -> None:
     """connect() does not pretend: it raises, nothing is left open, and the next one works."""
 
     async def main() -> None:
         line = ScriptedTransport()
         session = RealtimeSession(RealtimeAgent("desk"), transport=line)
         connecting = asyncio.ensure_future(session.connect())
-        await line.expect("connect")
+        await (line.expect("connect") if stage == "the line is asked for" else line.accept())
         await session.close()
         with pytest.raises((ConnectError, NotConnectedError)):
             await connecting
