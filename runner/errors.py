@@ -110,7 +110,7 @@ class Problem:
 
     ``line`` and ``column`` count from 1 (0: the file as a whole). ``path`` is dotted,
     ``agents.desk.tools[1]``. ``source`` is the line itself without its end.
-    ``hint`` says what to do, such as ``did you mean voice?``.
+    ``hint`` says what to do, such as ``did you mean voice?``. ``code`` is stable (``RT012``).
     """
 
     file: str
@@ -120,6 +120,7 @@ class Problem:
     message: str
     hint: str = ""
     source: str = ""
+    code: str = ""
 
     def headline(self) -> str:
         """``file:line:column: path: message (hint)``: one line, clickable in terminals."""

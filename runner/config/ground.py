@@ -36,11 +36,15 @@ class Ground:
     def map(self, key: str) -> dict[str, Any]:
         return as_map(self.document.get(key))
 
-    def say(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> Problem:
-        return self.tree.problem(path, message, hint, at_key=at_key)
+    def say(
+        self, path: Path, message: str, hint: str = "", *, at_key: bool = False, code: str = ""
+    ) -> Problem:
+        return self.tree.problem(path, message, hint, at_key=at_key, code=code)
 
-    def warn(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
-        self.warnings.append(self.tree.problem(path, message, hint, at_key=at_key))
+    def warn(
+        self, path: Path, message: str, hint: str = "", *, at_key: bool = False, code: str = ""
+    ) -> None:
+        self.warnings.append(self.tree.problem(path, message, hint, at_key=at_key, code=code))
 
     def unknown(self, path: Path, kind: str, name: str, known: Collection[str]) -> Problem:
         hint = near(name, known) or (f"there are {choices(known)}" if known else "there are none")

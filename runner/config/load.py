@@ -38,10 +38,16 @@ class Loaded:
         return place.source.name, place.line, place.column, place.source.line(place.line)
 
     def problem_at(
-        self, path: str | Path, message: str, hint: str = "", *, at_key: bool = False
+        self,
+        path: str | Path,
+        message: str,
+        hint: str = "",
+        *,
+        at_key: bool = False,
+        code: str = "",
     ) -> Problem:
         """A problem at the value of ``path`` (dotted or as a tuple), or at its key."""
-        return self.tree.problem(_steps(self.tree, path), message, hint, at_key=at_key)
+        return self.tree.problem(_steps(self.tree, path), message, hint, at_key=at_key, code=code)
 
 
 def load(

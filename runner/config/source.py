@@ -44,10 +44,17 @@ class Source:
         return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
 
     def problem(
-        self, line: int, column: int, message: str, hint: str = "", path: str = ""
+        self,
+        line: int,
+        column: int,
+        message: str,
+        hint: str = "",
+        path: str = "",
+        *,
+        code: str = "",
     ) -> Problem:
         """A problem at ``line`` and ``column``, both from 1; line 0 is the file as a whole."""
-        return Problem(self.name, line, column, path, message, hint, self.line(line))
+        return Problem(self.name, line, column, path, message, hint, self.line(line), code)
 
 
 def make_source(name: str, text: str) -> Source:

@@ -63,11 +63,13 @@ class Tree:
                 return found
         return Place(self.source, 0, 0, 0, 0)
 
-    def problem(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> Problem:
+    def problem(
+        self, path: Path, message: str, hint: str = "", *, at_key: bool = False, code: str = ""
+    ) -> Problem:
         """A problem at the value of ``path``, or at its key."""
         where = self.place(path)
         line, column = (where.key_line, where.key_column) if at_key else (where.line, where.column)
-        return where.source.problem(line, column, message, hint, dotted(path))
+        return where.source.problem(line, column, message, hint, dotted(path), code=code)
 
 
 def dotted(path: Path) -> str:
