@@ -1,0 +1,110 @@
+"""All deployments of one process, as its control, its admin page and its log see them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from runner.config.load import Loaded
+from runner.core.events import SessionEvent
+from runner.desk import Address, Call
+from runner.errors import ConfigError, RtrunError
+from runner.model.deployment import Deployment
+from runner.serve.deployed import Deployed, Told
+from runner.tasks import OnFailure, Supervisor
+
+Heard = Callable[[Deployed, Call, SessionEvent], None]
+
+
+class House:
+    """``address(deployment)`` gives the engine of one; ``told`` and ``warn`` hear what a person
+    should know; ``drain()`` asks the process to end when its calls have ended their turns."""
+
+    def __init__(
+        self,
+        address: Callable[[Deployment], Awaitable[Address]],
+        *,
+        told: Callable[[Deployed, Told], None],
+        warn: Callable[[str, str], None],
+        drain: Callable[[], None],
+        on_failure: OnFailure,
+    ) -> None:
+        self._address = address
+        self._told = told
+        self._warn = warn
+        self._drain = drain
+        self._deployed: list[Deployed] = []
+        self._ears: list[Heard] = []
+        self._tasks = Supervisor(on_failure)
+        self.draining = False
+
+    @property
+    def deployments(self) -> Mapping[str, Deployed]:
+        """By name, in the order in which they were given; a file that has never been valid goes
+        by the name of the file."""
+        return {deployed.name: deployed for deployed in self._deployed}
+
+    def add(
+        self, file: Path, read: Callable[[], Loaded], files: Callable[[], tuple[Path, ...]]
+    ) -> Deployed:
+        deployed = Deployed(file, self, read=read, files=files)
+        self._deployed.append(deployed)
+        return deployed
+
+    async def begin(self, several: bool) -> None:
+        """Open all. One file that is given alone has to be right: its error is raised. Of several
+        each broken one is told; ConfigError when none is left."""
+        for deployed in self._deployed:
+            try:
+                await deployed.open(*deployed.prepare())
+            except RtrunError as error:
+                if not several:
+                    raise
+                deployed.refuse(error)
+        if not any(deployed.desk for deployed in self._deployed):
+            raise ConfigError([p for d in self._deployed if d.rejected for p in d.rejected.problems])
+
+    def follow(self) -> None:
+        """Watch the files of all."""
+        for deployed in self._deployed:
+            self.watch(deployed)
+
+    def watch(self, deployed: Deployed) -> None:
+        self._tasks.spawn(deployed.follow(), "watch")
+
+    def reload(self) -> None:
+        """SIGHUP: take every file as it is now."""
+        for deployed in self._deployed:
+            self._tasks.spawn(deployed.reload(), "reload")
+
+    def drain(self) -> None:
+        self.draining = True
+        self._drain()
+
+    def listen(self, ear: Heard) -> Callable[[], None]:
+        """``ear(deployed, call, event)`` hears every event of every call, until the function
+        that is given back is called."""
+        self._ears.append(ear)
+        return lambda: self._ears.remove(ear)
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        for deployed in self._deployed:
+            await deployed.close()
+
+    # -- Host ------------------------------------------------------------------------------------
+    async def address(self, deployment: Deployment) -> Address:
+        return await self._address(deployment)
+
+    def taken(self, name: str, by: Deployed) -> bool:
+        return any(d.name == name for d in self._deployed if d is not by and d.desk is not None)
+
+    def heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
+        for ear in tuple(self._ears):
+            ear(of, call, event)
+
+    def told(self, of: Deployed, what: Told) -> None:
+        self._told(of, what)
+
+    def warn(self, of: Deployed, text: str) -> None:
+        self._warn(of.name, text)
