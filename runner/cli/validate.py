@@ -9,10 +9,9 @@ from pathlib import Path
 
 import click
 
+from runner.config.find import deployments_in
 from runner.config.load import Loaded, load
 from runner.errors import ConfigError, InputError, Problem, RtrunError, UsageError
-
-_SUFFIXES = (".yaml", ".yml")
 
 
 @click.command("validate")
@@ -41,16 +40,7 @@ def validate(files: tuple[str, ...], sets: tuple[str, ...]) -> None:
 
 def deployments(name: str) -> list[str]:
     """The files that ``name`` stands for: itself, or the YAML files of a folder."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return [name]
-    try:
-        found = sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES and p.is_file())
-    except OSError as error:
-        raise InputError(f"{name}: not readable ({error.strerror})") from None
-    if not found:
-        raise InputError(f"{name}: no .yaml file in this folder")
-    return [str(file) for file in found]
+    return deployments_in(name) if Path(name).is_dir() else [name]
 
 
 def check(
