@@ -241,6 +241,32 @@ async def typed_lines(stream: TextIO | None) -> AsyncIterator[str]:
         yield line
 
 
+class Lines:
+    """Typed lines for ``count`` calls: each line is a turn in every one of them."""
+
+    def __init__(self, lines: AsyncIterator[str], count: int) -> None:
+        self._lines = lines
+        # A call that thinks for long holds the others back only when it is far behind.
+        self._queues = [asyncio.Queue[str | None](maxsize=1000) for _ in range(count)]
+
+    def readers(self) -> list[AsyncIterator[str]]:
+        if len(self._queues) == 1:
+            return [self._lines]
+        return [self._read(queue) for queue in self._queues]
+
+    async def pump(self) -> None:
+        """Hand lines on until there are none; needed for more than one call."""
+        async for line in self._lines:
+            for queue in tuple(self._queues):
+                await queue.put(line)
+        for queue in tuple(self._queues):
+            await queue.put(None)
+
+    async def _read(self, queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
+        while (line := await queue.get()) is not None:
+            yield line
+
+
 def on_terminal() -> bool:
     """Does a person type on standard input?"""
     try:

@@ -80,6 +80,32 @@ async def start(spec: EngineSpec, env: Mapping[str, str], warn: Callable[[str], 
     return Engine("local", address, bool(told.get("voice", True)), note, child)
 
 
+class Engines:
+    """The engines of one process: deployments that say the same share one."""
+
+    def __init__(self, env: Mapping[str, str], warn: Callable[[str], None]) -> None:
+        self._env = env
+        self._warn = warn
+        self._running: list[tuple[EngineSpec, Engine]] = []
+        self._one_at_a_time = asyncio.Lock()
+
+    async def get(self, spec: EngineSpec) -> Engine:
+        """The engine that ``spec`` (settled by :func:`choose`) names, started when it is new."""
+        async with self._one_at_a_time:
+            for known, engine in self._running:
+                if known == spec:
+                    return engine
+            engine = await start(spec, self._env, self._warn)
+            self._running.append((spec, engine))
+            if engine.note:
+                self._warn(engine.note)
+            return engine
+
+    async def close(self) -> None:
+        for _, engine in self._running:
+            await engine.close()
+
+
 def _address(spec: EngineSpec, env: Mapping[str, str]) -> Address:
     url = spec.url or ""
     parts = urlsplit(url)

@@ -37,7 +37,8 @@ _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 class JsonLog:
     """``began`` is the time.monotonic() that ``t`` counts from, in seconds. Without ``content``
-    the fields text, arguments and output are left out. Warnings go to ``err`` as text."""
+    the fields text, arguments and output are left out. Warnings go to ``err`` as text.
+    ``of(name)`` writes the lines of one deployment into the same log."""
 
     def __init__(
         self,
@@ -47,13 +48,25 @@ class JsonLog:
         content: bool = True,
         err: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        deployment: str = "",
     ) -> None:
+        self._deployment = deployment
         self._out = out
         self._err = err or sys.stderr
         self._began = began
         self._content = content
         self._clock = clock
         self._reader_gone = False
+
+    def of(self, deployment: str) -> JsonLog:
+        return JsonLog(
+            self._out,
+            self._began,
+            content=self._content,
+            err=self._err,
+            clock=self._clock,
+            deployment=deployment,
+        )
 
     def handle(self, session_id: str, event: SessionEvent) -> None:
         match event:
@@ -178,7 +191,8 @@ class JsonLog:
             case reports.ConfigRejected():
                 self._line("config_rejected", None, errors=[_problem(p) for p in report.problems])
             case reports.Warn():
-                print(f"rtrun: {report.message}", file=self._err, flush=True)
+                name = f" {self._deployment}:" if self._deployment else ""
+                print(f"rtrun:{name} {report.message}", file=self._err, flush=True)
 
     def prompt(self) -> None:
         """Nobody is asked."""
@@ -193,6 +207,8 @@ class JsonLog:
         row: dict[str, Any] = {"t": round(self._clock() - self._began, 3), "event": event}
         if session is not None:
             row["session"] = session
+        if self._deployment:
+            row["deployment"] = self._deployment
         row |= fields if self._content else {k: v for k, v in fields.items() if k not in _CONTENT}
         self._write(row)
 

@@ -1,4 +1,4 @@
-"""What waits for an operator in the calls of a desk: the house behind the control socket."""
+"""What waits for an operator in the calls of this process, for the control socket."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ import time
 from collections.abc import Callable
 
 from runner.core.events import SessionEvent, ToolApproval
-from runner.desk import Call, Desk
+from runner.desk import Call
 from runner.serve.control import Waiting
+from runner.serve.deployed import Deployed
+from runner.serve.house import House
 
 
 class Operators:
-    def __init__(self, desk: Desk, clock: Callable[[], float] = time.monotonic) -> None:
-        self._desk = desk
+    def __init__(self, house: House, clock: Callable[[], float] = time.monotonic) -> None:
+        self._house = house
         self._clock = clock
         #: When a call of a tool was asked about, by session and call id.
         self._since: dict[tuple[str, str], float] = {}
+        house.listen(self.heard)
 
     @property
     def deployment(self) -> str:
-        return self._desk.deployment.name
+        return ", ".join(self._house.deployments)
 
-    def heard(self, call: Call, event: SessionEvent) -> None:
+    def heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         """Every event of every call: the core keeps no clock time of its questions."""
         if isinstance(event, ToolApproval) and event.asks == "operator":
             waiting = {(c.id, r.call_id) for c, r in self._asked()}
@@ -45,7 +48,8 @@ class Operators:
         ]
 
     def _asked(self) -> list[tuple[Call, ToolApproval]]:
-        calls = self._desk.calls.values()
+        desks = [d.desk for d in self._house.deployments.values() if d.desk is not None]
+        calls = [call for desk in desks for call in desk.calls.values()]
         return [(call, request) for call in calls for request in call.session.approvals]
 
     async def decide(

@@ -9,11 +9,15 @@ import click
 
 from runner import tasks
 from runner.cli.runs import Options, Run
+from runner.config.find import deployments_in
 from runner.errors import InputError, UsageError
 
 
 @click.command("run")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@click.option("--to", metavar="NAME", help="Several run: the one that the local caller calls.")
 @click.option("--engine", metavar="ENGINE", help="auto, openai, local or a URL; above the file.")
 @click.option("--wav", type=click.Path(path_type=Path), help="The caller is this recording.")
 @click.option("--say", multiple=True, metavar="TEXT", help="The caller says this; repeatable.")
@@ -29,7 +33,8 @@ from runner.errors import InputError, UsageError
 # Local callers are logged whole; the flag speaks of phones and public transports.
 @click.option("--log-content", is_flag=True, hidden=True)
 def run(
-    file: Path,
+    files: tuple[Path, ...],
+    to: str | None,
     engine: str | None,
     wav: Path | None,
     say: tuple[str, ...],
@@ -44,18 +49,23 @@ def run(
     log_format: str,
     log_content: bool,
 ) -> None:
-    """Put FILE on the line. Saving it changes the agent while the caller is talking.
+    """Put each FILE on the line. Saving it changes the agent while the caller is talking.
 
-    The caller is the microphone when there is one, else what is typed; --wav, --say and --text
-    name another, and the run then ends when its input has ended.
+    A folder stands for its *.yaml; what is new in it is put on the line too, and a broken file
+    stops no other. The caller is the microphone when there is one, else what is typed; --wav,
+    --say and --text name another, and the run then ends when its input has ended. Of several
+    deployments these three call each, a person calls the first; --to names one.
     """
     if sum((wav is not None, bool(say), text)) > 1:
         raise UsageError("--wav, --say and --text exclude each other", "one caller is on the line")
     env = dict(os.environ)
     if env_file is not None:
         env |= _env_file(env_file)
+    plain, folders = _found(files)
     options = Options(
-        file=file,
+        files=plain,
+        folders=folders,
+        to=to,
         engine=engine,
         wav=wav,
         say=say,
@@ -73,6 +83,19 @@ def run(
     code = tasks.run(Run(options).main())
     if code:
         raise click.exceptions.Exit(code)
+
+
+def _found(given: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The files that are meant, each once, and the folders that may get more."""
+    files: dict[Path, None] = {}
+    folders = []
+    for path in given:
+        if path.is_dir():
+            folders.append(path)
+            files |= dict.fromkeys(map(Path, deployments_in(str(path))))
+        else:
+            files[path] = None
+    return tuple(files), tuple(folders)
 
 
 def _override(entry: str) -> tuple[str, str]:

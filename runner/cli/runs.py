@@ -1,4 +1,4 @@
-"""One run of `rtrun FILE`: engine, desk, watcher, caller and screen wired together."""
+"""One run of `rtrun FILE...`: engines, deployments, callers and screen wired together."""
 
 from __future__ import annotations
 
@@ -6,46 +6,44 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from runner.cli import reports
-from runner.cli.callers import Ear, Mouth, on_terminal, play_wav, say_all, type_all, typed_lines
-from runner.cli.engines import Engine, choose, start
+from runner.cli.callers import Lines, on_terminal, typed_lines
+from runner.cli.engines import Engine, Engines, choose
+from runner.cli.local import Leaving, LocalCall
 from runner.cli.operators import Operators
 from runner.cli.screens import Screen, make_screen
-from runner.cli.sound import Sound, open_sound
-from runner.config.load import Loaded, files_of, load
-from runner.core.events import (
-    SessionError,
-    SessionEvent,
-    SettingsApplied,
-    SettingsPending,
-    SettingsRefused,
-)
-from runner.desk import Call, Desk
+from runner.config.check import near
+from runner.config.find import deployments_in
+from runner.config.load import files_of, load
+from runner.core.events import SessionError, SessionEvent
+from runner.desk import Address, Call
 from runner.errors import AudioFileError, InputError, RtrunError, UsageError
-from runner.line import audio_format
 from runner.media.wav import read_wav
-from runner.model.deployment import Change, EngineSpec
-from runner.model.prices import cost
-from runner.model.settings import SessionSettings
-from runner.reload.apply import Applied, Applier, Rejected, Unchanged
-from runner.reload.watch import Watcher
+from runner.model.deployment import Deployment
+from runner.reload.apply import Applied, Rejected
 from runner.serve.control import Control
+from runner.serve.deployed import Deployed, Later, Pending, Started, Told
+from runner.serve.house import House
 from runner.serve.sockets import supported
-from runner.tasks import Supervisor
-from runner.toolbox import load_tools
+from runner.tasks import Supervisor, in_thread
+
+#: Seconds between two looks for new files in a folder.
+FOLDER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The flags of the command, as given."""
+    """The flags of the command, as given; ``files`` and ``folders`` are what it is to run."""
 
-    file: Path
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...] = ()
+    to: str | None = None
     engine: str | None = None
     wav: Path | None = None
     say: tuple[str, ...] = ()
@@ -60,6 +58,10 @@ class Options:
     json: bool = False
     log_content: bool = False
 
+    @property
+    def several(self) -> bool:
+        return len(self.files) > 1 or bool(self.folders)
+
 
 class Run:
     """``main()`` returns the exit code."""
@@ -67,147 +69,145 @@ class Run:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._env = options.env or {}
-        self._began = time.monotonic()
-        self._screen: Screen = make_screen(json=options.json, began=self._began)
-        self._stop = asyncio.Event()
-        self._drain = False
-        self._reason = ""
+        self._screen: Screen = make_screen(
+            json=options.json, began=time.monotonic(), several=options.several
+        )
+        self._leaving = Leaving()
         self._failed = False
-        self._engine: Engine | None = None
         self._starting: asyncio.Task[Any] | None = None
-        self._desk: Desk | None = None
-        self._applier: Applier | None = None
-        self._changes: Mapping[int, tuple[Change, ...]] = {}
-        self._saved_at: dict[int, float] = {}
-        self._sound: Sound | None = None
-        self._operators: Operators | None = None
+        self._engines = Engines(self._env, self._warn)
+        self._answering: dict[Path, Engine] = {}
         self._control: Control | None = None
         self._tasks = Supervisor(self._task_failed)
+        self._house = House(
+            self._address,
+            told=self._told,
+            warn=lambda name, text: self._warn(text, name),
+            drain=lambda: self._leaving.ask("drained"),
+            on_failure=self._task_failed,
+        )
 
     async def main(self) -> int:
         options = self._options
-        loaded = self._load()
-        tools = load_tools(loaded)
         recording = self._recording()
-        spec = choose(loaded.deployment.engine, options.engine, self._env)
-        for problem in loaded.warnings:
-            self._warn(problem.headline())
+        self._house.listen(self._heard)
+        for file in options.files:
+            self._add(file)
         self._watch_signals()
         try:
-            engine = await self._start_engine(spec)
-            if engine is None:
+            if not await self._begin():
                 return 0
-            if not engine.voice:
-                self._needs_no_voice(engine)
-            if engine.note:
-                self._warn(engine.note)
-            desk = Desk(loaded.deployment, tools, engine.address, self._heard)
-            self._desk = desk
-            self._applier = Applier(desk, loaded, self._load)
-            await self._open_control(desk)
-            self._screen.report(
-                reports.Ready(
-                    urls={"engine": engine.address.url} if engine.address.url else {},
-                    engine=engine.kind,
-                    deployment=loaded.deployment.name,
-                )
-            )
+            await self._open_control()
             if options.watch:
-                self._tasks.spawn(self._follow(loaded), "watch")
-            await self._call(desk, engine, recording)
+                self._house.follow()
+                for folder in options.folders:
+                    self._tasks.spawn(self._look_for_files(folder), f"watch {folder}")
+            await self._calls(recording)
         finally:
             await self._end()
         return 1 if self._failed else 0
 
-    async def _open_control(self, desk: Desk) -> None:
+    def _add(self, file: Path) -> Deployed:
+        options = self._options
+        return self._house.add(
+            file,
+            read=partial(load, file, env=self._env, overrides=options.overrides),
+            files=partial(files_of, file, env=self._env),
+        )
+
+    async def _begin(self) -> bool:
+        """False when a signal came while the models were being loaded."""
+        self._starting = me = asyncio.current_task()
+        try:
+            await self._house.begin(self._options.several)
+        except asyncio.CancelledError:
+            if me is None or not self._leaving.asked.is_set():
+                raise
+            me.uncancel()
+        self._starting = None
+        return not self._leaving.asked.is_set()
+
+    async def _address(self, deployment: Deployment) -> Address:
+        spec = choose(deployment.engine, self._options.engine, self._env)
+        engine = await self._engines.get(spec)
+        if not engine.voice and (self._options.wav or self._options.say):
+            raise UsageError(f"--wav and --say cannot be heard: {engine.note}", "or use --text")
+        self._answering[deployment.source] = engine
+        return engine.address
+
+    async def _open_control(self) -> None:
         """The door of `rtrun approve`, where there can be one."""
         if not supported():
             return
-        self._operators = Operators(desk)
-        self._control = Control(self._operators, self._task_failed)
+        self._control = Control(Operators(self._house), self._task_failed)
         try:
             await self._control.open()
         except InputError as error:
             self._warn(f"rtrun approve cannot reach this run: {error.message}")
 
-    async def _start_engine(self, spec: EngineSpec) -> Engine | None:
-        """None when a signal came while the models were being loaded."""
-        self._starting = me = asyncio.current_task()
-        try:
-            self._engine = await start(spec, self._env, self._warn)
-        except asyncio.CancelledError:
-            if me is None or not self._stop.is_set():
-                raise
-            me.uncancel()
-        self._starting = None
-        return self._engine
+    async def _look_for_files(self, folder: Path) -> None:
+        """A file that is new in the folder is a deployment more."""
+        while True:
+            await asyncio.sleep(FOLDER_SECONDS)
+            known = {deployed.file for deployed in self._house.deployments.values()}
+            try:
+                found = await in_thread(deployments_in, str(folder))
+            except InputError:
+                continue  # the folder is being replaced, or is empty just now
+            for file in map(Path, found):
+                if file not in known:
+                    deployed = self._add(file)
+                    await deployed.reload()
+                    self._house.watch(deployed)
 
-    def _load(self) -> Loaded:
-        return load(self._options.file, env=self._env, overrides=self._options.overrides)
+    # -- the calls -------------------------------------------------------------------------
+    async def _calls(self, recording: bytes | None) -> None:
+        """A call to each deployment that is to be called, until all have ended."""
+        called = self._called()
+        if self._options.out is not None and len(called) > 1:
+            raise UsageError("--out records one call", "name its deployment with --to")
+        lines = Lines(typed_lines(sys.stdin), len(called))
+        if len(called) > 1 and self._options.text:
+            self._tasks.spawn(lines.pump(), "standard input")
+        runs = [
+            self._call(deployed, recording, reader)
+            for deployed, reader in zip(called, lines.readers(), strict=True)
+        ]
+        if len(runs) == 1:
+            self._failed = not await runs[0] or self._failed
+            return
+        names = (f"call to {deployed.name}" for deployed in called)
+        calls = [self._tasks.spawn(run, name) for run, name in zip(runs, names, strict=True)]
+        await asyncio.wait(calls)
+        self._failed = self._failed or any(not c.exception() and not c.result() for c in calls)
 
-    # -- the call --------------------------------------------------------------------------
-    async def _call(self, desk: Desk, engine: Engine, recording: bytes | None) -> None:
+    def _called(self) -> list[Deployed]:
+        """Every deployment when the flags say what is said; a person talks to one."""
         options = self._options
-        settings = desk.deployment.session if engine.voice else typed(desk.deployment.session)
-        fmt = audio_format(settings, "output")
-        spoken = recording is not None or bool(options.say)
-        self._sound = sound = open_sound(
-            fmt,
-            microphone=not (spoken or options.text) and engine.voice,
-            input_device=options.microphone,
-            output_device=options.speaker,
-            headphones=options.headphones,
-            out=options.out,
-            warn=self._warn,
-        )
-        call = await desk.open(sink=sound.sink, settings=None if engine.voice else settings)
-        self._screen.report(reports.SessionStart(call.id, call.session.agent.name))
-        ear = Ear(call.session)
-        work = self._tasks.spawn(self._caller(call, ear, sound, recording), "caller")
-        stop = self._tasks.spawn(self._stop.wait(), "stop")
-        ended = self._tasks.spawn(call.ended.wait(), "end of call")
-        await asyncio.wait({work, stop, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if self._drain and not call.ended.is_set():
-            # The answer that is being spoken is finished; nobody is cut off in a word.
-            work.cancel()
-            self._stop.clear()
-            quiet = self._tasks.spawn(ear.quiet(0.1), "drain")
-            again = self._tasks.spawn(self._stop.wait(), "second signal")
-            await asyncio.wait({quiet, again, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if call.ended.is_set() and not self._stop.is_set():
-            # A call that the agent ended, or a limit, went well.
-            self._reason = call.reason or "the line closed"
-            self._failed = self._failed or call.lost
-        else:
-            self._reason = self._reason or "input ended"
-            if spoken and not ear.heard_speech and not self._stop.is_set():
-                self._failed = True
-                what = options.wav if recording is not None else "what --say said"
-                self._warn(f"no speech was heard in {what}")
-        await desk.hang_up(call, self._reason)
-        self._screen.report(reports.SessionEnd(call.id, self._reason, *spent(call, engine)))
+        ready = {n: d for n, d in self._house.deployments.items() if d.desk is not None}
+        if options.to is not None:
+            if options.to not in ready:
+                hint = near(options.to, ready) or f"there are {', '.join(ready)}"
+                raise UsageError(f"--to {options.to}: no deployment of that name runs", hint)
+            return [ready[options.to]]
+        every = options.wav is not None or options.say or options.text
+        return list(ready.values()) if every else list(ready.values())[:1]
 
-    async def _caller(self, call: Call, ear: Ear, sound: Sound, recording: bytes | None) -> None:
-        options, session = self._options, call.session
-        fmt = audio_format(session.settings, "input")
-        if recording is not None or options.say:
-            mouth = Mouth(session, ear, fmt, sound.tape)
-            self._tasks.spawn(mouth.run(), "caller's audio")
-            if recording is not None:
-                await play_wav(ear, mouth, recording)
-            else:
-                await say_all(ear, mouth, options.say, sound.local_voice())
-        elif sound.talks:
-            await sound.talk(session, ear, fmt)
-        else:
-            person = on_terminal() and not options.text
-            await type_all(
-                session,
-                ear,
-                self._screen.lines() or typed_lines(sys.stdin),
-                self._screen.prompt,
-                interrupts=person or on_terminal(),
-            )
+    async def _call(
+        self, deployed: Deployed, recording: bytes | None, lines: AsyncIterator[str]
+    ) -> bool:
+        assert deployed.desk is not None
+        call = LocalCall(
+            deployed.desk,
+            self._answering[deployed.desk.deployment.source],
+            self._options,
+            self._screen.of(deployed.name),
+            self._leaving,
+            recording=recording,
+            lines=lines,
+            on_failure=self._task_failed,
+        )
+        return await call.run()
 
     def _recording(self) -> bytes | None:
         wav = self._options.wav
@@ -218,109 +218,87 @@ class Run:
             raise AudioFileError(f"{wav} holds no sound")
         return recording.pcm16
 
-    def _needs_no_voice(self, engine: Engine) -> None:
-        if self._options.wav or self._options.say:
-            raise UsageError(f"--wav and --say cannot be heard: {engine.note}", "or use --text")
-
-    # -- saved files -------------------------------------------------------------------------
-    async def _follow(self, loaded: Loaded) -> None:
-        deployment = loaded.deployment
-        watcher = Watcher(deployment.files, digests=deployment.digests, on_warning=self._warn)
-        async for saved in watcher.changes():
-            await self._saved(saved.first_event)
-            assert self._applier is not None
-            now = self._applier.loaded.deployment
-            # A rejected file may name new prompts and tools: to mend one of them counts as a save.
-            named = files_of(self._options.file, env=self._env)
-            watcher.set_files((*now.files, *named), digests=now.digests)
-
-    async def _saved(self, first_event: float) -> None:
-        assert self._applier is not None
-        try:
-            outcome = await self._applier.saved(first_event)
-        except RtrunError as error:  # the file is gone, or cannot be read just now
-            self._warn(f"the old configuration stays: {error.message}")
-            return
-        match outcome:
+    # -- what is told ------------------------------------------------------------------------
+    def _told(self, of: Deployed, what: Told) -> None:
+        screen = self._screen.of(of.name)
+        match what:
+            case Started():
+                for problem in what.warnings:
+                    self._warn(problem.headline(), of.name)
+                assert of.desk is not None
+                engine = self._answering[of.desk.deployment.source]
+                url = engine.address.url
+                urls = {"engine": url} if url else {}
+                screen.report(reports.Ready(urls, engine.kind, of.name))
             case Applied():
-                self._changes = {outcome.revision: outcome.changes}
-                self._saved_at = {outcome.revision: first_event}
-                self._screen.report(
+                screen.report(
                     reports.ConfigApplied(
-                        revision=outcome.revision,
-                        changes=outcome.changes,
-                        applied=outcome.applied,
-                        pending=outcome.pending,
-                        total=outcome.total,
-                        ms=outcome.ms,
+                        revision=what.revision,
+                        changes=what.changes,
+                        applied=what.applied,
+                        pending=what.pending,
+                        total=what.total,
+                        ms=what.ms,
                     )
                 )
-            case Rejected():
-                self._screen.report(reports.ConfigRejected(outcome.problems))
-            case Unchanged():
-                pass
-
-    def _heard(self, call: Call, event: SessionEvent) -> None:
-        """Every event of the call, in order."""
-        if self._operators is not None:
-            self._operators.heard(call, event)
-        match event:
-            case SettingsPending():
-                self._screen.report(reports.ConfigPending(event.revision, call.id))
-            case SettingsApplied() if event.revision in self._changes:
-                # This call had to end its turn first; the others have it already.
-                self._screen.report(
+            case Later():
+                screen.report(
                     reports.ConfigApplied(
-                        revision=event.revision,
-                        changes=self._changes[event.revision],
+                        revision=what.revision,
+                        changes=what.changes,
                         applied=1,
-                        pending=0,
                         total=1,
-                        ms=(time.monotonic() - self._saved_at[event.revision]) * 1000,
-                        session=call.id,
+                        ms=what.ms,
+                        session=what.call,
                     )
                 )
-            case SettingsRefused() if event.revision in self._changes:
-                self._tasks.spawn(self._refused(call, event), "undo")
-            case SettingsApplied() | SettingsRefused():
-                return
-            case SessionError() if event.fatal:
-                self._failed = True
-        self._screen.handle(call.id, event)
+            case Pending():
+                screen.report(reports.ConfigPending(what.revision, what.call))
+            case Rejected():
+                screen.report(reports.ConfigRejected(what.problems))
 
-    async def _refused(self, call: Call, event: SettingsRefused) -> None:
-        assert self._applier is not None
-        rejected = await self._applier.refused_later(call, event)
-        if rejected is not None:
-            self._screen.report(reports.ConfigRejected(rejected.problems))
+    def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
+        """Every event of every call, in order."""
+        if isinstance(event, SessionError) and event.fatal:
+            self._failed = True
+        self._screen.of(of.name).handle(call.id, event)
+
+    def _warn(self, text: str, name: str = "") -> None:
+        several = self._options.several and name
+        screen = self._screen.of(name) if several else self._screen
+        screen.report(reports.Warn(text))
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        self._failed = True
+        words = (
+            error.message if isinstance(error, RtrunError) else f"{type(error).__name__}: {error}"
+        )
+        self._warn(f"{name}: {words}")
 
     # -- the end -------------------------------------------------------------------------------
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
+        leaving = self._leaving
 
-        def stop(reason: str) -> None:
-            self._reason = reason
-            self._stop.set()
+        def leave(how: Any, reason: str) -> None:
+            how(reason)
             if self._starting is not None:
                 self._starting.cancel()
-
-        def interrupted() -> None:
-            self._drain = False
-            stop("stopped")
-
-        def drained() -> None:
-            self._drain = not self._drain
-            stop("drained")
 
         terminal = on_terminal()
 
         def reload() -> None:
             if terminal and not on_terminal():
-                stop("terminal closed")  # the same signal, and nobody is left to talk to
-            elif self._applier is not None:
-                self._tasks.spawn(self._saved(time.monotonic()), "reload")
+                # The same signal, and nobody is left to talk to.
+                leave(leaving.at_once, "terminal closed")
+            else:
+                self._house.reload()
 
-        wanted: dict[str, Any] = {"SIGINT": interrupted, "SIGTERM": drained, "SIGHUP": reload}
+        wanted: dict[str, Any] = {
+            "SIGINT": partial(leave, leaving.at_once, "stopped"),
+            "SIGTERM": partial(leave, leaving.ask, "drained"),
+            "SIGHUP": reload,
+        }
         for name, handler in wanted.items():
             number = getattr(signal, name, None)
             if number is None:
@@ -333,41 +311,7 @@ class Run:
     async def _end(self) -> None:
         if self._control is not None:
             await self._control.close()
-        if self._desk is not None:
-            await self._desk.close()
+        await self._house.close()
         await self._tasks.close()
-        if self._sound is not None:
-            self._sound.close()
-        if self._engine is not None:
-            await self._engine.close()
+        await self._engines.close()
         self._screen.close()
-
-    def _warn(self, text: str) -> None:
-        self._screen.report(reports.Warn(text))
-
-    def _task_failed(self, name: str, error: BaseException) -> None:
-        self._failed = True
-        words = (
-            error.message if isinstance(error, RtrunError) else f"{type(error).__name__}: {error}"
-        )
-        self._warn(f"{name}: {words}")
-
-
-def typed(settings: SessionSettings) -> SessionSettings:
-    """Settings for an engine without ears and voice: text in, text out."""
-    wire = {key: value for key, value in settings.wire.items() if key != "audio"}
-    return SessionSettings({**wire, "output_modalities": ["text"]})
-
-
-def spent(call: Call, engine: Engine) -> tuple[Mapping[str, int] | None, float | None]:
-    """Tokens of a call and their price in US dollars, each None when it is not known. OpenAI's
-    list prices hold for OpenAI's service alone."""
-    usage = call.session.usage
-    if not (usage.get("input_tokens") or usage.get("output_tokens")):
-        return None, None
-    return usage, cost(call.session.model, usage) if openais(engine) else None
-
-
-def openais(engine: Engine) -> bool:
-    host = urlsplit(engine.address.url or "").hostname or ""
-    return engine.kind == "openai" or host == "openai.com" or host.endswith(".openai.com")

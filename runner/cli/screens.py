@@ -14,6 +14,10 @@ from runner.core.events import SessionEvent
 class Screen(Protocol):
     """Where a run tells what happens, in the order in which it was seen."""
 
+    def of(self, deployment: str) -> Screen:
+        """Where one deployment's part is told, on the same screen."""
+        ...
+
     def handle(self, session_id: str, event: SessionEvent) -> None: ...
 
     def report(self, report: Report) -> None: ...
@@ -31,8 +35,9 @@ class Screen(Protocol):
         ...
 
 
-def make_screen(*, json: bool, began: float, content: bool = True) -> Screen:
-    """``began``: time.monotonic() of the start, from which times count. ``content``: texts too."""
+def make_screen(*, json: bool, began: float, content: bool = True, several: bool = False) -> Screen:
+    """``began``: time.monotonic() of the start, from which times count. ``content``: texts too.
+    ``several`` deployments run: their lines carry names, and scroll."""
     if json:
         from runner.cli.jsonlog import JsonLog
 
@@ -40,4 +45,4 @@ def make_screen(*, json: bool, began: float, content: bool = True) -> Screen:
     from runner.cli.view import LiveView, PlainView
 
     drawable = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    return LiveView() if drawable else PlainView()
+    return LiveView() if drawable and not several else PlainView(several=several)

@@ -54,19 +54,35 @@ _LAMPS: dict[Status, tuple[str, str, str]] = {
 
 
 class PlainView:
-    """One line a happening on ``out``, warnings on ``err``; for files, pipes and dumb terminals."""
+    """One line a happening on ``out``, warnings on ``err``; for files, pipes and dumb terminals.
+    With ``several`` deployments each line begins with the name of its own."""
 
     def __init__(
         self,
         out: TextIO | None = None,
         err: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        several: bool = False,
     ) -> None:
+        self._several = several
+        self._name = ""
+        self._clock = clock
+        self._parts: dict[str, PlainView] = {}
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._story = Story(clock=clock)
         self._reader_gone = False
         self._closed = False
+
+    def of(self, deployment: str) -> PlainView:
+        """The part of one deployment, which tells its own summary."""
+        if not self._several:
+            return self
+        if deployment not in self._parts:
+            self._parts[deployment] = part = PlainView(self._out, self._err, self._clock)
+            part._name = words.clean(deployment)
+        return self._parts[deployment]
 
     def handle(self, session_id: str, event: SessionEvent) -> None:
         self._print(self._story.handle(event))
@@ -74,7 +90,8 @@ class PlainView:
     def report(self, report: reports.Report) -> None:
         lines = self._story.report(report)
         if isinstance(report, reports.Warn):
-            print(f"rtrun: {report.message}", file=self._err, flush=True)
+            name = f" {self._name}:" if self._name else ""
+            print(f"rtrun:{name} {report.message}", file=self._err, flush=True)
         else:
             self._print(lines)
 
@@ -90,7 +107,10 @@ class PlainView:
         if not self._closed:
             self._closed = True
             summary = self._story.tally.lines()
-            self._put("".join(f"{what + ':':14}{much}\n" for what, much in summary))
+            for what, much in summary:
+                self._put(f"{what + ':':14}{much}\n")
+            for part in self._parts.values():
+                part.close()
 
     def _print(self, lines: list[Line]) -> None:
         for line in lines:
@@ -103,6 +123,8 @@ class PlainView:
     def _put(self, text: str) -> None:
         if self._reader_gone or not text:
             return
+        if self._name:
+            text = f"{self._name + ':':14} {text}"
         encoding = getattr(self._out, "encoding", None) or "utf-8"
         try:
             self._out.write(text.encode(encoding, "replace").decode(encoding))
@@ -133,6 +155,10 @@ class LiveView:
         self._gone = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
+
+    def of(self, deployment: str) -> LiveView:
+        """A live view shows one deployment."""
+        return self
 
     def handle(self, session_id: str, event: SessionEvent) -> None:
         self._show(self._story.handle(event))

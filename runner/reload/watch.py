@@ -297,6 +297,11 @@ def _stamp(file: Path) -> Stamp:
     return (s.st_mtime_ns, s.st_size, s.st_ino, s.st_dev)
 
 
+def digests(files: Iterable[Path]) -> dict[str, str]:
+    """What ``files`` hold now, for ``Watcher(digests=...)``: of those that are there."""
+    return {str(f): d for f in files if (d := _digest(f)) is not None}
+
+
 def _digests(files: Iterable[Path]) -> dict[Path, str | None]:
     return {f: _digest(f) for f in files}
 

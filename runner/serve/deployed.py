@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,7 @@ from runner.desk import Address, Call, Desk
 from runner.errors import ConfigError, Problem, RtrunError
 from runner.model.deployment import Change, Deployment
 from runner.reload.apply import Applied, Applier, Outcome, Rejected, Unchanged
-from runner.reload.watch import Watcher
+from runner.reload.watch import Watcher, digests
 from runner.tasks import Supervisor
 from runner.toolbox import Toolbox, load_tools
 from runner.tools.base import in_own_thread
@@ -112,6 +112,8 @@ class Deployed:
         self._host = host
         self._read_file = read
         self._files = files
+        #: What a file that could not be read held.
+        self._found: Mapping[str, str] = {}
         self._changes: tuple[int, tuple[Change, ...], float] = (0, (), 0.0)
         self._tasks = Supervisor(lambda name, error: host.warn(self, f"{name}: {error!r}"))
 
@@ -122,6 +124,8 @@ class Deployed:
     # -- the beginning -----------------------------------------------------------------------
     def prepare(self) -> tuple[Loaded, Toolbox]:
         """The file with its tools imported. ConfigError, InputError."""
+        # Taken first: what is saved while we read differs from it, and is seen.
+        self._found = digests(self._files())
         loaded = self._read()
         return loaded, load_tools(loaded)
 
@@ -164,7 +168,7 @@ class Deployed:
         loaded = None if self.applier is None else self.applier.loaded.deployment
         watcher = Watcher(
             (*(loaded.files if loaded else ()), *self._files()),
-            digests=loaded.digests if loaded else None,
+            digests=loaded.digests if loaded else self._found,
             on_warning=lambda text: self._host.warn(self, text),
         )
         async for saved in watcher.changes():

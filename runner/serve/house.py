@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.config.load import Loaded
 from runner.core.events import SessionEvent
 from runner.desk import Address, Call
-from runner.errors import ConfigError, RtrunError
+from runner.errors import RtrunError
 from runner.model.deployment import Deployment
 from runner.serve.deployed import Deployed, Told
 from runner.tasks import OnFailure, Supervisor
@@ -41,8 +41,14 @@ class House:
     @property
     def deployments(self) -> Mapping[str, Deployed]:
         """By name, in the order in which they were given; a file that has never been valid goes
-        by the name of the file."""
-        return {deployed.name: deployed for deployed in self._deployed}
+        by the name of the file, or by its path when another has that name."""
+        open_ones = {deployed.name for deployed in self._deployed if deployed.desk is not None}
+        out: dict[str, Deployed] = {}
+        for deployed in self._deployed:
+            own = deployed.name
+            taken = own in out or (deployed.desk is None and own in open_ones)
+            out[str(deployed.file) if taken else own] = deployed
+        return out
 
     def add(
         self, file: Path, read: Callable[[], Loaded], files: Callable[[], tuple[Path, ...]]
@@ -53,7 +59,7 @@ class House:
 
     async def begin(self, several: bool) -> None:
         """Open all. One file that is given alone has to be right: its error is raised. Of several
-        each broken one is told; ConfigError when none is left."""
+        each broken one is told; RtrunError when none is left."""
         for deployed in self._deployed:
             try:
                 await deployed.open(*deployed.prepare())
@@ -62,7 +68,7 @@ class House:
                     raise
                 deployed.refuse(error)
         if not any(deployed.desk for deployed in self._deployed):
-            raise ConfigError([p for d in self._deployed if d.rejected for p in d.rejected.problems])
+            raise RtrunError("none of the deployments can be started")
 
     def follow(self) -> None:
         """Watch the files of all."""

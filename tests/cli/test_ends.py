@@ -20,7 +20,7 @@ from support.until import until_sync
 from support.wsserver import Peer, Service
 
 from runner.cli.engines import Engine
-from runner.cli.runs import openais, spent
+from runner.cli.local import openais, spent
 from runner.desk import Address
 from runner.engine.ports import Call, Prompt
 from runner.tasks import in_thread

@@ -23,7 +23,7 @@ from runner.model.deployment import Change
 
 PAGE = Path(__file__).parents[2] / "docs" / "log.md"
 #: In every line that belongs to a call.
-COMMON = frozenset({"t", "event", "session"})
+COMMON = frozenset({"t", "event", "session", "deployment"})
 #: These speak of all calls, or of none.
 OF_NO_CALL = frozenset({"ready", "config_rejected", "config_applied"})
 

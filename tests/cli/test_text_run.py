@@ -87,7 +87,7 @@ def test_an_edit_during_the_answer_waits_for_its_end(shop: Path) -> None:
     ("make", "words", "code"),
     [
         (lambda folder: folder / "none.yaml", "no such file", 2),
-        (lambda folder: folder, "is a folder", 2),
+        (lambda folder: folder, "no .yaml file in this folder", 2),
         (lambda folder: _write(folder, ""), "empty", 1),
         (lambda folder: _write(folder, "agents:\n\tdesk: {}\n"), "tab", 1),
         (lambda folder: _write(folder, "agents:\n  a: {}\n---\nagents: {}\n"), "document", 1),
