@@ -34,8 +34,9 @@ Piece = tuple[str, bool]
 class _Bad(Exception):
     """A ``${...}`` that cannot be filled in; ``offset`` is where it begins in its text."""
 
-    def __init__(self, offset: int, message: str, hint: str = "") -> None:
+    def __init__(self, offset: int, message: str, hint: str = "", *, unset: bool = False) -> None:
         super().__init__(message)
+        self.unset = unset
         self.offset = offset
         self.message = message
         self.hint = hint
@@ -44,13 +45,16 @@ class _Bad(Exception):
 @dataclass(slots=True)
 class Expander:
     """Fills in one tree. ``env`` is the environment; ``problems`` collects what is wrong,
-    ``broken`` the paths concerned, ``files`` what ``NAME_FILE`` made it read, with digests."""
+    ``broken`` the paths concerned, ``files`` what ``NAME_FILE`` made it read, with digests.
+    ``no_env``: a variable that is not set is no problem, and ``unset`` has its paths."""
 
     tree: Tree
     env: Mapping[str, str]
     schema: Schema
+    no_env: bool = False
     problems: list[Problem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
+    unset: set[Path] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)
     _vars: dict[str, list[Piece] | _Bad] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
@@ -65,6 +69,8 @@ class Expander:
             return percall.join(self._pieces(source.text, 0))
         except _Bad as bad:
             self.broken.add(path)
+            if bad.unset:
+                self.unset.add(path)
             if bad.message:
                 at = position(source.text, bad.offset)
                 self.problems.append(source.problem(*at, bad.message, bad.hint, dotted(path)))
@@ -84,6 +90,8 @@ class Expander:
             out = self._scalar(value, path)
         except _Bad as bad:
             self.broken.add(path)
+            if bad.unset:
+                self.unset.add(path)
             if bad.message:
                 self.problems.append(self._problem(path, value, bad))
             return value
@@ -158,6 +166,8 @@ class Expander:
         value = self._environment(name, offset)
         if has_default and not value:
             return self._pieces(default, offset + len(name) + 4, depth + 1)
+        if value is None and self.no_env:
+            raise _Bad(offset, "", unset=True)
         if value is None:
             near = difflib.get_close_matches(name, self.env, 1, 0.8)
             hint = f"set it, or give a default: ${{{name}:-...}}"
@@ -178,6 +188,8 @@ class Expander:
                     raise ValueError("larger than 64 KiB")
                 value = data.decode("utf-8").rstrip("\r\n")
             except (OSError, ValueError) as error:
+                if self.no_env:
+                    return None
                 reason = getattr(error, "strerror", None) or str(error)
                 message = f"{shown(name)}_FILE names {shown(where)}, which cannot be read"
                 raise _Bad(offset, message, shown(reason)) from None
@@ -197,7 +209,8 @@ class Expander:
             raise _Bad(offset, f"vars.{shown(name)} refers to itself")
         pieces = self._var_pieces(name)
         if isinstance(pieces, _Bad):
-            raise _Bad(offset, "")  # told once, where the variable stands
+            # told once, where the variable stands
+            raise _Bad(offset, "", unset=pieces.unset)
         return pieces
 
     def _var_pieces(self, name: str) -> list[Piece] | _Bad:

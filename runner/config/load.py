@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 
 from runner.config import overrides as sets
 from runner.config import schema as schemas
+from runner.config import unset
 from runner.config.behind import code_files
 from runner.config.build import build
 from runner.config.check import check
@@ -25,11 +26,13 @@ _LARGEST_TOOL = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A deployment that passed every check, with its warnings and the places of its values."""
+    """A deployment that passed every check, with its warnings and the places of its values.
+    ``unset``: with ``no_env``, the paths whose values nobody knows."""
 
     deployment: Deployment
     warnings: tuple[Problem, ...]
     tree: Tree
+    unset: frozenset[Path] = frozenset()
 
     def locate(self, path: str | Path) -> tuple[str, int, int, str]:
         """``(file, line, column, source line)`` of a path, or of its nearest parent; line 0
@@ -55,11 +58,14 @@ def load(
     *,
     env: Mapping[str, str],
     overrides: Sequence[tuple[str, str]] = (),
+    no_env: bool = False,
 ) -> Loaded:
     """Read, expand and check the deployment at ``path``.
 
     ``env`` is the environment for ``${NAME}`` (nothing else of the process is read), and
-    ``overrides`` are ``(dotted path, value)`` pairs of ``--set``. Raises ConfigError with all
+    ``overrides`` are ``(dotted path, value)`` pairs of ``--set``. With ``no_env`` a variable that
+    is not set is no problem: its value is not checked, and the Deployment, which is good for
+    nothing but checks, has a stand-in there. Raises ConfigError with all
     problems in the order of the file (exit 1), InputError when the file or the schema cannot
     be read (exit 2), UsageError for a ``--set`` without a path.
     """
@@ -71,11 +77,11 @@ def load(
     if overrides:
         tree = sets.apply(tree, overrides, schema)
 
-    expander = Expander(tree, env, schema)
+    expander = Expander(tree, env, schema, no_env)
     document = expander.document()
     problems = check(tree, document, schema, expander.broken)
     semantics = Semantics(tree, document, source_path.parent)
-    problems += semantics.problems()
+    problems += unset.known(semantics.problems(), expander.broken, expander.unset)
     prompts = read_prompts(tree, document, source_path.parent, _folder(name), expander)
     problems += expander.problems
     if problems:
@@ -85,8 +91,10 @@ def load(
     files |= {FilePath(os.path.abspath(file)): value for file, value in prompts.items()}
     files |= {file: _digest_of(file) for file in code_files(document, source_path.parent)}
     files |= {FilePath(file): value for file, value in expander.files.items()}
+    unset.fill_in(document, expander.unset, schema)
     deployment = build(document, source_path, files, env)
-    return Loaded(deployment, tuple(in_order(semantics.warnings, name)), tree)
+    warnings = unset.known(semantics.warnings, expander.broken, expander.unset)
+    return Loaded(deployment, tuple(in_order(warnings, name)), tree, frozenset(expander.unset))
 
 
 def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
