@@ -64,9 +64,10 @@ class ConfigApplied:
 
 @dataclass(frozen=True, slots=True)
 class ConfigRejected:
-    """A saved file changed nothing; why, with places."""
+    """A saved file changed nothing; why, with places. ``runs``: a version before it is in force."""
 
     problems: tuple[Problem, ...] = field(default=())
+    runs: bool = True
 
 
 @dataclass(frozen=True, slots=True)

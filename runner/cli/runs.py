@@ -255,7 +255,7 @@ class Run:
             case Pending():
                 screen.report(reports.ConfigPending(what.revision, what.call))
             case Rejected():
-                screen.report(reports.ConfigRejected(what.problems))
+                screen.report(reports.ConfigRejected(what.problems, of.desk is not None))
 
     def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         """Every event of every call, in order."""

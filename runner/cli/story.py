@@ -259,6 +259,8 @@ def _rejected(report: reports.ConfigRejected) -> list[Line]:
     below = [_verbatim(row) for problem in shown for row in problem.render().splitlines()]
     if len(report.problems) > len(shown):
         below.append(f"and {len(report.problems) - len(shown)} more")
+    if not report.runs:
+        return [Line("bad", "broken", "not on the line until it is mended", below=tuple(below))]
     return [Line("bad", "saved", "not applied; the version before stays", below=tuple(below))]
 
 

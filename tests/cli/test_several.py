@@ -122,6 +122,7 @@ def test_nothing_to_run_is_said(folder: Path) -> None:
     done = rtrun("run", str(folder), "--engine", "local", "--text")
     assert done.returncode == 1
     assert "none of the deployments can be started" in done.stderr
+    assert "not on the line until it is mended" in done.stdout
     assert "one.yaml:3:5" in done.stdout
     assert "two.yaml:3:5" in done.stdout
 
