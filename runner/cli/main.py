@@ -20,8 +20,17 @@ _VERBS = {
         "run": ("runner.cli.run", "run"),
         "engine": ("runner.cli.engine", "engine"),
     },
-    "Check": {"validate": ("runner.cli.validate", "validate")},
-    "Live": {"approve": ("runner.cli.approve", "approve")},
+    "Check": {
+        "validate": ("runner.cli.validate", "validate"),
+        "diff": ("runner.cli.diff", "diff"),
+    },
+    "Live": {
+        "ps": ("runner.cli.ps", "ps"),
+        "tail": ("runner.cli.tail", "tail"),
+        "send": ("runner.cli.send", "send"),
+        "drain": ("runner.cli.drain", "drain"),
+        "approve": ("runner.cli.approve", "approve"),
+    },
 }
 _HOMES = {verb: home for group in _VERBS.values() for verb, home in group.items()}
 

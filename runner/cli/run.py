@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from runner import tasks
+from runner.cli.given import override, read_env_file
 from runner.cli.runs import Options, Run
 from runner.config.find import deployments_in
-from runner.errors import InputError, UsageError
+from runner.errors import UsageError
 
 
 @click.command("run")
@@ -60,7 +61,7 @@ def run(
         raise UsageError("--wav, --say and --text exclude each other", "one caller is on the line")
     env = dict(os.environ)
     if env_file is not None:
-        env |= _env_file(env_file)
+        env |= read_env_file(env_file)
     plain, folders = _found(files)
     options = Options(
         files=plain,
@@ -74,7 +75,7 @@ def run(
         microphone=input_,
         speaker=output,
         headphones=headphones,
-        overrides=tuple(_override(entry) for entry in sets),
+        overrides=tuple(override(entry) for entry in sets),
         env=env,
         watch=not no_watch,
         json=log_format == "json",
@@ -96,31 +97,3 @@ def _found(given: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]
         else:
             files[path] = None
     return tuple(files), tuple(folders)
-
-
-def _override(entry: str) -> tuple[str, str]:
-    path, sign, value = entry.partition("=")
-    if not sign or not path:
-        raise UsageError(f"--set {entry}: not PATH=VALUE", "such as --set model=gpt-realtime-2")
-    return path, value
-
-
-def _env_file(path: Path) -> dict[str, str]:
-    """NAME=VALUE a line; ``#`` comments, an optional ``export`` and quotes around the value."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--env-file {path}: {getattr(error, 'strerror', error)}") from None
-    out: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip().removeprefix("export ").strip()
-        if not line or line.startswith("#"):
-            continue
-        name, sign, value = line.partition("=")
-        if not sign or not name.strip().isidentifier():
-            raise InputError(f"{path}:{number}: not NAME=VALUE: {line}")
-        value = value.strip()
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        out[name.strip()] = value
-    return out

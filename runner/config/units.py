@@ -24,6 +24,19 @@ def seconds(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
+def duration(value: float) -> str:
+    """Seconds as a deployment writes them: ``1h30m``, ``4s``, ``1.5s``, ``500ms``."""
+    ms = round(value * 1000)
+    if ms < 1000:
+        return f"{ms}ms" if ms else "0s"
+    minutes, ms = divmod(ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "m")]
+    text = "".join(f"{number}{unit}" for number, unit in parts if number)
+    return text + (f"{ms / 1000:g}s" if ms else "")
+
+
 def wire_format(value: Any) -> dict[str, Any]:
     """The wire's format object of a short name or of an object (``rate`` filled in)."""
     if isinstance(value, str):

@@ -49,13 +49,18 @@ PRICES: Mapping[str, Prices] = {
 }
 
 
+def rates(model: str) -> Prices | None:
+    """The list prices of a model or of a snapshot of it, None when there are none here."""
+    return PRICES.get(_DATED.sub("", model))
+
+
 def cost(model: str, usage: Mapping[str, int]) -> float | None:
     """US dollars for ``usage``, the sum of events.Usage, on OpenAI's service.
 
     None for a model without a price here, and when the numbers leave something open: tokens of a
     modality that has no price, or more tokens than the modalities add up to. No guess is better
     than a wrong sum. Whoever calls an engine of another kind does not ask."""
-    prices = PRICES.get(_DATED.sub("", model))
+    prices = rates(model)
     if prices is None:
         return None
     dollars, read, made = 0.0, 0, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import queue
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from runner.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
@@ -34,6 +37,21 @@ def rtrun(*args: str, timeout: float = 60, stdin: str = "") -> subprocess.Comple
         env=environment(),
         check=False,
     )
+
+
+def invoke(*args: str | Path, stdin: str = "") -> tuple[int, str, str]:
+    """Exit code, standard output, standard error of a verb that is done at once, run in this
+    process through the command's own entry."""
+    out, err = io.StringIO(), io.StringIO()
+    was, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main([str(arg) for arg in args])
+    except SystemExit as left:
+        return int(left.code or 0), out.getvalue(), err.getvalue()
+    finally:
+        sys.stdin = was
+    raise AssertionError("main() returned")
 
 
 class Command:
