@@ -11,9 +11,8 @@ import click
 from runner.cli import words
 from runner.codec import dumps
 from runner.errors import RtrunError, UsageError
-from runner.serve.control import Waiting
-from runner.serve.reach import Process, processes
-from runner.serve.sockets import supported
+from runner.serve.operators import Waiting
+from runner.serve.reach import Process, everyone
 
 Found = list[tuple[Process, Waiting]]
 
@@ -26,6 +25,7 @@ Found = list[tuple[Process, Waiting]]
     "--always", is_flag=True, help="Hold to it for later calls of this tool, in this call."
 )
 @click.option("--session", metavar="SESSION", help="Where it waits, if several have that id.")
+@click.option("--deployment", metavar="NAME", help="Only calls of the deployment of this name.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 def approve(
     call_id: str | None,
@@ -33,6 +33,7 @@ def approve(
     message: str | None,
     always: bool,
     session: str | None,
+    deployment: str | None,
     format_: str,
 ) -> None:
     """Say yes to the tool call CALL_ID, or list what waits.
@@ -44,27 +45,25 @@ def approve(
         raise UsageError("which call?", "rtrun approve lists what waits, with its ids")
     if message is not None and not reject:
         raise UsageError("--message goes with --reject", "a tool that may run tells its own result")
-    if not supported():
-        raise UsageError(
-            "a running rtrun cannot be reached on this system: it has no UNIX sockets",
-            "approve in a program of your own, with session.approve()",
-        )
-    running, silent = processes()
-    for error in silent:
-        print(f"rtrun: {error}", file=sys.stderr)
-    waiting: Found = [
-        (process, entry)
-        for process in running
-        for entry in process.approvals
-        if session is None or entry.session == session
-    ]
+    waiting, running = _waiting()
+    waiting = [found for found in waiting if session in (None, found[1].session)]
+    waiting = [found for found in waiting if deployment in (None, found[1].deployment)]
     if call_id is None:
-        print(_listed(waiting, len(running), json=format_ == "json"))
+        print(_listed(waiting, running, json=format_ == "json"))
         return
-    process, entry = _choose(call_id, waiting, len(running))
+    process, entry = _choose(call_id, waiting, running)
     if always and entry.kind == "mcp":
         raise UsageError("--always does not hold for a hosted MCP server", "decide each call")
-    if not process.decide(entry, yes=not reject, message=message, always=always):
+    request = {
+        "do": "decide",
+        "deployment": entry.deployment,
+        "session": entry.session,
+        "call_id": entry.call_id,
+        "yes": not reject,
+        "message": message,
+        "always": always,
+    }
+    if not process.ask(request).get("done"):
         raise RtrunError(
             f"{words.clean(call_id)} does not wait any more", "it was decided, or too late"
         )
@@ -73,6 +72,22 @@ def approve(
         print(dumps({**_row(process, entry), "decision": decision}))
     else:
         print(f"{decision}: {_what(entry)}")
+
+
+def _waiting() -> tuple[Found, int]:
+    """What waits in all processes, and how many answered."""
+    found, silent = everyone({"do": "approvals"})
+    for error in silent:
+        print(f"rtrun: {error}", file=sys.stderr)
+    waiting: Found = []
+    answered = 0
+    for process, told in found:
+        try:
+            waiting += [(process, Waiting(**entry)) for entry in told["approvals"]]
+            answered += 1
+        except (KeyError, TypeError):
+            print(f"rtrun: {process.other()}", file=sys.stderr)
+    return waiting, answered
 
 
 def _choose(call_id: str, waiting: Found, running: int) -> tuple[Process, Waiting]:
@@ -105,7 +120,7 @@ def _listed(waiting: Found, running: int, *, json: bool) -> str:
 def _told(process: Process, entry: Waiting) -> str:
     """``call_1  book(day="Tuesday")`` and where it waits; the arguments whole, since somebody is
     to agree to them."""
-    place = f"{words.clean(process.deployment)}, {words.clean(entry.session)}"
+    place = f"{words.clean(entry.deployment)}, {words.clean(entry.session)}"
     since = f"waits {words.took(entry.seconds * 1000)}"
     return (
         f"{words.clean(entry.call_id)}  {_what(entry)}  ({place}, process {process.pid}, {since})"
@@ -117,4 +132,4 @@ def _what(entry: Waiting) -> str:
 
 
 def _row(process: Process, entry: Waiting) -> dict[str, Any]:
-    return {"pid": process.pid, "deployment": process.deployment, **asdict(entry)}
+    return {"pid": process.pid, **asdict(entry)}

@@ -16,8 +16,8 @@ from runner.cli import reports
 from runner.cli.callers import Lines, on_terminal, typed_lines
 from runner.cli.engines import Engine, Engines, choose
 from runner.cli.local import Leaving, LocalCall
-from runner.cli.operators import Operators
 from runner.cli.screens import Screen, make_screen
+from runner.cli.tee import Tee
 from runner.config.check import near
 from runner.config.find import deployments_in
 from runner.config.load import files_of, load
@@ -31,6 +31,8 @@ from runner.serve.control import Control
 from runner.serve.deployed import Deployed, Later, Pending, Started, Told
 from runner.serve.house import House
 from runner.serve.sockets import supported
+from runner.serve.tail import Tails
+from runner.serve.verbs import Verbs
 from runner.tasks import Supervisor, in_thread
 
 #: Seconds between two looks for new files in a folder.
@@ -69,14 +71,16 @@ class Run:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._env = options.env or {}
-        self._screen: Screen = make_screen(
-            json=options.json, began=time.monotonic(), several=options.several
-        )
+        self._began = time.monotonic()
+        self._tails = Tails()
+        screen = make_screen(json=options.json, began=self._began, several=options.several)
+        self._screen: Screen = Tee.on(screen, self._tails, self._began)
         self._leaving = Leaving()
         self._failed = False
         self._starting: asyncio.Task[Any] | None = None
         self._engines = Engines(self._env, self._warn)
         self._answering: dict[Path, Engine] = {}
+        self._verbs: Verbs | None = None
         self._control: Control | None = None
         self._tasks = Supervisor(self._task_failed)
         self._house = House(
@@ -136,14 +140,15 @@ class Run:
         return engine.address
 
     async def _open_control(self) -> None:
-        """The door of `rtrun approve`, where there can be one."""
+        """The door of `rtrun ps` and the other verbs, where there can be one."""
+        self._verbs = Verbs(self._house, self._tails, self._began, self._task_failed)
         if not supported():
             return
-        self._control = Control(Operators(self._house), self._task_failed)
+        self._control = Control(self._verbs, self._task_failed)
         try:
             await self._control.open()
         except InputError as error:
-            self._warn(f"rtrun approve cannot reach this run: {error.message}")
+            self._warn(f"rtrun ps and approve cannot reach this run: {error.message}")
 
     async def _look_for_files(self, folder: Path) -> None:
         """A file that is new in the folder is a deployment more."""
@@ -296,7 +301,7 @@ class Run:
 
         wanted: dict[str, Any] = {
             "SIGINT": partial(leave, leaving.at_once, "stopped"),
-            "SIGTERM": partial(leave, leaving.ask, "drained"),
+            "SIGTERM": partial(leave, lambda reason: self._house.drain(), "drained"),
             "SIGHUP": reload,
         }
         for name, handler in wanted.items():
@@ -309,6 +314,8 @@ class Run:
                 return
 
     async def _end(self) -> None:
+        if self._verbs is not None:
+            await self._verbs.close()
         if self._control is not None:
             await self._control.close()
         await self._house.close()

@@ -1,12 +1,10 @@
-"""The control socket: what a running process is asked by its own user, such as `rtrun approve`.
+"""The control socket: where a running process is asked by its own user, as by `rtrun ps`.
 
-One request and one response a connection, each a line of JSON::
+One request a connection, a line of JSON, and one reply; lines follow it when it is a stream::
 
-    {"do": "approvals"}
-    {"ok": true, "pid": 4711, "deployment": "shop", "approvals": [{"session": ..., ...}]}
-    {"do": "decide", "session": ..., "call_id": ..., "yes": true, "message": null, "always": false}
-    {"ok": true, "done": true}          done false: it waits no more
-    {"ok": false, "error": "..."}
+    {"do": "ps"}
+    {"ok": true, "pid": 4711, "deployments": [{"deployment": "shop", ...}]}
+    {"ok": false, "error": "...", "hint": "..."}
 
 Who may connect is decided by the file system: socket and folder belong to one user.
 """
@@ -16,61 +14,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from runner.codec import dumps, loads
 from runner.errors import InputError
 from runner.serve.sockets import own_folder, socket_of, sweep_all
+from runner.serve.verbs import Reply, Stream
 from runner.tasks import OnFailure, Supervisor, in_thread
 
 #: A request with its line end; a longer one is refused unread.
 MAX_LINE = 64 * 1024
-#: Connections at once; a further one is told to come again.
+#: Connections at once that are asked or answered; a further one is told to come again.
 MAX_CLIENTS = 8
-#: From the connection to the end of the response.
+#: Streams at once, beside those.
+MAX_STREAMS = 16
+#: From the connection to the end of the request, and from the reply to the end of its reading.
 SECONDS = 5.0
+#: The last lines of a stream, when the process ends.
+FLUSH_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A call of a tool that waits for an operator. ``session`` is the id of the call on the
-    line, ``arguments`` the model's own JSON, ``kind`` function | mcp, ``seconds`` since it was
-    asked."""
+class Answers(Protocol):
+    """What the socket is a door to."""
 
-    session: str
-    call_id: str
-    tool: str
-    arguments: str
-    agent: str
-    kind: str
-    seconds: float
-
-
-class House(Protocol):
-    """What the control socket is a door to."""
-
-    @property
-    def deployment(self) -> str: ...
-
-    def approvals(self) -> Sequence[Waiting]: ...
-
-    async def decide(
-        self, session: str, call_id: str, *, yes: bool, message: str | None, always: bool
-    ) -> bool:
-        """False when no such call waits."""
-        ...
+    async def answer(self, request: Any) -> Reply | Stream: ...
 
 
 class Control:
     """The door of one process. ``on_failure`` hears of a handler that raised."""
 
-    def __init__(self, house: House, on_failure: OnFailure, *, seconds: float = SECONDS) -> None:
-        self._house = house
+    def __init__(self, verbs: Answers, on_failure: OnFailure, *, seconds: float = SECONDS) -> None:
+        self._verbs = verbs
         self._seconds = seconds
         self._tasks = Supervisor(on_failure)
+        self._streams: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
 
@@ -90,18 +69,26 @@ class Control:
         return path
 
     async def close(self) -> None:
-        """Take the socket away; what is being answered is cut off. Idempotent."""
+        """Take the socket away; what is being answered is cut off, a stream that has ended gets a
+        moment for its last lines. Idempotent."""
         path, self._path = self._path, None
         if path is not None:
             with contextlib.suppress(OSError):
                 path.unlink()
         if self._server is not None:
             self._server.close()
+        if self._streams:
+            await asyncio.wait(self._streams, timeout=FLUSH_SECONDS)
         await self._tasks.close()
+
+    @property
+    def asking(self) -> int:
+        """Connections that have not been answered yet."""
+        return len(self._tasks) - 2 * len(self._streams)  # each has a task that waits for its end
 
     def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            busy = len(self._tasks) >= MAX_CLIENTS
+            busy = self.asking >= MAX_CLIENTS
             self._tasks.spawn(self._serve(reader, writer, busy), "control")
         except RuntimeError:  # it came while we close
             writer.transport.abort()
@@ -110,57 +97,72 @@ class Control:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, busy: bool
     ) -> None:
         try:
-            async with asyncio.timeout(self._seconds):
-                reply = _no("busy, try again") if busy else await self._reply(reader)
-                if reply is not None:
+            reply = no("busy, try again") if busy else await self._reply(reader)
+            if isinstance(reply, Stream):
+                await self._stream(reply, reader, writer)
+            elif reply is not None:
+                async with asyncio.timeout(self._seconds):
                     writer.write(dumps(reply).encode() + b"\n")
                     await writer.drain()
-                writer.close()
-                await writer.wait_closed()
+                    writer.close()
+                    await writer.wait_closed()
         except (TimeoutError, OSError):
             return  # who does not ask, or does not read, is let go
         finally:
             writer.transport.abort()
 
-    async def _reply(self, reader: asyncio.StreamReader) -> Mapping[str, Any] | None:
+    async def _reply(self, reader: asyncio.StreamReader) -> Reply | Stream | None:
         """None when nothing was asked."""
         try:
-            line = await reader.readline()
+            async with asyncio.timeout(self._seconds):
+                line = await reader.readline()
         except ValueError:
-            return _no(f"a request has at most {MAX_LINE} bytes")
+            return no(f"a request has at most {MAX_LINE} bytes")
         if not line.endswith(b"\n"):
             return None
         try:
             request = loads(line)
         except ValueError:
-            return _no("the request is not JSON")
-        if not isinstance(request, dict):
-            return _no("the request is not an object")
-        match request.get("do"):
-            case "approvals":
-                return {
-                    "ok": True,
-                    "pid": os.getpid(),
-                    "deployment": self._house.deployment,
-                    "approvals": [asdict(waiting) for waiting in self._house.approvals()],
-                }
-            case "decide":
-                return await self._decide(request)
-        return _no("there is no such request")
+            return no("the request is not JSON")
+        return await self._verbs.answer(request)
 
-    async def _decide(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        session, call_id = request.get("session"), request.get("call_id")
-        yes, always = request.get("yes"), request.get("always", False)
-        message = request.get("message")
-        if not (isinstance(session, str) and isinstance(call_id, str)):
-            return _no("session and call_id are texts")
-        if not (isinstance(yes, bool) and isinstance(always, bool)):
-            return _no("yes and always are true or false")
-        if not (message is None or isinstance(message, str)):
-            return _no("message is a text or null")
-        done = await self._house.decide(session, call_id, yes=yes, message=message, always=always)
-        return {"ok": True, "done": done}
+    async def _stream(
+        self, stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        if len(self._streams) >= MAX_STREAMS:
+            stream.close()
+            writer.write(dumps(no(f"{MAX_STREAMS} are looking already")).encode() + b"\n")
+            await writer.drain()
+            return
+        self._streams.add(me)
+        gone = self._tasks.spawn(_end_of(reader, me), "control")
+        try:
+            async with contextlib.aclosing(stream.lines) as lines:
+                writer.write(dumps(stream.first).encode() + b"\n")
+                await writer.drain()
+                async for line in lines:
+                    writer.write(line.encode("utf-8", "replace") + b"\n")
+                    # A reader that does not read holds up this one alone: its lines wait in
+                    # their own queue, and are lost beyond its bound.
+                    await writer.drain()
+        except asyncio.CancelledError:
+            if not gone.done():
+                raise  # we close; else the reader has gone
+        finally:
+            stream.close()
+            self._streams.discard(me)
+            gone.cancel()
 
 
-def _no(why: str) -> Mapping[str, Any]:
+async def _end_of(reader: asyncio.StreamReader, streaming: asyncio.Task[Any]) -> None:
+    """Whoever looks says nothing more, and goes without a word."""
+    with contextlib.suppress(OSError):
+        while await reader.read(1024):
+            continue
+    streaming.cancel()
+
+
+def no(why: str) -> Mapping[str, Any]:
     return {"ok": False, "error": why}

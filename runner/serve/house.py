@@ -14,6 +14,7 @@ from runner.serve.deployed import Deployed, Told
 from runner.tasks import OnFailure, Supervisor
 
 Heard = Callable[[Deployed, Call, SessionEvent], None]
+Reported = Callable[[Deployed, Told], None]
 
 
 class House:
@@ -35,6 +36,7 @@ class House:
         self._drain = drain
         self._deployed: list[Deployed] = []
         self._ears: list[Heard] = []
+        self._reported: list[Reported] = []
         self._tasks = Supervisor(on_failure)
         self.draining = False
 
@@ -93,6 +95,11 @@ class House:
         self._ears.append(ear)
         return lambda: self._ears.remove(ear)
 
+    def follow_saves(self, ear: Reported) -> Callable[[], None]:
+        """The same for ``ear(deployed, told)``: what became of a start and of each save."""
+        self._reported.append(ear)
+        return lambda: self._reported.remove(ear)
+
     async def close(self) -> None:
         await self._tasks.close()
         for deployed in self._deployed:
@@ -111,6 +118,8 @@ class House:
 
     def told(self, of: Deployed, what: Told) -> None:
         self._told(of, what)
+        for ear in tuple(self._reported):
+            ear(of, what)
 
     def warn(self, of: Deployed, text: str) -> None:
         self._warn(of.name, text)

@@ -1,5 +1,6 @@
 """Where running processes can be reached by their own user: one UNIX socket each, in a folder that
-nobody else can look into. ``PID.sock``; what a killed process left behind is swept up."""
+nobody else can look into. ``PID.sock``; what a killed process left behind is swept up. Where there
+are no UNIX sockets, ``PID.json`` says the address and the token of its admin port."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from runner.errors import InputError
 
 #: sun_path of sockaddr_un holds 104 bytes on BSD and macOS, 108 on Linux, with the closing zero.
 LONGEST_PATH = 103
-_NAME = re.compile(r"^([1-9][0-9]*)\.sock$")
+_NAME = re.compile(r"^([1-9][0-9]*)\.(?:sock|json)$")
 
 
 def supported() -> bool:
@@ -30,8 +31,14 @@ def folders() -> list[Path]:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(runtime):
         out.append(Path(runtime) / "rtrun")
-    out.append(Path(tempfile.gettempdir()) / f"rtrun-{os.geteuid()}")
+    user = _user()
+    # The temporary folder of Windows is the user's own.
+    out.append(Path(tempfile.gettempdir()) / ("rtrun" if user is None else f"rtrun-{user}"))
     return out
+
+
+def _user() -> int | None:
+    return os.geteuid() if hasattr(os, "geteuid") else None
 
 
 def own_folder() -> Path:
@@ -58,15 +65,19 @@ def own_folder() -> Path:
 def private(folder: Path) -> bool:
     """A real folder (no link to one) that belongs to this user."""
     found = os.lstat(folder)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISDIR(found.st_mode) and _user() in (None, found.st_uid)
 
 
 def socket_of(folder: Path, pid: int) -> Path:
     return folder / f"{pid}.sock"
 
 
-def sockets() -> list[tuple[int, Path]]:
-    """``(pid, socket)`` of each process of this user that may be running, by pid."""
+def card_of(folder: Path, pid: int) -> Path:
+    return folder / f"{pid}.json"
+
+
+def doors() -> list[tuple[int, Path]]:
+    """``(pid, socket or card)`` of each process of this user that may be running, by pid."""
     found: dict[Path, int] = {}
     for folder in folders():
         try:
@@ -78,23 +89,27 @@ def sockets() -> list[tuple[int, Path]]:
         for name in names:
             match = _NAME.match(name)
             path = folder / name
-            if match is not None and _is_own_socket(path):
+            if match is not None and _is_own(path):
                 found[path] = int(match[1])
     return sorted((pid, path) for path, pid in found.items())
 
 
-def _is_own_socket(path: Path) -> bool:
+def _is_own(path: Path) -> bool:
     try:
         found = os.lstat(path)
     except OSError:
         return False
-    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()
+    fits = stat.S_ISREG if path.suffix == ".json" else stat.S_ISSOCK
+    return fits(found.st_mode) and _user() in (None, found.st_uid)
 
 
 def sweep(pid: int, path: Path) -> None:
     """``path`` answers nobody: remove it, unless its process is there and is just beginning."""
     try:
-        os.kill(pid, 0)
+        if os.name == "posix":
+            os.kill(pid, 0)
+        else:  # signal 0 is Ctrl-C there, and a card is written behind an open port
+            raise ProcessLookupError
     except ProcessLookupError:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -103,8 +118,11 @@ def sweep(pid: int, path: Path) -> None:
 
 
 def sweep_all() -> None:
-    """Remove the sockets of processes that are gone."""
-    for pid, path in sockets():
+    """Remove the sockets and cards of processes that are gone."""
+    for pid, path in doors():
+        if path.suffix == ".json":
+            sweep(pid, path)
+            continue
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
             knock.settimeout(0.2)
             try:

@@ -219,7 +219,7 @@ def test_a_run_without_a_place_for_its_socket_goes_on(
         run.wait_for("session_start")
         run.end_input()
         assert run.finish() == 0, run.story()
-    assert "rtrun approve cannot reach this run" in "".join(run.errors)
+    assert "rtrun ps and approve cannot reach this run" in "".join(run.errors)
 
 
 # -- what other processes may do -------------------------------------------------------------
@@ -228,6 +228,7 @@ Reply = dict[str, Any] | None
 
 def waiting(session: str, call_id: str = "call_1", kind: str = "function") -> Row:
     return {
+        "deployment": "shop",
         "session": session,
         "call_id": call_id,
         "tool": "book",
@@ -244,7 +245,7 @@ def house(*calls: Row, decided: Reply) -> tuple[Callable[[socket.socket], None],
 
     def answer(came: socket.socket) -> None:
         request = json.loads(came.makefile("rb").readline())
-        reply: Reply = {"ok": True, "pid": 1, "deployment": "shop", "approvals": list(calls)}
+        reply: Reply = {"ok": True, "pid": 1, "approvals": list(calls)}
         if request["do"] == "decide":
             heard.append(request)
             reply = decided
@@ -334,4 +335,4 @@ def test_nothing_runs() -> None:
 
 
 def test_it_stands_in_the_help() -> None:
-    assert "Live:\n  approve" in rtrun("--help").stdout
+    assert "  approve " in rtrun("--help").stdout.partition("Live:")[2]

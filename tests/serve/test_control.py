@@ -6,8 +6,7 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,41 @@ from support.until import until
 from runner.errors import InputError
 from runner.serve import control as c
 from runner.serve.sockets import own_folder
+from runner.serve.verbs import Stream
 
 pytestmark = pytest.mark.quick
 
-BOOK = c.Waiting("call_1", "c1", "book", '{"day":"Tuesday"}', "desk", "function", 1.5)
+HELLO = {"ok": True, "said": "hello"}
 
 
 class Hall:
-    """A house with one call that waits."""
-
-    deployment = "shop"
+    """What answers behind the door: each request in words of a test."""
 
     def __init__(self) -> None:
-        self.waiting: list[c.Waiting] = [BOOK]
-        self.heard: list[tuple[Any, ...]] = []
+        self.heard: list[Any] = []
+        self.reply: Any = HELLO
         self.slow = asyncio.Event()
         self.slow.set()
 
-    def approvals(self) -> Sequence[c.Waiting]:
-        return self.waiting
-
-    async def decide(
-        self, session: str, call_id: str, *, yes: bool, message: str | None, always: bool
-    ) -> bool:
-        self.heard.append((session, call_id, yes, message, always))
+    async def answer(self, request: Any) -> Any:
+        self.heard.append(request)
         await self.slow.wait()
-        if call_id == "broken":
+        if request == {"do": "break"}:
             raise RuntimeError("a house that fails")
-        return any((w.session, w.call_id) == (session, call_id) for w in self.waiting)
+        return self.reply
+
+    def stream(self, *lines: str, forever: bool = False) -> asyncio.Event:
+        """The next reply is a stream; the event is set when it is closed."""
+        closed = asyncio.Event()
+
+        async def give() -> AsyncGenerator[str, None]:
+            for line in lines:
+                yield line
+            if forever:
+                await asyncio.Event().wait()
+
+        self.reply = Stream(HELLO, give(), closed.set)
+        return closed
 
 
 Test = Callable[[Hall, Path, c.Control], Awaitable[None]]
@@ -93,32 +99,15 @@ async def ask(path: Path, request: Any) -> dict[str, Any]:
     return reply
 
 
-DECIDE = {"do": "decide", "session": "call_1", "call_id": "c1", "yes": True}
+ASK = {"do": "ps"}
 
 
-def test_what_waits_is_told_to_this_user_alone() -> None:
+def test_what_is_asked_is_answered_to_this_user_alone() -> None:
     async def test(hall: Hall, path: Path, control: c.Control) -> None:
         assert path.name == f"{os.getpid()}.sock"
         assert (mode(path), mode(path.parent)) == (0o600, 0o700)
-        assert await ask(path, {"do": "approvals"}) == {
-            "ok": True,
-            "pid": os.getpid(),
-            "deployment": "shop",
-            "approvals": [asdict(BOOK)],
-        }
-
-    assert with_control(test) == []
-
-
-def test_a_decision_is_passed_on() -> None:
-    async def test(hall: Hall, path: Path, control: c.Control) -> None:
-        assert await ask(path, DECIDE) == {"ok": True, "done": True}
-        no = {**DECIDE, "call_id": "c2", "yes": False, "message": "not today", "always": True}
-        assert await ask(path, no) == {"ok": True, "done": False}
-        assert hall.heard == [
-            ("call_1", "c1", True, None, False),
-            ("call_1", "c2", False, "not today", True),
-        ]
+        assert await ask(path, ASK) == HELLO
+        assert hall.heard == [ASK]
 
     assert with_control(test) == []
 
@@ -128,15 +117,6 @@ def test_a_decision_is_passed_on() -> None:
     [
         (b"no json\n", "not JSON"),
         (b"\xff\xfe\n", "not JSON"),
-        (b"[1]\n", "not an object"),
-        (b"{}\n", "no such request"),
-        (b'{"do": "leave"}\n', "no such request"),
-        (b'{"do": ["approvals"]}\n', "no such request"),
-        (b'{"do": "decide"}\n', "session and call_id"),
-        (json.dumps({**DECIDE, "call_id": 7}).encode() + b"\n", "session and call_id"),
-        (json.dumps({**DECIDE, "yes": 1}).encode() + b"\n", "yes and always"),
-        (json.dumps({**DECIDE, "always": None}).encode() + b"\n", "yes and always"),
-        (json.dumps({**DECIDE, "message": {}}).encode() + b"\n", "message"),
         (b'{"do": "' + b"x" * c.MAX_LINE + b'"}\n', f"at most {c.MAX_LINE}"),
     ],
 )
@@ -146,14 +126,14 @@ def test_what_cannot_be_understood_is_refused_in_words(line: bytes, words: str) 
         assert reply["ok"] is False
         assert words in reply["error"]
         assert hall.heard == []
-        assert (await ask(path, {"do": "approvals"}))["ok"], "the door stays open"
+        assert (await ask(path, ASK))["ok"], "the door stays open"
 
     assert with_control(test) == []
 
 
 def test_one_question_a_connection() -> None:
     async def test(hall: Hall, path: Path, control: c.Control) -> None:
-        both = json.dumps({"do": "approvals"}).encode() + b"\n"
+        both = json.dumps(ASK).encode() + b"\n"
         assert (await say(path, both + both)).count(b"\n") == 1
         assert await say(path, b'{"do": "approv', end=True) == b"", "half a question is none"
 
@@ -170,9 +150,9 @@ def test_who_asks_nothing_is_let_go() -> None:
 
 def test_who_does_not_read_is_let_go() -> None:
     async def test(hall: Hall, path: Path, control: c.Control) -> None:
-        hall.waiting = [c.Waiting("s", "c", "t", "x" * 8_000_000, "a", "function", 0.0)]
+        hall.reply = {"ok": True, "said": "x" * 8_000_000}
         reader, writer = await asyncio.open_unix_connection(path, limit=1024)
-        writer.write(b'{"do": "approvals"}\n')
+        writer.write(b'{"do": "ps"}\n')
         await until(lambda: len(control._tasks) == 1)
         await until(lambda: len(control._tasks) == 0)
         writer.transport.abort()
@@ -190,15 +170,15 @@ def test_so_many_at_once_and_no_more() -> None:
         for _, writer in idle:
             writer.transport.abort()
         await until(lambda: len(control._tasks) == 0)
-        assert (await ask(path, {"do": "approvals"}))["ok"]
+        assert (await ask(path, ASK))["ok"]
 
     assert with_control(test) == []
 
 
 def test_a_house_that_fails_is_told_of_and_the_door_stays_open() -> None:
     async def test(hall: Hall, path: Path, control: c.Control) -> None:
-        assert await say(path, json.dumps({**DECIDE, "call_id": "broken"}).encode() + b"\n") == b""
-        assert (await ask(path, {"do": "approvals"}))["ok"]
+        assert await say(path, json.dumps({"do": "break"}).encode() + b"\n") == b""
+        assert (await ask(path, ASK))["ok"]
 
     assert with_control(test) == ["control"]
 
@@ -207,12 +187,61 @@ def test_closing_cuts_off_what_is_being_answered() -> None:
     async def test(hall: Hall, path: Path, control: c.Control) -> None:
         hall.slow.clear()
         reader, writer = await asyncio.open_unix_connection(path)
-        writer.write(json.dumps(DECIDE).encode() + b"\n")
+        writer.write(json.dumps(ASK).encode() + b"\n")
         await until(lambda: hall.heard)
         await control.close()
         async with asyncio.timeout(20):
             assert await reader.read() == b""
         writer.close()
+
+    assert with_control(test) == []
+
+
+def test_a_stream_is_given_line_by_line_until_it_ends() -> None:
+    async def test(hall: Hall, path: Path, control: c.Control) -> None:
+        closed = hall.stream('{"a":1}', '{"b":"\ud800"}')
+        got = (await say(path, json.dumps(ASK).encode() + b"\n")).splitlines()
+        assert json.loads(got[0]) == HELLO
+        assert got[1:] == [b'{"a":1}', b'{"b":"?"}']
+        assert closed.is_set()
+        hall.reply = HELLO
+        assert (await ask(path, ASK))["ok"]
+
+    assert with_control(test) == []
+
+
+def test_a_stream_is_closed_when_its_reader_goes() -> None:
+    async def test(hall: Hall, path: Path, control: c.Control) -> None:
+        closed = hall.stream(forever=True)
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(json.dumps(ASK).encode() + b"\n")
+        await reader.readline()
+        assert not closed.is_set()
+        writer.close()
+        async with asyncio.timeout(20):
+            await closed.wait()
+        await until(lambda: len(control._tasks) == 0)
+
+    assert with_control(test) == []
+
+
+def test_streams_take_no_room_from_those_who_ask_and_have_a_bound_of_their_own() -> None:
+    async def test(hall: Hall, path: Path, control: c.Control) -> None:
+        looking = []
+        for _ in range(c.MAX_STREAMS):
+            hall.stream(forever=True)
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(json.dumps(ASK).encode() + b"\n")
+            assert json.loads(await reader.readline()) == HELLO
+            looking.append(writer)
+        closed = hall.stream(forever=True)
+        refused = json.loads(await say(path, json.dumps(ASK).encode() + b"\n"))
+        assert refused == {"ok": False, "error": f"{c.MAX_STREAMS} are looking already"}
+        assert closed.is_set()
+        hall.reply = HELLO
+        assert (await ask(path, ASK))["ok"]
+        for writer in looking:
+            writer.transport.abort()
 
     assert with_control(test) == []
 
@@ -224,7 +253,7 @@ def test_a_socket_of_a_killed_namesake_is_in_nobodys_way(runtime: Path) -> None:
 
     async def test(hall: Hall, opened: Path, control: c.Control) -> None:
         assert opened == path
-        assert (await ask(path, {"do": "approvals"}))["ok"]
+        assert (await ask(path, ASK))["ok"]
 
     assert with_control(test) == []
 

@@ -6,60 +6,69 @@ import asyncio
 import os
 import socket
 import threading
+from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from support.doors import door
 
 from runner.serve import reach
-from runner.serve.control import Control, Waiting
+from runner.serve.control import Control
 from runner.serve.sockets import own_folder, socket_of
+from runner.serve.verbs import Stream
 from runner.tasks import in_thread
 
 pytestmark = pytest.mark.quick
 
-BOOK = Waiting("call_1", "c1", "book", '{"day":"Tuesday"}', "desk", "function", 1.5)
+ASK = {"do": "ps"}
 
 
 class Hall:
-    deployment = "shop"
-    yes = False
-
-    def approvals(self) -> list[Waiting]:
-        return [BOOK]
-
-    async def decide(
-        self, session: str, call_id: str, *, yes: bool, message: str | None, always: bool
-    ) -> bool:
-        self.yes = yes
-        return (session, call_id) == ("call_1", "c1")
+    async def answer(self, request: Any) -> Any:
+        if request == ASK:
+            return {"ok": True, "said": "hello"}
+        if request == {"do": "tail"}:
+            return Stream({"ok": True}, lines(), lambda: None)
+        return {"ok": False, "error": "no", "hint": "ask otherwise"}
 
 
-def test_a_running_process_is_found_asked_and_told() -> None:
+async def lines() -> AsyncGenerator[str, None]:
+    yield "one"
+    yield "two" * 50_000
+
+
+def test_a_running_process_is_found_and_asked() -> None:
     async def main() -> None:
-        hall = Hall()
-        control = Control(hall, lambda name, error: None)
+        control = Control(Hall(), lambda name, error: None)
         path = await control.open()
-        found, silent = await in_thread(reach.processes)
+        found, silent = await in_thread(reach.everyone, ASK)
         assert silent == []
-        assert found == [reach.Process(os.getpid(), path, "shop", (BOOK,))]
-        assert await in_thread(lambda: found[0].decide(BOOK, yes=True))
-        assert hall.yes
-        gone = Waiting("call_1", "c2", "book", "{}", "desk", "function", 0.0)
-        assert not await in_thread(lambda: found[0].decide(gone, yes=True))
+        assert found == [(reach.Process(os.getpid(), path), {"ok": True, "said": "hello"})]
+        process = found[0][0]
+        with pytest.raises(reach.Declined) as no:
+            await in_thread(process.ask, {"do": "else"})
+        assert str(no.value) == f"rtrun {os.getpid()}: no\n  ask otherwise"
+        first, more = await in_thread(process.stream, {"do": "tail"})
+        assert first == {"ok": True}
+        assert await in_thread(list, more) == [b"one", b"two" * 50_000]
+        with pytest.raises(reach.Declined):
+            await in_thread(process.stream, {"do": "else"})
         await control.close()
-        assert await in_thread(reach.processes) == ([], [])
+        assert await in_thread(reach.everyone, ASK) == ([], [])
         with pytest.raises(reach.Gone, match=f"rtrun {os.getpid()} ended"):
-            await in_thread(lambda: found[0].decide(BOOK, yes=True))
+            await in_thread(process.ask, ASK)
+        with pytest.raises(reach.Gone):
+            await in_thread(process.stream, {"do": "tail"})
 
     asyncio.run(main())
 
 
 def test_a_process_that_ends_before_it_answers() -> None:
     with door(lambda came: None) as path:
-        process = reach.Process(os.getpid(), path, "shop", (BOOK,))
+        process = reach.Process(os.getpid(), path)
         with pytest.raises(reach.Gone):
-            process.decide(BOOK, yes=True)
-        assert reach.processes() == ([], [])
+            process.ask(ASK)
+        assert reach.everyone(ASK) == ([], [])
 
     def half(came: socket.socket) -> None:
         came.recv(1000)
@@ -67,7 +76,18 @@ def test_a_process_that_ends_before_it_answers() -> None:
 
     path.unlink()
     with door(half), pytest.raises(reach.Gone):
-        process.decide(BOOK, yes=True)
+        process.ask(ASK)
+
+
+def test_a_stream_that_is_killed_ends() -> None:
+    def half(came: socket.socket) -> None:
+        came.recv(1000)
+        came.sendall(b'{"ok": true}\n{"a": 1}\n{"b": ')
+
+    with door(half) as path:
+        first, more = reach.Process(os.getpid(), path).stream({"do": "tail"})
+        assert first == {"ok": True}
+        assert list(more) == [b'{"a": 1}'], "half a line is none"
 
 
 @pytest.mark.parametrize(
@@ -75,8 +95,6 @@ def test_a_process_that_ends_before_it_answers() -> None:
     [
         (b"hello\n", "another version"),
         (b"[]\n", "another version"),
-        (b'{"ok": true}\n', "another version"),
-        (b'{"ok": true, "deployment": "x", "approvals": [{"new": 1}]}\n', "another version"),
         (b'{"ok": false, "error": "busy, try again"}\n', "busy, try again"),
     ],
 )
@@ -86,7 +104,7 @@ def test_who_answers_otherwise_is_named_and_the_others_are_asked(answer: bytes, 
         came.sendall(answer)
 
     with door(serve):
-        found, [silent] = reach.processes()
+        found, [silent] = reach.everyone(ASK)
     assert found == []
     assert words in silent.message
 
@@ -95,7 +113,7 @@ def test_who_answers_unasked_and_closes_is_heard() -> None:
     refusal = b'{"ok": false, "error": "busy, try again"}\n'
     with door(lambda came: came.sendall(refusal)):
         for _ in range(50):  # before the question was sent, and after
-            found, [silent] = reach.processes()
+            found, [silent] = reach.everyone(ASK)
             assert found == []
             assert "busy, try again" in silent.message
 
@@ -104,7 +122,7 @@ def test_who_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(reach, "SECONDS", 0.1)
     enough = threading.Event()
     with door(lambda came: enough.wait(20) and None):
-        found, [silent] = reach.processes()
+        found, [silent] = reach.everyone(ASK)
         enough.set()
     assert found == []
     assert "did not answer" in silent.message
@@ -122,7 +140,7 @@ def test_an_answer_without_end_is_not_read_without_end(monkeypatch: pytest.Monke
             return
 
     with door(flood):
-        found, silent = reach.processes()
+        found, silent = reach.everyone(ASK)
     assert found == []
     assert silent == []
 
@@ -131,5 +149,5 @@ def test_a_socket_that_nobody_serves_is_swept_up() -> None:
     path = socket_of(own_folder(), 2**22 + 1)  # no process has a number that high
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         door.bind(str(path))
-    assert reach.processes() == ([], [])
+    assert reach.everyone(ASK) == ([], [])
     assert not path.exists()

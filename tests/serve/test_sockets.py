@@ -81,7 +81,7 @@ def test_a_folder_of_somebody_else_is_refused(
         assert not s.private(Path("/"))
     with pytest.raises(InputError, match="not a folder of yours"):
         s.own_folder()
-    assert s.sockets() == []
+    assert s.doors() == []
 
 
 @pytest.mark.parametrize("kind", ["link", "file"])
@@ -96,7 +96,7 @@ def test_what_only_looks_like_the_folder_is_refused(
         fallback().write_text("")
     with pytest.raises(InputError):
         s.own_folder()
-    assert s.sockets() == []
+    assert s.doors() == []
 
 
 def test_sockets_of_both_places_are_found_and_nothing_else(
@@ -112,7 +112,7 @@ def test_sockets_of_both_places_are_found_and_nothing_else(
     bound(first / "020.sock").close()
     (first / "4.sock").write_text("no socket")
     (first / "5.sock").symlink_to(first / "20.sock")
-    assert s.sockets() == [(3, second / "3.sock"), (20, first / "20.sock")]
+    assert s.doors() == [(3, second / "3.sock"), (20, first / "20.sock")]
 
 
 def test_what_a_killed_process_left_is_swept_up_and_nothing_else(runtime: Path) -> None:

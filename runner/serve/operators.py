@@ -1,16 +1,32 @@
-"""What waits for an operator in the calls of this process, for the control socket."""
+"""What waits for an operator in the calls of this process, and the operator's word."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from runner.core.events import SessionEvent, ToolApproval
 from runner.desk import Call
-from runner.serve.control import Waiting
 from runner.serve.deployed import Deployed
 from runner.serve.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A call of a tool that waits for an operator. ``session`` is the id of the call on the
+    line, ``arguments`` the model's own JSON, ``kind`` function | mcp, ``seconds`` since it was
+    asked."""
+
+    deployment: str
+    session: str
+    call_id: str
+    tool: str
+    arguments: str
+    agent: str
+    kind: str
+    seconds: float
 
 
 class Operators:
@@ -19,23 +35,20 @@ class Operators:
         self._clock = clock
         #: When a call of a tool was asked about, by session and call id.
         self._since: dict[tuple[str, str], float] = {}
-        house.listen(self.heard)
+        house.listen(self._heard)
 
-    @property
-    def deployment(self) -> str:
-        return ", ".join(self._house.deployments)
-
-    def heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
+    def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         """Every event of every call: the core keeps no clock time of its questions."""
         if isinstance(event, ToolApproval) and event.asks == "operator":
-            waiting = {(c.id, r.call_id) for c, r in self._asked()}
+            waiting = {(c.id, r.call_id) for _, c, r in self._asked()}
             self._since = {key: at for key, at in self._since.items() if key in waiting}
             self._since[call.id, event.call_id] = self._clock()
 
-    def approvals(self) -> list[Waiting]:
+    def waiting(self) -> list[Waiting]:
         now = self._clock()
         return [
             Waiting(
+                deployment=name,
                 session=call.id,
                 call_id=request.call_id,
                 tool=request.name,
@@ -44,19 +57,20 @@ class Operators:
                 kind=request.kind,
                 seconds=round(now - self._since.get((call.id, request.call_id), now), 1),
             )
-            for call, request in self._asked()
+            for name, call, request in self._asked()
         ]
 
-    def _asked(self) -> list[tuple[Call, ToolApproval]]:
-        desks = [d.desk for d in self._house.deployments.values() if d.desk is not None]
-        calls = [call for desk in desks for call in desk.calls.values()]
-        return [(call, request) for call in calls for request in call.session.approvals]
+    def _asked(self) -> Iterator[tuple[str, Call, ToolApproval]]:
+        for name, deployed in self._house.deployments.items():
+            for call in () if deployed.desk is None else tuple(deployed.desk.calls.values()):
+                for request in call.session.approvals:
+                    yield name, call, request
 
     async def decide(
         self, session: str, call_id: str, *, yes: bool, message: str | None, always: bool
     ) -> bool:
         """False when no such call waits, or its line went before the word was passed on."""
-        for call, request in self._asked():
+        for _, call, request in self._asked():
             if (call.id, request.call_id) != (session, call_id):
                 continue
             if yes:
