@@ -42,7 +42,7 @@ def engine() -> Iterator[Serving]:
 
 @pytest.fixture(autouse=True)
 def the_service_is_the_engine(engine: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.transports.websocket.OPENAI_URL", engine.url)
+    monkeypatch.setattr("runner.transports.messages.OPENAI_URL", engine.url)
     monkeypatch.setenv("OPENAI_API_KEY", "any")
 
 
@@ -160,7 +160,7 @@ def test_sip() -> None:
         port = web.servers[0].sockets[0].getsockname()[1]
         openai = AsyncOpenAI(api_key="any", base_url=f"http://127.0.0.1:{port}/v1")
         async with refusing_server() as server:
-            runner.transports.websocket.OPENAI_URL = server.url  # undone with the fixture's patch
+            runner.transports.messages.OPENAI_URL = server.url  # undone with the fixture's patch
             names = await run("sip", openai=openai)
             await names["accept_incoming_call"]("rtc_1")
             [(call, body)] = accepted
