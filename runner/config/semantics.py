@@ -11,6 +11,7 @@ from runner.config.check import near
 from runner.config.ground import BUILT_IN_TOOLS, Ground, as_list, as_map, texts
 from runner.config.source import shown
 from runner.config.speech import speech_problems
+from runner.config.testcheck import conversation_problems
 from runner.config.toolcheck import tool_problems
 from runner.config.tree import Path, Tree
 from runner.config.units import seconds
@@ -37,6 +38,7 @@ class Semantics:
             *self._entry(),
             *(problem for name, agent in agents for problem in self._agent(name, as_map(agent))),
             *tool_problems(self.ground),
+            *conversation_problems(self.ground, dict(self.ground.document)),
             *speech_problems(self.ground),
             *self._timezone(),
             *self._tool_choice(),
