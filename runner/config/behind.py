@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from runner.model.secret import Secret
+
+Steps = tuple[str | int, ...]
+#: From the path of a value in the document to the folder in which a relative path there begins.
+Folder = Callable[[Steps], Path]
 
 #: An element of argv with one of these ends is a script, whether or not it is there.
 SCRIPTS = (".py", ".js", ".mjs", ".cjs", ".ts", ".sh", ".rb", ".pl", ".php")
@@ -53,18 +57,30 @@ def argv_of(spec: Any) -> Any:
     return spec.get("argv") if isinstance(spec, dict) else spec
 
 
-def code_files(document: Any, base: Path) -> Iterator[Path]:
+def reference(path: Steps, spec: Any) -> Steps:
+    """Where the tool or guardrail ``spec`` at ``path`` says what it runs: relative paths in it
+    begin in the folder of the file that this stands in."""
+    if "python" in spec:
+        return (*path, "python")
+    if "command" in spec:
+        return (*path, "command", "argv")
+    return (*path, "mcp", "command") if "mcp" in spec else path
+
+
+def code_files(document: Any, folder: Folder) -> Iterator[Path]:
     """Every file behind a reference, also those of a document with faults."""
     document = document if isinstance(document, dict) else {}
     tools = document.get("tools")
     rails = document.get("guardrails")
-    specs = [
-        *(tools.values() if isinstance(tools, dict) else ()),
-        *(rails if isinstance(rails, list) else ()),
-    ]
-    for spec in specs:
+    specs: dict[Steps, Any] = {}
+    for name, tool in (tools if isinstance(tools, dict) else {}).items():
+        specs["tools", name] = tool
+    for i, rail in enumerate(rails if isinstance(rails, list) else ()):
+        specs["guardrails", i] = rail
+    for path, spec in specs.items():
         if not isinstance(spec, dict):
             continue
+        base = folder(reference(path, spec))
         ref = spec.get("python")
         module = module_file(base, ref) if isinstance(ref, str) else None
         if module is not None:

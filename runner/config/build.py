@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.config.behind import Folder
 from runner.config.percall import system_zone
 from runner.config.toolbuild import guardrail, silence, tool
 from runner.config.units import seconds, wire_format
@@ -23,15 +24,17 @@ from runner.model.settings import DEFAULT_MODEL, DEFAULT_SETTINGS, SessionSettin
 
 
 def build(
-    document: Mapping[str, Any], source: Path, files: Mapping[Path, str], env: Mapping[str, str]
+    document: Mapping[str, Any],
+    source: Path,
+    files: Mapping[Path, str],
+    env: Mapping[str, str],
+    folder: Folder,
 ) -> Deployment:
     """``document`` has passed every check, with prompts in place. ``source`` is the absolute
-    path of the YAML file; ``files`` are all files behind it with their digests."""
+    path of the YAML file; ``files`` are all files behind it with their digests; ``folder`` tells
+    where the relative paths of a value begin."""
     agents = {name: _agent(name, spec) for name, spec in document["agents"].items()}
-    tools = {
-        name: tool(name, spec, source.parent)
-        for name, spec in (document.get("tools") or {}).items()
-    }
+    tools = {name: tool(name, spec, folder) for name, spec in (document.get("tools") or {}).items()}
     transport = document.get("transport", "websocket")
     if isinstance(transport, str):
         transport = {"type": transport}
@@ -49,7 +52,7 @@ def build(
         ),
         timezone=_timezone(document, env),
         guardrails=tuple(
-            guardrail(spec, source.parent) for spec in document.get("guardrails") or ()
+            guardrail(i, spec, folder) for i, spec in enumerate(document.get("guardrails") or ())
         ),
         silence=silence(document.get("silence") or {}),
         limits=_limits(document.get("limits") or {}),

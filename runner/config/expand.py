@@ -7,6 +7,7 @@ for each call (:mod:`runner.config.percall`).
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -181,7 +182,8 @@ class Expander:
         where = self.env.get(f"{name}_FILE")
         if value is None and where:
             try:
-                path = FilePath(where).absolute()
+                path = FilePath(os.path.abspath(where))
+                self.files.setdefault(str(path), "")  # it may come yet
                 with path.open("rb") as stream:
                     data = stream.read(_MAX_SECRET_FILE + 1)
                 if len(data) > _MAX_SECRET_FILE:

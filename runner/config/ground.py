@@ -86,12 +86,13 @@ class Ground:
             yield self.say(path, f"'{shown(module)}' is no module name", hint)
 
     def file(self, path: Path, name: str) -> Iterator[Problem]:
-        """There is a file ``name``, beside the deployment when it is relative."""
-        file = self.base / name
+        """There is a file ``name``, when it is relative beside the file in which it stands."""
+        base = self.tree.folder(path)
+        file = base / name
         try:
             if file.is_file():
                 return
-            beside = [str(p.relative_to(self.base)) for p in file.parent.glob(f"*{file.suffix}")]
+            beside = [str(p.relative_to(base)) for p in file.parent.glob(f"*{file.suffix}")]
         except (OSError, ValueError):
             beside = []
         yield self.say(path, f"no file {shown(name)}", near(name, beside) or BESIDE)

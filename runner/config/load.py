@@ -14,10 +14,11 @@ from runner.config.behind import code_files
 from runner.config.build import build
 from runner.config.check import check
 from runner.config.expand import Expander
+from runner.config.extends import Chain
 from runner.config.prompts import read_prompts
 from runner.config.semantics import Semantics
-from runner.config.source import decode, digest, read_bytes, shown
-from runner.config.tree import Path, Tree, parse
+from runner.config.source import digest, shown
+from runner.config.tree import Path, Tree
 from runner.errors import ConfigError, Problem, RtrunError
 from runner.model.deployment import Deployment
 
@@ -72,8 +73,8 @@ def load(
     schema = schemas.load()
     name = shown(os.fspath(path), 4096)
     source_path = FilePath(os.path.abspath(path))
-    data = read_bytes(FilePath(path), name)
-    tree = parse(decode(data, name))
+    chain = Chain(schema)
+    tree = chain.read(source_path, name)
     if overrides:
         tree = sets.apply(tree, overrides, schema)
 
@@ -82,17 +83,16 @@ def load(
     problems = check(tree, document, schema, expander.broken)
     semantics = Semantics(tree, document, source_path.parent)
     problems += unset.known(semantics.problems(), expander.broken, expander.unset)
-    prompts = read_prompts(tree, document, source_path.parent, _folder(name), expander)
+    prompts = read_prompts(tree, document, expander)
     problems += expander.problems
     if problems:
         raise ConfigError(in_order(problems, name))
 
-    files = {source_path: digest(data)}
-    files |= {FilePath(os.path.abspath(file)): value for file, value in prompts.items()}
-    files |= {file: _digest_of(file) for file in code_files(document, source_path.parent)}
+    files = {**chain.files, **prompts}
+    files |= {file: _digest_of(file) for file in code_files(document, tree.folder)}
     files |= {FilePath(file): value for file, value in expander.files.items()}
     unset.fill_in(document, expander.unset, schema)
-    deployment = build(document, source_path, files, env)
+    deployment = build(document, source_path, files, env, tree.folder)
     warnings = unset.known(semantics.warnings, expander.broken, expander.unset)
     return Loaded(deployment, tuple(in_order(warnings, name)), tree, frozenset(expander.unset))
 
@@ -105,28 +105,21 @@ def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
 
 
 def files_of(path: str | os.PathLike[str], *, env: Mapping[str, str]) -> tuple[FilePath, ...]:
-    """The files that a watcher has to see even while the deployment is invalid: the YAML, and
-    every prompt, module and script that it names, as far as it can be read."""
+    """The files that a watcher has to see even while the deployment is invalid: the YAML, its
+    bases, and each prompt, module, script and secret's file that it names, as far as it is read."""
     source_path = FilePath(os.path.abspath(path))
     files = {source_path: ""}
+    chain = Chain(schemas.load())
     try:
-        tree = parse(decode(read_bytes(source_path, str(source_path)), str(source_path)))
+        tree = chain.read(source_path, str(source_path))
         expander = Expander(tree, env, schemas.load())
         document = expander.document()
-        files |= {
-            FilePath(os.path.abspath(file)): ""
-            for file in read_prompts(tree, document, source_path.parent, "", expander)
-        }
-        files |= dict.fromkeys(code_files(document, source_path.parent), "")
+        files |= {FilePath(file): "" for file in expander.files}
+        files |= dict.fromkeys(read_prompts(tree, document, expander), "")
+        files |= dict.fromkeys(code_files(document, tree.folder), "")
     except (RtrunError, OSError, ValueError):
         pass  # what was found until then
-    return tuple(files)
-
-
-def _folder(name: str) -> str:
-    """The folder of a file as messages show it: ``agents.d/`` or nothing."""
-    folder = os.path.dirname(name)
-    return os.path.join(folder, "") if folder else ""
+    return tuple(dict.fromkeys((*files, *chain.files)))
 
 
 def _digest_of(path: FilePath) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path as FilePath
 from typing import Any
@@ -16,12 +17,10 @@ MAX_PROMPT = 256 * 1024
 """The most that one prompt file may hold, in bytes."""
 
 
-def read_prompts(
-    tree: Tree, document: Any, base: FilePath, shown_base: str, expander: Expander
-) -> dict[FilePath, str]:
-    """Puts the text of each ``{ file: }`` in its place in ``document``.
+def read_prompts(tree: Tree, document: Any, expander: Expander) -> dict[FilePath, str]:
+    """Puts the text of each ``{ file: }`` in its place in ``document``; a relative name starts
+    from the file in which it is written.
 
-    ``base`` is the folder that relative names start from, ``shown_base`` its name in messages.
     Returns the files read, absolute and with links unresolved, with their digests (empty for
     one that could not be read); problems go to ``expander.problems``.
     """
@@ -35,17 +34,22 @@ def read_prompts(
         path: Path = ("agents", name, "instructions", "file")
         if path in expander.broken:
             continue
-        file = base / ref
+        own = tree.place(path).source.folder in (None, tree.source.folder)
+        where = tree.source if own else tree.place(path).source
+        base = tree.folder(path)
+        file = FilePath(os.path.abspath(base / ref)) if "\0" not in ref else base / ref
         try:
             data = _read(file)
         except _Refused as why:
-            expander.problems.append(tree.problem(path, str(why), _hint(file, base, ref, why)))
+            whose = "the deployment file" if own else os.path.basename(where.name)
+            hint = _hint(file, base, ref, why, whose)
+            expander.problems.append(tree.problem(path, str(why), hint))
             expander.broken.add(path[:3])
             files.setdefault(file, "")
             continue
         files[file] = digest(data)
         try:
-            source = decode(data, f"{shown_base}{ref}")
+            source = decode(data, os.path.join(os.path.dirname(where.name), ref))
         except ConfigError as error:
             expander.problems += [
                 Problem(
@@ -92,11 +96,11 @@ def _read(file: FilePath) -> bytes:
     return data
 
 
-def _hint(file: FilePath, base: FilePath, ref: str, why: _Refused) -> str:
+def _hint(file: FilePath, base: FilePath, ref: str, why: _Refused, whose: str) -> str:
     if not why.missing:
         return ""
     try:
         beside = [str(p.relative_to(base)) for p in file.parent.iterdir() if p.is_file()]
     except (OSError, ValueError):
         beside = []
-    return near(ref, beside) or "the path begins in the folder of the deployment file"
+    return near(ref, beside) or f"the path begins in the folder of {whose}"

@@ -28,11 +28,13 @@ _WIDEST = 240
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``name`` is the file as it is shown in messages, ``text`` its content without a BOM."""
+    """``name`` is the file as it is shown in messages, ``text`` its content without a BOM.
+    ``folder``, absolute, is where relative paths in it begin; None for what is no file."""
 
     name: str
     text: str
     lines: tuple[str, ...]
+    folder: Path | None = None
 
     def line(self, number: int) -> str:
         """Line ``number`` (from 1) fit to be printed; empty when there is none or it is huge."""
@@ -57,8 +59,8 @@ class Source:
         return Problem(self.name, line, column, path, message, hint, self.line(line), code)
 
 
-def make_source(name: str, text: str) -> Source:
-    return Source(name, text, tuple(_LINE_END.split(text)))
+def make_source(name: str, text: str, folder: Path | None = None) -> Source:
+    return Source(name, text, tuple(_LINE_END.split(text)), folder)
 
 
 def digest(data: bytes) -> str:
@@ -92,8 +94,8 @@ def read_bytes(path: Path, name: str, what: str = "file") -> bytes:
         raise InputError(f"{name}: not readable ({reason})") from None
 
 
-def decode(data: bytes, name: str) -> Source:
-    """The text of a deployment file; ConfigError with a position when it is not plain UTF-8."""
+def decode(data: bytes, name: str, folder: Path | None = None) -> Source:
+    """The text of a file in ``folder``; ConfigError with a position when it is not plain UTF-8."""
     if len(data) > MAX_BYTES:
         whole = Problem(name, 0, 0, "", "the file is larger than 1 MiB")
         raise ConfigError([whole])
@@ -109,7 +111,7 @@ def decode(data: bytes, name: str) -> Source:
         where = (len(good.lines), len(good.lines[-1]) + 1)
         message = f"the byte 0x{byte:02x} is not UTF-8"
         raise ConfigError([good.problem(*where, message, "save the file as UTF-8")]) from None
-    source = make_source(name, text)
+    source = make_source(name, text, folder)
     found = _UNPRINTABLE.search(text)
     if found:
         line, column = position(text, found.start())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.config.behind import argument_file, argv_of
+from runner.config.behind import Folder, argument_file, argv_of, reference
 from runner.config.units import seconds
 from runner.model.deployment import (
     CommandSpec,
@@ -20,15 +20,17 @@ from runner.model.secret import Secret, revealed
 from runner.model.silence import Silence
 
 
-def tool(name: str, spec: Mapping[str, Any], base: Path) -> ToolSpec:
-    """``base`` is the folder of the deployment file, absolute."""
+def tool(name: str, spec: Mapping[str, Any], folder: Folder) -> ToolSpec:
+    """``folder`` tells where the relative paths of a value begin."""
+    path = ("tools", name)
+    base = folder(reference(path, spec))
     given: dict[str, Any] = {}
     if "timeout" in spec:
         given["timeout"] = seconds(spec["timeout"])
     if "http" in spec:
         given["http"] = _http(spec["http"])
     if "command" in spec:
-        given["command"] = _command(spec["command"], base)
+        given["command"] = _command(spec["command"], base, folder((*path, "command", "cwd")))
     if "mcp" in spec:
         given["mcp"] = _mcp(spec["mcp"])
     if "hosted_mcp" in spec:
@@ -70,10 +72,11 @@ def _http(spec: Mapping[str, Any]) -> HttpSpec:
     )
 
 
-def _command(spec: Any, base: Path) -> CommandSpec:
+def _command(spec: Any, base: Path, beside: Path) -> CommandSpec:
+    """``base`` is where paths in argv begin, ``beside`` where cwd does."""
     argv = [str(revealed(item)) for item in argv_of(spec)]
     spec = spec if isinstance(spec, Mapping) else {}
-    folder = Path(os.path.abspath(base / spec.get("cwd", "")))
+    folder = Path(os.path.abspath(beside / spec["cwd"])) if "cwd" in spec else base
     if folder != base:
         # It runs elsewhere, and its files are still those beside the deployment.
         argv = [str(argument_file(base, item) or item) for item in argv]
@@ -95,15 +98,15 @@ def _mcp(spec: Mapping[str, Any]) -> McpSpec:
     )
 
 
-def guardrail(spec: Mapping[str, Any], base: Path) -> GuardrailSpec:
-    """``base`` as for :func:`tool`."""
+def guardrail(index: int, spec: Mapping[str, Any], folder: Folder) -> GuardrailSpec:
+    """``folder`` as for :func:`tool`."""
     return GuardrailSpec(
         name=spec["name"],
         check=spec.get("check", "output"),
         phrases=tuple(spec.get("phrases") or ()),
         regex=spec.get("regex"),
         python=spec.get("python", ""),
-        base=base,
+        base=folder(reference(("guardrails", index), spec)),
         moderation=spec.get("moderation"),
         then=spec.get("then", "interrupt"),
         say=spec.get("say", ""),

@@ -129,7 +129,7 @@ def _command(ground: Ground, path: Path, command: Any) -> Iterator[Problem]:
     folder = spec.get("cwd")
     if isinstance(folder, str) and folder:
         try:
-            there = (ground.base / folder).is_dir()
+            there = (ground.tree.folder((*path, "cwd")) / folder).is_dir()
         except (OSError, ValueError):
             there = False
         if not there:
@@ -148,7 +148,7 @@ def _argv(ground: Ground, path: Path, argv: Any) -> Iterator[Problem]:
             if isinstance(item, Secret):
                 continue  # a message would show it
             yield from ground.file((*path, i), text)
-            file = argument_file(ground.base, text)
+            file = argument_file(ground.tree.folder((*path, i)), text)
             if file is not None and file.is_file() and not os.access(file, os.X_OK):
                 message = f"{shown(text)} is not executable"
                 yield ground.say((*path, i), message, f"chmod +x {shown(text)}")

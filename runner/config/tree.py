@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
@@ -49,7 +50,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A document: nested dicts, lists and scalars, and the place of each path."""
+    """A document: nested dicts, lists and scalars, and the place of each path, in the file where
+    it stands. ``source`` is the deployment file itself."""
 
     value: Any
     places: dict[Path, Place]
@@ -62,6 +64,11 @@ class Tree:
             if found is not None:
                 return found
         return Place(self.source, 0, 0, 0, 0)
+
+    def folder(self, path: Path) -> FilePath:
+        """The folder in which a relative path at ``path`` begins: that of the file it stands in,
+        of the deployment file for ``--set``."""
+        return self.place(path).source.folder or self.source.folder or FilePath.cwd()
 
     def problem(
         self, path: Path, message: str, hint: str = "", *, at_key: bool = False, code: str = ""

@@ -6,6 +6,7 @@ is said of such a value, and a stand-in that fits the schema takes its place in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from runner.errors import Problem
 from runner.model.secret import Secret
 
 _STAND_INS: tuple[Any, ...] = ("unset", "1s", "https://unset.invalid/", "unset:unset", 1, True)
+_UNKNOWN_NAME = re.compile("no [a-z_ ]+ is called '")
 _PROMPT = ("instructions", "file")
 
 
@@ -25,9 +27,13 @@ def known(
     value of ``unset``: in the same map, or a name that may be the one that nobody knows."""
     around = [dotted(path) for path in broken]
     around += [dotted(path[:-1]) for path in unset if len(path) > 2 and isinstance(path[-1], str)]
-    if any(path[-1:] == ("server_label",) for path in unset):
-        around.append("session.tool_choice.server_label")
-    return [p for p in problems if not any(_below(p.path, name) for name in around)]
+    nameless = any(path[-1:] in (("name",), ("server_label",)) for path in unset)
+    return [
+        p
+        for p in problems
+        if not any(_below(p.path, name) for name in around)
+        and not (nameless and _UNKNOWN_NAME.match(p.message))
+    ]
 
 
 def _below(path: str, name: str) -> bool:
