@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from runner.cli import reports
-from runner.cli.callers import Ear, Mouth, on_terminal, play_wav, say_all, type_all
+from runner.cli.callers import on_terminal, play_wav, say_all, type_all
 from runner.cli.engines import Engine
 from runner.cli.screens import Screen
 from runner.cli.sound import Sound, open_sound
@@ -19,6 +19,7 @@ from runner.line import audio_format
 from runner.model.prices import cost
 from runner.model.settings import SessionSettings
 from runner.tasks import OnFailure, Supervisor
+from runner.testing.caller import Ear, Mouth
 
 
 @dataclass(slots=True)

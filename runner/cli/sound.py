@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from runner.audio.formats import AudioFormat
-from runner.cli.callers import RATE, Ear, encoder
-from runner.errors import DeviceError, MissingModels, NotConnectedError
+from runner.errors import DeviceError, NotConnectedError
 from runner.media.tape import TapeRecorder
 from runner.media.virtual import VirtualSpeaker
 from runner.session import RealtimeSession
-from runner.tasks import in_thread
+from runner.testing.caller import RATE, Ear, encoder
+from runner.testing.voice import LocalVoice
 from runner.transports.base import AudioSink
 
 #: After the agent fell silent the room still rings for so long.
@@ -83,33 +83,6 @@ class Sound:
             self.tape.close()
         if self._voice is not None:
             self._voice.close()
-
-
-class LocalVoice:
-    """Text to PCM16 at 24 kHz in this process, loaded when the first sentence is said."""
-
-    def __init__(self) -> None:
-        from runner.engine.speaking.models import missing
-        from runner.engine.speaking.tts import HibariVoice
-
-        why = missing()
-        if why is not None:
-            raise MissingModels(
-                f"--say needs the local voice: {why}",
-                "pip install 'rtrun[local]' (in a checkout: pip install -e '.[local]')",
-            )
-        self._voice = HibariVoice()
-        self._loaded = False
-
-    async def say(self, text: str) -> AsyncIterator[bytes]:
-        if not self._loaded:
-            await in_thread(self._voice.load)
-            self._loaded = True
-        async for spoken in self._voice.say(text, "caller", 1.0):
-            yield spoken.pcm24k
-
-    def close(self) -> None:
-        self._voice.close()
 
 
 def open_sound(
