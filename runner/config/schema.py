@@ -17,6 +17,7 @@ from runner.model.deployment import ReloadClass
 FILE_NAME = "rtrun.v1.schema.json"
 _PLACEHOLDER = r"\$\{"
 _PLACEHOLDER_REF = {"$ref": "#/$defs/placeholder"}
+_EXTENDS = {"required": ["extends"]}
 
 Step = str | int
 
@@ -45,8 +46,9 @@ def load() -> Schema:
 
 
 class Schema:
-    """``authoring`` is the file as editors see it, where a scalar may be a ``${...}`` text;
-    ``resolved`` the same after expansion, where it may not."""
+    """``authoring`` is the file as editors see it, where a scalar may be a ``${...}`` text, and a
+    file that extends another need not be whole; ``resolved`` the same after merging and expansion,
+    where neither holds."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.authoring = root
@@ -147,8 +149,8 @@ def _step(node: Mapping[str, Any], step: Step) -> Iterator[Mapping[str, Any]]:
 
 
 def _resolved(node: Any) -> Any:
-    """``node`` without the ``${...}`` alternative of the authoring view, and without what is
-    there for other validators alone: rtrun says it in its own words (``semantics``)."""
+    """``node`` without the alternatives of the authoring view (``${...}``, a file that extends
+    another), and without what is there for other validators alone: rtrun says it in its own words (``semantics``)."""
     if isinstance(node, list):
         return [
             _resolved(item)
@@ -159,9 +161,9 @@ def _resolved(node: Any) -> Any:
         return node
     out: dict[str, Any] = {}
     for key, value in node.items():
-        if key == "if" and value == _PLACEHOLDER_REF:
+        if key == "if" and value in (_PLACEHOLDER_REF, _EXTENDS):
             continue
-        if key == "else" and node.get("if") == _PLACEHOLDER_REF:
+        if key == "else" and node.get("if") in (_PLACEHOLDER_REF, _EXTENDS):
             out.update(_resolved(value))
         elif key == "pattern" and isinstance(value, str):
             rest = value.removesuffix(_PLACEHOLDER).removesuffix("|")
@@ -169,6 +171,8 @@ def _resolved(node: Any) -> Any:
                 out["pattern"] = rest
         else:
             out[key] = _resolved(value)
+    if node.get("x-null") == "deletes":  # a word to a base, gone when they are merged
+        out["type"] = next(kind for kind in node["type"] if kind != "null")
     if node.get("pattern") == _PLACEHOLDER and isinstance(node.get("type"), list):
         kinds = [kind for kind in node["type"] if kind != "string"]
         out["type"] = kinds[0] if len(kinds) == 1 else kinds
