@@ -103,9 +103,10 @@ def engine(
 async def _serve(
     options: EngineOptions, brain: dict[str, Any], log_format: LogFormat, parent: bool
 ) -> None:
-    from runner.engine.app import Engine, listen
+    from runner.engine.app import Engine
     from runner.engine.brain import make_brain
     from runner.engine.speaking.models import VOICE_NOTE
+    from runner.listening import listen
 
     thinker = make_brain(brain)
     listener = listen(options.host, options.port)  # before the models: a port in use is told now

@@ -12,6 +12,7 @@ from runner.cli.given import override, read_env_file
 from runner.cli.runs import Options, Run
 from runner.config.find import deployments_in
 from runner.errors import UsageError
+from runner.serve.guard import address
 
 
 @click.command("run")
@@ -30,6 +31,9 @@ from runner.errors import UsageError
 @click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override one field.")
 @click.option("--env-file", type=click.Path(path_type=Path), help="Read NAME=VALUE lines first.")
 @click.option("--no-watch", is_flag=True, help="Do not follow edits of the file.")
+@click.option(
+    "--admin", metavar="[HOST:]PORT", help="Health, metrics and configuration over HTTP, here."
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
 # Local callers are logged whole; the flag speaks of phones and public transports.
 @click.option("--log-content", is_flag=True, hidden=True)
@@ -47,6 +51,7 @@ def run(
     sets: tuple[str, ...],
     env_file: Path | None,
     no_watch: bool,
+    admin: str | None,
     log_format: str,
     log_content: bool,
 ) -> None:
@@ -62,6 +67,8 @@ def run(
     env = dict(os.environ)
     if env_file is not None:
         env |= read_env_file(env_file)
+    if admin is not None:
+        address(admin)  # said before engines are started
     plain, folders = _found(files)
     options = Options(
         files=plain,
@@ -78,6 +85,7 @@ def run(
         overrides=tuple(override(entry) for entry in sets),
         env=env,
         watch=not no_watch,
+        admin=admin,
         json=log_format == "json",
         log_content=log_content,
     )

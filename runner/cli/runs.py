@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.cli import reports
 from runner.cli.callers import Lines, on_terminal, typed_lines
@@ -35,6 +35,9 @@ from runner.serve.tail import Tails
 from runner.serve.verbs import Verbs
 from runner.tasks import Supervisor, in_thread
 
+if TYPE_CHECKING:
+    from runner.serve.admin import Admin
+
 #: Seconds between two looks for new files in a folder.
 FOLDER_SECONDS = 0.5
 
@@ -57,6 +60,8 @@ class Options:
     overrides: tuple[tuple[str, str], ...] = ()
     env: Mapping[str, str] | None = None
     watch: bool = True
+    #: ``[HOST:]PORT`` of the admin port, None for none.
+    admin: str | None = None
     json: bool = False
     log_content: bool = False
 
@@ -82,6 +87,7 @@ class Run:
         self._answering: dict[Path, Engine] = {}
         self._verbs: Verbs | None = None
         self._control: Control | None = None
+        self._admin: Admin | None = None
         self._tasks = Supervisor(self._task_failed)
         self._house = House(
             self._address,
@@ -141,10 +147,21 @@ class Run:
 
     async def _open_control(self) -> None:
         """The door of `rtrun ps` and the other verbs, where there can be one."""
-        self._verbs = Verbs(self._house, self._tails, self._began, self._task_failed)
+        verbs = self._verbs = Verbs(self._house, self._tails, self._began, self._task_failed)
+        if self._options.admin is not None:
+            from runner.serve.admin import open_admin  # starlette and uvicorn come with it
+
+            self._admin = await open_admin(
+                self._house,
+                self._options.admin,
+                verbs,
+                env=self._env,
+                say=self._warn,
+                on_failure=self._task_failed,
+            )
         if not supported():
             return
-        self._control = Control(self._verbs, self._task_failed)
+        self._control = Control(verbs, self._task_failed)
         try:
             await self._control.open()
         except InputError as error:
@@ -318,6 +335,8 @@ class Run:
             await self._verbs.close()
         if self._control is not None:
             await self._control.close()
+        if self._admin is not None:
+            await self._admin.close()
         await self._house.close()
         await self._tasks.close()
         await self._engines.close()

@@ -22,7 +22,7 @@ from runner.engine.server.options import EngineOptions
 from runner.engine.server.outbox import DeadPeer
 from runner.engine.server.rest import Rest, json, on_crash, on_http_error, problem
 from runner.engine.server.secrets import PREFIX, Bound, ClientSecrets
-from runner.errors import InputError
+from runner.listening import Server
 from runner.tasks import Supervisor
 
 log = logging.getLogger("runner.engine")
@@ -163,7 +163,7 @@ class Engine:
             access_log=False,
             timeout_graceful_shutdown=3,
         )
-        server = _Server(config, lambda: on_ready(listener.getsockname()[1]))
+        server = Server(config, lambda: on_ready(listener.getsockname()[1]))
         tasks = Supervisor(lambda name, error: log.error("%s: %r", name, error))
         watch = tasks.spawn(_then(stopped, server.leave), "stop")
         try:
@@ -173,49 +173,9 @@ class Engine:
             await tasks.close()
 
 
-class _Server(uvicorn.Server):
-    """Tells when it accepts, and leaves the process's signals to the command."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        if self.started:
-            self._on_ready()
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._serve(sockets)
-
-    def leave(self) -> None:
-        self.should_exit = True
-
-
 async def _then(event: asyncio.Event, act: Callable[[], None]) -> None:
     await event.wait()
     act()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. InputError, in one sentence, when there is none to be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Without the protocol's number asyncio takes what is accepted for no TCP, and leaves Nagle's
-    # algorithm on: small events would wait 40 ms for the acknowledgement of the ones before.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if hasattr(socket, "SO_REUSEADDR") and socket.SO_REUSEADDR:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(
-            f"cannot listen on {host}:{port}: {why}", "Choose another --port; 0 takes a free one."
-        ) from None
-    listener.setblocking(False)
-    return listener
 
 
 def _abort(socket: WebSocket) -> None:

@@ -55,7 +55,7 @@ class Verbs:
         self._house = house
         self._tails = tails
         self._operators = Operators(house)
-        tails.masked = Masks(self._in_force)
+        tails.masked = Masks(self.in_force)
         self._wires = Wires(house, tails, began)
         self._deadline: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
@@ -107,7 +107,7 @@ class Verbs:
         self._wires.close()
         await self._tasks.close()
 
-    def _in_force(self, name: str) -> Any:
+    def in_force(self, name: str) -> Any:
         deployed = self._house.deployments.get(name)
         return None if deployed is None or deployed.desk is None else deployed.desk.deployment
 

@@ -19,10 +19,11 @@ import websockets
 from support.conformance import Checker
 from support.speech import flite, silence
 
-from runner.engine.app import Engine, listen
+from runner.engine.app import Engine
 from runner.engine.ports import Brain, Call, Models, Prompt, Say
 from runner.engine.server.options import EngineOptions
 from runner.engine.speaking.models import LocalModels
+from runner.listening import listen
 
 Event = dict[str, Any]
 _KEY = {"Authorization": "Bearer test"}

@@ -16,8 +16,8 @@ from support.engine import Puppet, Serving, connected, serving, speech_models, s
 from support.speech import silence
 from support.until import until
 
-from runner.engine.app import listen
 from runner.errors import InputError
+from runner.listening import listen
 
 LONG = "Say exactly:\n\n" + "This goes on and on, and it will not stop for a good long while. " * 6
 
