@@ -1,4 +1,4 @@
-"""``${NAME}``, ``${NAME:-default}``, ``${vars.x}`` and ``$$`` in the scalars of a tree.
+"""``${NAME}``, with ``:-default`` or ``:?message``, ``${vars.x}`` and ``$$`` in a tree's scalars.
 
 Filled in after parsing, so that a value can never add YAML. ``${call.*}`` and ``${now}`` stay
 for each call (:mod:`runner.config.percall`).
@@ -23,6 +23,8 @@ from runner.errors import Problem
 from runner.model.secret import Secret
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+# Whatever it is, the first part matches.
+_CONDITION = re.compile(r"(.*?)(?:(:-|:\?)(.*))?\Z", re.DOTALL)
 _DOLLAR_HINT = "write $$ for a dollar sign"
 _MAX_SECRET_FILE = 64 * 1024
 _MAX_TEXT = 1 << 20
@@ -157,16 +159,21 @@ class Expander:
 
     def _fill(self, inner: str, offset: int, depth: int) -> list[Piece]:
         """What stands for ``${inner}``."""
-        name, has_default, default = inner.partition(":-")
-        if name in percall.NAMES and not has_default:
+        name, sign, rest = _CONDITION.match(inner).groups()  # type: ignore[union-attr]
+        if name in percall.NAMES and not sign:
             return [(name, True)]
-        if name.startswith("vars."):
+        if name.startswith("vars.") and not sign:
             return self._var(name.removeprefix("vars."), offset)
         if not _ENV_NAME.match(name):
             raise self._not_a_name(inner, offset)
         value = self._environment(name, offset)
-        if has_default and not value:
-            return self._pieces(default, offset + len(name) + 4, depth + 1)
+        if sign == ":-" and not value:
+            return self._pieces(rest, offset + len(name) + 4, depth + 1)
+        if sign == ":?" and not value:
+            if self.no_env:
+                raise _Bad(offset, "", unset=True)
+            message = shown(rest.strip(), 200) or f"{shown(name)} is not set in the environment"
+            raise _Bad(offset, message, f"set {shown(name)}")
         if value is None and self.no_env:
             raise _Bad(offset, "", unset=True)
         if value is None:
@@ -239,7 +246,10 @@ class Expander:
         return place.text
 
     def _not_a_name(self, inner: str, offset: int) -> _Bad:
-        known = "${NAME}, ${NAME:-default}, ${vars.x}, ${call.from}, ${call.to}, ${call.id}, ${now}"
+        known = (
+            "${NAME}, ${NAME:-default}, ${NAME:?message}, "
+            "${vars.x}, ${call.from}, ${call.to}, ${call.id}, ${now}"
+        )
         near = difflib.get_close_matches(inner[:40], percall.NAMES, 1, 0.7)
         hint = f"did you mean ${{{near[0]}}}?" if near else f"known are {known}; {_DOLLAR_HINT}"
         return _Bad(offset, f"${{{shown(inner, 30)}}} means nothing here", hint)

@@ -150,7 +150,8 @@ def _step(node: Mapping[str, Any], step: Step) -> Iterator[Mapping[str, Any]]:
 
 def _resolved(node: Any) -> Any:
     """``node`` without the alternatives of the authoring view (``${...}``, a file that extends
-    another), and without what is there for other validators alone: rtrun says it in its own words (``semantics``)."""
+    another), and without what is there for other validators alone: rtrun says that in its own
+    words (``semantics``)."""
     if isinstance(node, list):
         return [
             _resolved(item)

@@ -105,7 +105,6 @@ def test_per_call_values_elsewhere_are_refused(tmp_path: Path) -> None:
     [
         ("${call.form}", "did you mean ${call.from}?"),
         ("${foo.bar}", "means nothing here"),
-        ("${A:?message}", "means nothing here"),
         ("${}", "means nothing here"),
         ("${A", "has no }"),
         ("${A:-${B}", "has no }"),
@@ -203,3 +202,31 @@ def test_no_stack_of_defaults(tmp_path: Path) -> None:
     assert "nested deeper" in only(problems(tmp_path, agent(f'"{deep}"'))).message
     chain = "".join(f"  v{i}: x${{vars.v{i + 1}}}\n" for i in range(300)) + "  v300: end\n"
     assert all("nested" in p.message for p in problems(tmp_path, agent("x", "vars:\n" + chain)))
+
+
+def test_a_variable_that_is_needed_says_why(tmp_path: Path) -> None:
+    text = agent('"Hi ${SHOP:?the name of the shop, see README.md}"')
+    assert told(tmp_path, text, {"SHOP": "x"}) == "Hi x"
+    for env in ({}, {"SHOP": ""}):
+        problem = only(problems(tmp_path, text, env))
+        assert (problem.line, problem.column) == (3, 23)
+        assert problem.message == "the name of the shop, see README.md"
+        assert problem.hint == "set SHOP"
+    assert only(problems(tmp_path, agent('"${SHOP:?}"'))).message == (
+        "SHOP is not set in the environment"
+    )
+    assert load(write(tmp_path, text), env={}, no_env=True).unset
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [("${A:-${B:?no B}}", "a"), ("${C:-x:?y}", "x:?y"), ("${A:?x:-y}", "a"), ("${C:-:-}", ":-")],
+)
+def test_the_first_sign_decides(tmp_path: Path, text: str, out: str) -> None:
+    assert told(tmp_path, agent(f'"{text}"'), {"A": "a"}) == out
+
+
+@pytest.mark.parametrize("inner", ["vars.x:-y", "vars.x:?y", "call.id:?y", ":-x", ":?x"])
+def test_only_the_environment_may_be_missing(tmp_path: Path, inner: str) -> None:
+    text = agent(f'"${{{inner}}}"', "vars: { x: 1 }\n")
+    assert "means nothing here" in only(problems(tmp_path, text)).message
