@@ -116,13 +116,15 @@ class Desk:
         transport: RealtimeTransportLayer | None = None,
         about: Mapping[str, str] | None = None,
         settings: SessionSettings | None = None,
+        started: datetime | None = None,
     ) -> Call:
         """Put one call on the line and greet. ConnectError when the engine refuses.
 
-        ``settings`` replaces the deployment's session block (typed mode has no audio)."""
+        ``settings`` replaces the deployment's session block (typed mode has no audio); ``started``
+        is when the agents believe the call began, now without it."""
         call_id = "call_" + secrets.token_hex(8)
         about = {"id": call_id, "from": "local", "to": self.deployment.name, **(about or {})}
-        started = datetime.now().astimezone()
+        started = started or datetime.now().astimezone()
         deployment = self.deployment
         agents = build_agents(deployment, self.tools, about, started)
         agent = agents[deployment.entry]

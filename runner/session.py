@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
 from runner.content import image_part, message_of
+from runner.core.conversation import Conversation
 from runner.core.events import Connection, Item, SessionError, ToolApproval
 from runner.errors import ModelBehaviorError, NotConnectedError, UserError
 from runner.guardrails import Guardrail
@@ -318,6 +319,12 @@ class RealtimeSession(Subscriptions):
             self._settings, self._own_voice, self._rules, self._checks, self._agents = before
             raise
         return await line.reconfigure(resolved, revision, between_turns)
+
+    def tap(self, wrap: Callable[[Conversation], Any]) -> None:
+        """Put something before the conversation that looks like it (core.record.Recorder). To be
+        done when ``connecting`` is told, before anything else."""
+        line = self._need()
+        line.conversation = wrap(line.conversation)
 
     # -- for the line ------------------------------------------------------------------------
     async def resolve(self, agent: RealtimeAgent) -> ResolvedAgent:

@@ -7,8 +7,8 @@ kept as text and replayed in a test.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from runner.core.conversation import Conversation
@@ -54,11 +54,16 @@ _BEFORE_NOW: Mapping[str, int | None] = {
 
 
 class Recorder:
-    """Stands before a conversation and looks like it; ``rows`` grow with every call."""
+    """Stands before a conversation and looks like it; ``rows`` grow with every call. With
+    ``tell``, that gets each row instead, once it is done: with its ``effects`` (as :func:`told`
+    has them), its ``result`` where that is no effects, or the error that it ``raised``."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(
+        self, conversation: Conversation, tell: Callable[[Row], None] | None = None
+    ) -> None:
         self.conversation = conversation
         self.rows: list[Row] = []
+        self._tell = tell
 
     def __getattr__(self, name: str) -> Any:
         target = getattr(self.conversation, name)
@@ -84,10 +89,55 @@ class Recorder:
                     rest.update(zip(_AFTER_NOW[name], extra, strict=False))
             if rest:
                 row["kwargs"] = {k: _plain(v) for k, v in rest.items()}
-            self.rows.append(row)
-            return target(*args, **kwargs)
+            if self._tell is None:
+                self.rows.append(row)
+                return target(*args, **kwargs)
+            try:
+                result = target(*args, **kwargs)
+            except Exception as error:
+                self._tell({**row, "raised": type(error).__name__})
+                raise
+            self._tell({**row, **outcome(result)})
+            return result
 
         return call
+
+
+def outcome(result: Any) -> Row:
+    """What a call gave, for its row."""
+    if isinstance(result, list):
+        return {"effects": told(result)}
+    return {} if result is None else {"result": result}
+
+
+def told(effects: Effects) -> list[Row]:
+    """Effects as plain JSON: ``effect`` is the name of each, beside its fields."""
+    return [{"effect": type(effect).__name__, **_fields(effect)} for effect in effects]
+
+
+def _fields(value: Any) -> Row:
+    out: Row = {}
+    for part in fields(value):
+        inner = getattr(value, part.name)
+        kind = getattr(inner, "type", None)
+        if is_dataclass(inner) and isinstance(kind, str):  # the event of a Notify
+            out[part.name] = {"event": kind, **_fields(inner)}
+        else:
+            out[part.name] = _plain(inner)
+    return out
+
+
+def plain_view(view: AgentView) -> Row:
+    """An agent's view as plain JSON, for :func:`view_of`."""
+    plain: Row = _plain(view)
+    return plain
+
+
+def view_of(plain: Row) -> AgentView:
+    view = _revived(plain)
+    if not isinstance(view, AgentView):
+        raise ValueError("this is no view of an agent")
+    return view
 
 
 #: Parameters after ``now`` that may be given by position.
@@ -104,10 +154,10 @@ def _placed(name: str, args: tuple[Any, ...], before: int) -> tuple[Any, ...]:
     return args
 
 
-def replay(rows: Iterable[Row], conversation: Conversation) -> list[Effects]:
+def replay(rows: Iterable[Row], conversation: Conversation, *, raw: bool = False) -> list[Any]:
     """Play rows into a fresh conversation; the effects of each row, empty for calls that return
-    none (``audio_in``, ``audio_out``, ``heard``)."""
-    played: list[Effects] = []
+    none (``audio_in``, ``audio_out``, ``heard``). ``raw``: whatever each call returns."""
+    played: list[Any] = []
     for row in rows:
         name = row["call"]
         if name not in _BEFORE_NOW:
@@ -116,7 +166,7 @@ def replay(rows: Iterable[Row], conversation: Conversation) -> list[Effects]:
         if "now" in row:
             kwargs["now"] = row["now"]
         result = getattr(conversation, name)(*(_revived(a) for a in row["args"]), **kwargs)
-        played.append(result if isinstance(result, list) else [])
+        played.append(result if raw or isinstance(result, list) else [])
     return played
 
 
