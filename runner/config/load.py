@@ -19,6 +19,7 @@ from runner.config.prompts import read_prompts
 from runner.config.semantics import Semantics
 from runner.config.source import digest, shown
 from runner.config.tree import Path, Tree
+from runner.config.version import version_problems
 from runner.errors import ConfigError, Problem, RtrunError
 from runner.model.deployment import Deployment
 
@@ -80,6 +81,10 @@ def load(
 
     expander = Expander(tree, env, schema, no_env)
     document = expander.document()
+    if ("apiVersion",) not in expander.broken and (
+        other := list(version_problems(tree, document, schema))
+    ):
+        raise ConfigError(other)
     problems = check(tree, document, schema, expander.broken)
     semantics = Semantics(tree, document, source_path.parent)
     problems += unset.known(semantics.problems(), expander.broken, expander.unset)

@@ -68,10 +68,6 @@ tools:
             "1:9: engine: 'locl' is not one of auto, openai, local, or a URL (did you mean local?)",
         ),
         (
-            "apiVersion: rtrun/v2\n" + SMALL,
-            "1:13: apiVersion: 'rtrun/v2' is not rtrun/v1 (did you mean rtrun/v1?)",
-        ),
-        (
             "transport: webrtc\n" + SMALL,
             "1:12: transport: 'webrtc' is not websocket",
         ),
