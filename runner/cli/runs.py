@@ -147,7 +147,13 @@ class Run:
 
     async def _open_control(self) -> None:
         """The door of `rtrun ps` and the other verbs, where there can be one."""
-        verbs = self._verbs = Verbs(self._house, self._tails, self._began, self._task_failed)
+        verbs = self._verbs = Verbs(
+            self._house,
+            self._tails,
+            self._began,
+            self._task_failed,
+            load=partial(load, env=self._env, overrides=self._options.overrides),
+        )
         if self._options.admin is not None:
             from runner.serve.admin import open_admin  # starlette and uvicorn come with it
 

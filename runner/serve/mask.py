@@ -53,8 +53,13 @@ def _engine(deployment: Deployment) -> Any:
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, Secret):
-        if value:
-            yield value.reveal()
+        text = value.reveal()
+        if text:
+            yield text
+            # Of `Bearer KEY` the key alone is secret, too.
+            scheme, _, key = text.partition(" ")
+            if scheme.isalpha() and len(key) >= _SHORTEST and " " not in key:
+                yield key
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item)

@@ -18,8 +18,10 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from runner.config.load import Loaded
 from runner.desk import Call
 from runner.errors import RtrunError
 from runner.serve import changing, sending
@@ -49,11 +51,21 @@ class Stream:
 
 class Verbs:
     """``began`` is the time.monotonic() from which the lines of ``tails`` count their time.
-    ``on_failure`` hears of a verb that raised what it should not."""
+    ``on_failure`` hears of a verb that raised what it should not; ``load(file)`` reads another
+    deployment file as those of the house are read."""
 
-    def __init__(self, house: House, tails: Tails, began: float, on_failure: OnFailure) -> None:
+    def __init__(
+        self,
+        house: House,
+        tails: Tails,
+        began: float,
+        on_failure: OnFailure,
+        *,
+        load: Callable[[Path], Loaded],
+    ) -> None:
         self._house = house
         self._tails = tails
+        self._load = load
         self._operators = Operators(house)
         tails.masked = Masks(self.in_force)
         self._wires = Wires(house, tails, began)
