@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from runner.tools.base import BackgroundResult, ToolContext, ToolGuardrailArgs
     from runner.tools.mcp import mcp_server
     from runner.transports.base import RealtimeTransportLayer
+    from runner.transports.cloudflare import (
+        CloudflareRealtimeTransport,
+        CloudflareRealtimeTransportLayer,
+    )
     from runner.transports.sip import OpenAIRealtimeSIP
     from runner.transports.websocket import OpenAIRealtimeWebSocket
 
@@ -46,6 +50,8 @@ _HOMES = {
     "ToolGuardrailArgs": "runner.tools.base",
     "mcp_server": "runner.tools.mcp",
     "RealtimeTransportLayer": "runner.transports.base",
+    "CloudflareRealtimeTransport": "runner.transports.cloudflare",
+    "CloudflareRealtimeTransportLayer": "runner.transports.cloudflare",
     "OpenAIRealtimeSIP": "runner.transports.sip",
     "OpenAIRealtimeWebSocket": "runner.transports.websocket",
 }
@@ -53,6 +59,8 @@ _HOMES = {
 __all__ = [
     "BackgroundResult",
     "ClientSecret",
+    "CloudflareRealtimeTransport",
+    "CloudflareRealtimeTransportLayer",
     "Guardrail",
     "GuardrailArgs",
     "GuardrailResult",

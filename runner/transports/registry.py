@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 GROUP = "rtrun.transports"
 
 #: Our own, reachable without an installed package's metadata (a checkout, a Worker).
-_OWN = {"websocket": "runner.transports.websocket:OpenAIRealtimeWebSocket"}
+_OWN = {
+    "cloudflare": "runner.transports.cloudflare:CloudflareRealtimeTransport",
+    "websocket": "runner.transports.websocket:OpenAIRealtimeWebSocket",
+}
 
 
 def create(name: str, **options: Any) -> RealtimeTransportLayer:
