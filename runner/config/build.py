@@ -98,6 +98,7 @@ def _session(given: Mapping[str, Any]) -> SessionSettings:
 
 
 def _engine(engine: Any, env: Mapping[str, str]) -> EngineSpec:
+    engine = engine.reveal() if isinstance(engine, Secret) else engine
     if isinstance(engine, str):
         if "://" not in engine:
             return EngineSpec(type=engine)  # type: ignore[arg-type]  # the schema knows the names

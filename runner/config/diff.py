@@ -105,7 +105,8 @@ def _engine(d: Deployment) -> Iterator[tuple[Path, Any]]:
     if d.engine.url is not None:
         # A URL that was filled in from the environment may carry a key.
         written = d.document.get("engine")
-        secret = isinstance(written, Mapping) and isinstance(written.get("url"), Secret)
+        url = written.get("url") if isinstance(written, Mapping) else written
+        secret = isinstance(url, Secret)
         yield ("engine", "url"), Secret(d.engine.url) if secret else d.engine.url
     yield ("engine", "api_key"), d.engine.api_key
     for name, header in d.engine.headers.items():

@@ -58,6 +58,8 @@ class Expander:
     problems: list[Problem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
     unset: set[Path] = field(default_factory=set)
+    #: What the environment gave, to its variable: for :class:`runner.config.hide.Hider`.
+    filled: dict[str, str] = field(default_factory=dict, repr=False)
     files: dict[str, str] = field(default_factory=dict)
     _vars: dict[str, list[Piece] | _Bad] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
@@ -98,7 +100,9 @@ class Expander:
             if bad.message:
                 self.problems.append(self._problem(path, value, bad))
             return value
-        return Secret(out) if secret and isinstance(out, str) else out
+        if not secret or not isinstance(out, str) or (secret == "url" and "://" not in out):
+            return out
+        return Secret(out)
 
     def _scalar(self, value: str, path: Path) -> Any:
         pieces: list[Piece] | _Bad
@@ -203,6 +207,8 @@ class Expander:
                 message = f"{shown(name)}_FILE names {shown(where)}, which cannot be read"
                 raise _Bad(offset, message, shown(reason)) from None
             self.files[str(path)] = digest(data)
+        if value is not None:
+            self.filled.setdefault(value, name)
         if value is not None and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
             raise _Bad(offset, f"the value of {shown(name)} is not UTF-8 text")
         return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from runner.config import overrides as sets
@@ -15,6 +15,7 @@ from runner.config.build import build
 from runner.config.check import check
 from runner.config.expand import Expander
 from runner.config.extends import Chain
+from runner.config.hide import Hider
 from runner.config.prompts import read_prompts
 from runner.config.semantics import Semantics
 from runner.config.source import digest, shown
@@ -35,6 +36,7 @@ class Loaded:
     warnings: tuple[Problem, ...]
     tree: Tree
     unset: frozenset[Path] = frozenset()
+    hider: Hider = field(default=Hider({}, ()), repr=False, compare=False)
 
     def locate(self, path: str | Path) -> tuple[str, int, int, str]:
         """``(file, line, column, source line)`` of a path, or of its nearest parent; line 0
@@ -52,7 +54,8 @@ class Loaded:
         code: str = "",
     ) -> Problem:
         """A problem at the value of ``path`` (dotted or as a tuple), or at its key."""
-        return self.tree.problem(_steps(self.tree, path), message, hint, at_key=at_key, code=code)
+        steps = _steps(self.tree, path)
+        return self.hider.problem(self.tree.problem(steps, message, hint, at_key=at_key, code=code))
 
 
 def load(
@@ -81,17 +84,16 @@ def load(
 
     expander = Expander(tree, env, schema, no_env)
     document = expander.document()
-    if ("apiVersion",) not in expander.broken and (
-        other := list(version_problems(tree, document, schema))
-    ):
-        raise ConfigError(other)
+    problems = list(version_problems(tree, document, schema, expander.broken))
+    if problems:
+        raise ConfigError(_hider(tree, expander).problems(problems))
     problems = check(tree, document, schema, expander.broken)
     semantics = Semantics(tree, document, source_path.parent)
     problems += unset.known(semantics.problems(), expander.broken, expander.unset)
     prompts = read_prompts(tree, document, expander)
     problems += expander.problems
     if problems:
-        raise ConfigError(in_order(problems, name))
+        raise ConfigError(in_order(_hider(tree, expander).problems(problems), name))
 
     files = {**chain.files, **prompts}
     files |= {file: _digest_of(file) for file in code_files(document, tree.folder)}
@@ -99,7 +101,14 @@ def load(
     unset.fill_in(document, expander.unset, schema)
     deployment = build(document, source_path, files, env, tree.folder)
     warnings = unset.known(semantics.warnings, expander.broken, expander.unset)
-    return Loaded(deployment, tuple(in_order(warnings, name)), tree, frozenset(expander.unset))
+    hider = _hider(tree, expander)
+    warnings = in_order(hider.problems(warnings), name)
+    return Loaded(deployment, tuple(warnings), tree, frozenset(expander.unset), hider)
+
+
+def _hider(tree: Tree, expander: Expander) -> Hider:
+    sources = {place.source.name: place.source.text for place in tree.places.values()}
+    return Hider(expander.filled, sources.values())
 
 
 def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:

@@ -79,7 +79,7 @@ class Schema:
 
     def secret(self, path: tuple[Step, ...]) -> bool | str:
         """True when the value is always a secret, ``"expanded"`` when it is one if ``${...}``
-        had a part in it, else False."""
+        had a part in it, ``"url"`` when it must be a URL besides, else False."""
         for node in self.at(path):
             if "x-secret" in node:
                 return cast("bool | str", node["x-secret"])

@@ -68,7 +68,7 @@ def _http(spec: Mapping[str, Any]) -> HttpSpec:
         query={key: _text(value) for key, value in (spec.get("query") or {}).items()},
         headers=spec.get("headers") or {},
         body=revealed(spec.get("body")),
-        hosts=tuple(spec.get("hosts") or ()),
+        hosts=tuple(revealed(spec.get("hosts") or ())),
     )
 
 

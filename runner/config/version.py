@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from runner.config.schema import Schema
@@ -13,9 +13,11 @@ from runner.errors import Problem
 _AT: Path = ("apiVersion",)
 
 
-def version_problems(tree: Tree, document: Any, schema: Schema) -> Iterator[Problem]:
+def version_problems(
+    tree: Tree, document: Any, schema: Schema, broken: Collection[Path]
+) -> Iterator[Problem]:
     """A version that this rtrun does not know: nothing else can be said of such a file."""
-    if _AT[0] not in document:
+    if _AT[0] not in document or _AT in broken:
         return
     known = [name for node in schema.at(_AT) for name in node.get("enum", ())]
     written = document[_AT[0]]

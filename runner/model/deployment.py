@@ -73,7 +73,7 @@ class HttpSpec:
     headers: Mapping[str, Secret] = field(default_factory=dict)
     #: A map is sent as JSON, a text as it is; None sends no body.
     body: Any = field(default=None, repr=False)
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = field(default=(), repr=False)
 
     def arguments(self) -> tuple[str, ...]:
         """The placeholders in order of appearance."""
@@ -170,7 +170,7 @@ class EngineSpec:
     ``{"type": "rehearsal"}`` or ``{"type": "chat", "url", "model", "api_key"?}``."""
 
     type: Literal["auto", "openai", "local", "url"] = "auto"
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     api_key: Secret | None = None
     headers: Mapping[str, Secret] = field(default_factory=dict)
     brain: Mapping[str, Any] = field(default_factory=dict)
