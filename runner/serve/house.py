@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from runner.config.load import Loaded
 from runner.core.events import SessionEvent
@@ -15,6 +16,7 @@ from runner.tasks import OnFailure, Supervisor
 
 Heard = Callable[[Deployed, Call, SessionEvent], None]
 Reported = Callable[[Deployed, Told], None]
+Ear = TypeVar("Ear", Heard, Reported)
 
 
 class House:
@@ -92,13 +94,11 @@ class House:
     def listen(self, ear: Heard) -> Callable[[], None]:
         """``ear(deployed, call, event)`` hears every event of every call, until the function
         that is given back is called."""
-        self._ears.append(ear)
-        return lambda: self._ears.remove(ear)
+        return _heard_by(self._ears, ear)
 
     def follow_saves(self, ear: Reported) -> Callable[[], None]:
         """The same for ``ear(deployed, told)``: what became of a start and of each save."""
-        self._reported.append(ear)
-        return lambda: self._reported.remove(ear)
+        return _heard_by(self._reported, ear)
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -123,3 +123,14 @@ class House:
 
     def warn(self, of: Deployed, text: str) -> None:
         self._warn(of.name, text)
+
+
+def _heard_by(ears: list[Ear], ear: Ear) -> Callable[[], None]:
+    """``ear`` is one of ``ears`` until the function that is given back is called, once or more."""
+    ears.append(ear)
+
+    def leave() -> None:
+        if ear in ears:
+            ears.remove(ear)
+
+    return leave
