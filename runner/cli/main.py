@@ -23,6 +23,7 @@ _VERBS = {
     "Check": {
         "validate": ("runner.cli.validate", "validate"),
         "diff": ("runner.cli.diff", "diff"),
+        "show": ("runner.cli.show", "show"),
         "fmt": ("runner.cli.fmt", "fmt"),
     },
     "Live": {

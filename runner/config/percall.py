@@ -44,6 +44,22 @@ def join(pieces: list[tuple[str, bool]]) -> str:
     return "".join(out)
 
 
+def cut(joined: str) -> list[tuple[str, bool]]:
+    """The pieces that :func:`join` made one text of."""
+    out: list[tuple[str, bool]] = []
+    literal, at = "", 0
+    for match in _CALL.finditer(joined):
+        dollars, name = match.groups()
+        literal += joined[at : match.start()] + "$" * (len(dollars) // 2)
+        at = match.end()
+        if len(dollars) % 2:
+            out += [(literal, False), (name, True)]
+            literal = ""
+        else:
+            literal += "{" + name + "}"
+    return [*out, (literal + joined[at:], False)]
+
+
 def fill(text: str, call: Mapping[str, str], now: str) -> str:
     """``text`` with the four placeholders filled in; what is missing in ``call`` (keys ``from``,
     ``to``, ``id``) becomes nothing. The values are data: a ``${...}`` in them stays as it is."""
