@@ -40,6 +40,8 @@ TABLE: Mapping[tuple[str, str], str] = {
 }
 
 CREATED_WITHIN = 10.0  #: seconds from response.create to response.created
+#: Collisions with a response that we do not see. One that is seen to run is waited for, however
+#: often others are faster: each of them ends.
 COLLISION_RETRIES = 5
 OTHER_RETRIES = 1
 #: Told that a response is active which we do not know of, wait this long before asking again.
@@ -219,12 +221,13 @@ class Responses:
             return False
         self.pending = None
         collided = self.state == COLLIDED or code == ACTIVE
+        seen = code == ACTIVE and (bool(self.running) or request.overtaken)
         self._go("refused")
         if request.unwanted:
             return True
         retries = COLLISION_RETRIES if code == ACTIVE else OTHER_RETRIES
-        request.tries += 1
-        if request.tries <= retries and (collided or kind == "server_error"):
+        request.tries += not seen
+        if seen or (request.tries <= retries and (collided or kind == "server_error")):
             self._retry(request)
             if not self.running:
                 self._blocked_until = now + BLIND_WAIT

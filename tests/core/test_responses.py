@@ -151,6 +151,23 @@ def test_collisions_are_retried_a_bounded_number_of_times() -> None:
     assert [e.code for e in play.ever_told(SessionError)] == [ACTIVE]
 
 
+def test_however_often_others_are_faster_the_answer_comes() -> None:
+    play = Playbook().open()
+    play.do(play.core.say, "This must be said.")
+    for n in range(COLLISION_RETRIES * 4):
+        refusal = error(ACTIVE, creates(play)[-1]["event_id"])
+        play.begin(f"other{n}", ours=False)
+        if n % 2:  # the refusal comes before the end of what was in the way, or behind it
+            play >> refusal >> done(f"other{n}")
+        else:
+            play >> done(f"other{n}") >> refusal
+            play.wait(1.0)
+        assert len(creates(play)) == n + 2
+    play.begin("ours") >> done("ours")
+    assert not play.ever_told(SessionError)
+    assert not play.core.busy
+
+
 def test_a_request_that_is_wrong_is_told_and_not_repeated() -> None:
     """WS43: a refusal that names our event releases the next request."""
     play = Playbook().open()

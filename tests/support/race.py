@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from support.engine import Puppet, Serving, spoken
@@ -64,55 +65,62 @@ class Racing:
         assert not ours, ours
 
 
+@asynccontextmanager
+async def racing(server: Serving) -> AsyncIterator[Racing]:
+    """A race on an open line, closed whatever comes of it: the next test has the engine alone."""
+    race = Racing()
+    try:
+        await race.session.connect(api_key="key", url=server.url)
+        yield race
+    finally:
+        await race.session.close()
+
+
 async def typed(seed: int, server: Serving) -> int:
     """Words that must be said, while somebody else asks too; how many collisions there were."""
     dice = random.Random(seed)
-    race = Racing()
-    await race.session.connect(api_key="key", url=server.url)
-    asked = []
-    for number in range(6):
-        if dice.random() < 0.7:
-            race.other()
-        if dice.random() < 0.5:
-            await asyncio.sleep(dice.uniform(0, 0.004))
-        asked.append(f"This is number {number}.")
-        race.session.say(asked[-1])
-        if dice.random() < 0.4:
-            race.other()
-        await asyncio.sleep(dice.uniform(0, 0.008))
-    await until(lambda: set(asked) <= set(race.said()) and not race.session.busy, 30)
-    race.judge(asked)
-    await race.session.close()
-    return race.collisions
+    async with racing(server) as race:
+        asked = []
+        for number in range(6):
+            if dice.random() < 0.7:
+                race.other()
+            if dice.random() < 0.5:
+                await asyncio.sleep(dice.uniform(0, 0.004))
+            asked.append(f"This is number {number}.")
+            race.session.say(asked[-1])
+            if dice.random() < 0.4:
+                race.other()
+            await asyncio.sleep(dice.uniform(0, 0.008))
+        await until(lambda: set(asked) <= set(race.said()) and not race.session.busy, 30)
+        race.judge(asked)
+        return race.collisions
 
 
 async def aloud(seed: int, server: Serving) -> int:
     """The caller ends a sentence in the moment in which the program has something to say."""
     dice = random.Random(seed)
-    race = Racing()
     detection = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 200}}
-    await race.session.connect(api_key="key", url=server.url)
-    await race.session.reconfigure(
-        {"desk": RealtimeAgent("desk", "Be kind.")},
-        race.session.settings.merged({"audio": {"input": detection}}),
-        1,
-    )
-    asked = []
-    for number in range(3):
-        asked.append(f"This is number {number}.")
-        words = spoken("I want to order a large pizza.") + silence(0.6)
-        race.session.send_audio(words[: len(words) // 2])
-        race.session.send_audio(words[len(words) // 2 :])
-        await asyncio.sleep(dice.uniform(0, 0.25))
-        race.session.say(asked[-1])
-        await until(
-            lambda n=number: (
-                sum(t.startswith("You said") for t in race.said()) > n
-                and asked[-1] in race.said()
-                and not race.session.busy
-            ),
-            30,
+    async with racing(server) as race:
+        await race.session.reconfigure(
+            {"desk": RealtimeAgent("desk", "Be kind.")},
+            race.session.settings.merged({"audio": {"input": detection}}),
+            1,
         )
-    race.judge(asked)
-    await race.session.close()
-    return race.collisions
+        asked = []
+        for number in range(3):
+            asked.append(f"This is number {number}.")
+            words = spoken("I want to order a large pizza.") + silence(0.6)
+            race.session.send_audio(words[: len(words) // 2])
+            race.session.send_audio(words[len(words) // 2 :])
+            await asyncio.sleep(dice.uniform(0, 0.25))
+            race.session.say(asked[-1])
+            await until(
+                lambda n=number: (
+                    sum(t.startswith("You said") for t in race.said()) > n
+                    and asked[-1] in race.said()
+                    and not race.session.busy
+                ),
+                30,
+            )
+        race.judge(asked)
+        return race.collisions

@@ -20,7 +20,7 @@ def test_every_answer_comes_though_others_ask_too(server: Serving) -> None:
     async def main() -> int:
         return sum([await race.typed(seed, server) for seed in range(1000)])
 
-    assert asyncio.run(main()) > 100, "the requests did not collide"
+    assert asyncio.run(main()) > 20, "the requests did not collide"
 
 
 def test_every_answer_comes_though_the_caller_ends_a_sentence(server: Serving) -> None:
