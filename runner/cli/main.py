@@ -23,13 +23,18 @@ _VERBS = {
     "Check": {
         "validate": ("runner.cli.validate", "validate"),
         "diff": ("runner.cli.diff", "diff"),
+        "explain": ("runner.cli.explain", "explain_"),
         "show": ("runner.cli.show", "show"),
         "fmt": ("runner.cli.fmt", "fmt"),
+        "test": ("runner.cli.test", "test"),
+        "replay": ("runner.cli.replay", "replay"),
+        "schema": ("runner.cli.schema", "schema"),
     },
     "Live": {
         "ps": ("runner.cli.ps", "ps"),
         "tail": ("runner.cli.tail", "tail"),
         "send": ("runner.cli.send", "send"),
+        "reload": ("runner.cli.reload", "reload"),
         "drain": ("runner.cli.drain", "drain"),
         "approve": ("runner.cli.approve", "approve"),
     },

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path as FilePath
 from typing import Any
 
 from runner.config.tree import Tree
@@ -12,21 +11,20 @@ from runner.config.units import seconds
 from runner.model.calltest import TURN_SECONDS, CallTest, Expect, Path, StubSpec, TurnSpec
 
 
-def call_tests(document: Mapping[str, Any], tree: Tree, base: FilePath) -> tuple[CallTest, ...]:
-    """``document`` is the expanded value of ``tree`` and has passed every check; ``base`` is the
-    folder of its file."""
+def call_tests(document: Mapping[str, Any], tree: Tree) -> tuple[CallTest, ...]:
+    """``document`` is the expanded value of ``tree`` and has passed every check."""
     tests = enumerate(document.get("tests") or ())
-    return tuple(_test(test, ("tests", index), tree, base) for index, test in tests)
+    return tuple(_test(test, ("tests", index), tree) for index, test in tests)
 
 
-def _test(test: Mapping[str, Any], path: Path, tree: Tree, base: FilePath) -> CallTest:
+def _test(test: Mapping[str, Any], path: Path, tree: Tree) -> CallTest:
     timeout = _seconds(test.get("timeout"), TURN_SECONDS)
     stubs = (test.get("stubs") or {}).items()
     return CallTest(
         name=test["name"],
         path=path,
         turns=tuple(
-            _turn(turn, (*path, "turns", index), tree, base, timeout)
+            _turn(turn, (*path, "turns", index), tree, timeout)
             for index, turn in enumerate(test["turns"])
         ),
         stubs={name: _stub(stub) for name, stub in stubs},
@@ -35,9 +33,7 @@ def _test(test: Mapping[str, Any], path: Path, tree: Tree, base: FilePath) -> Ca
     )
 
 
-def _turn(
-    turn: Mapping[str, Any], path: Path, tree: Tree, base: FilePath, timeout: float
-) -> TurnSpec:
+def _turn(turn: Mapping[str, Any], path: Path, tree: Tree, timeout: float) -> TurnSpec:
     caller = turn.get("caller", {})
     if isinstance(caller, str):
         caller = {"text": caller}
@@ -47,7 +43,7 @@ def _turn(
         path=path,
         text=caller.get("text", ""),
         say=caller.get("say", ""),
-        wav=os.path.abspath(base / wav) if wav else "",
+        wav=os.path.abspath(tree.folder((*path, "caller", "wav")) / wav) if wav else "",
         silence=_seconds(turn.get("silence"), None),
         # As written: ${...} is filled in when the edited file is read.
         edit=_written(tree, (*path, "edit")) if "edit" in turn else None,

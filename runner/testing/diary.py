@@ -28,6 +28,10 @@ Kind = Literal[
 ]  # fmt: skip
 
 
+#: How a test ends its call: nothing that happened in it.
+OVER = "the test is over"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened, ``at`` seconds after the call began. ``text`` is for people;
@@ -94,7 +98,7 @@ class Diary:
                 self.add("cut", f"after {event.heard_ms / 1000:.1f} s")
             case SessionError():
                 self.add("error", f"{event.code}: {event.message}")
-            case Connection(status="disconnected"):
+            case Connection(status="disconnected") if event.reason != OVER:
                 self.add("ended", event.reason or "closed")
 
     def _output(self) -> None:

@@ -60,7 +60,7 @@ class Log:
         if self._stream is None:
             return
         try:
-            self._stream.write(dumps(_masked(row)) + "\n")
+            self._stream.write(dumps(masked(row)) + "\n")
         except OSError as error:
             self.close()
             self._on_failure(f"{self._path}: the record ends here ({error.strerror})")
@@ -93,16 +93,16 @@ def attach_recorder(
     return log
 
 
-def _masked(value: Any) -> Any:
+def masked(value: Any) -> Any:
     if isinstance(value, Mapping):
-        out = {key: _masked(item) for key, item in value.items()}
+        out = {key: masked(item) for key, item in value.items()}
         if out.get("type") == "mcp":
             if out.get("authorization"):
                 out["authorization"] = "***"
             if isinstance(out.get("headers"), dict):
                 out["headers"] = dict.fromkeys(out["headers"], "***")
         return out
-    return [_masked(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [masked(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ def _again(row: Row, conversation: Conversation, place: str) -> Row:
                 raise InputError(f"{place}: no call of a conversation ({error})") from None
             return {"raised": f"{type(error).__name__}: {error}"}
         return {"raised": type(error).__name__}
-    made: Row = loads(dumps(_masked(outcome(result))))
+    made: Row = loads(dumps(masked(outcome(result))))
     return made
 
 

@@ -1,0 +1,35 @@
+"""Where a test is played: an engine, or what stands for one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from runner.desk import Address
+from runner.testing.judge import Judge
+from runner.testing.stubs import RecordedOutput
+from runner.transports.base import RealtimeTransportLayer
+
+#: Speaks a text: PCM16 at 24 kHz, in parts.
+Say = Callable[[str], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a test is played. ``address`` is the engine's; ``voice`` speaks for callers who say
+    something, None when the engine hears nothing, ``why_no_voice`` says why. ``record``: write the
+    call there. ``transport`` and ``recorded`` stand for an engine and for tools (a replay)."""
+
+    address: Address
+    voice: Callable[[], Say] | None = None
+    why_no_voice: str = ""
+    judge: Judge | None = None
+    strict: bool = False
+    record: Path | None = None
+    warn: Callable[[str], None] = lambda words: None
+    transport: RealtimeTransportLayer | None = None
+    recorded: Mapping[str, RecordedOutput] | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+    started: datetime | None = None
