@@ -170,7 +170,7 @@ def _resolved(node: Any) -> Any:
             rest = value.removesuffix(_PLACEHOLDER).removesuffix("|")
             if rest:
                 out["pattern"] = rest
-        else:
+        elif key != "allOf" or (value := _resolved(value)):  # an empty allOf is no schema
             out[key] = _resolved(value)
     if node.get("x-null") == "deletes":  # a word to a base, gone when they are merged
         out["type"] = next(kind for kind in node["type"] if kind != "null")

@@ -26,6 +26,18 @@ def write(value: Any, notes: Notes | None = None) -> str:
     return "".join(f"{line}\n" for line in _lines(value, (), notes or (lambda path: "")))
 
 
+def inline(value: Any) -> str:
+    """``value`` on one line: ``{ type: audio/pcm, rate: 24000 }``."""
+    if isinstance(value, dict) and value:
+        inside = ", ".join(f"{inline(str(key))}: {inline(item)}" for key, item in value.items())
+        return f"{{ {inside} }}"
+    if isinstance(value, list) and value:
+        return f"[{', '.join(map(inline, value))}]"
+    if isinstance(value, str) and any(sign in value for sign in ",?"):
+        return json.dumps(value, ensure_ascii=False)
+    return _quoted(value) if isinstance(value, str) else next(_scalar(value))
+
+
 def _lines(value: Any, path: Path, notes: Notes) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runner.config.format import formatted
 from runner.config.source import make_source
 from runner.config.tree import parse
-from runner.config.write import write
+from runner.config.write import inline, write
 
 pytestmark = pytest.mark.quick
 
@@ -49,6 +49,13 @@ def test_what_is_written_is_read_again(value: dict[str, Any], noted: bool) -> No
 @given(WORDS)
 def test_readers_of_yaml_1_1_see_the_same_text(word: str) -> None:
     assert yaml.safe_load(write({"a": word})) == {"a": word}
+
+
+@given(st.dictionaries(TEXT | WORDS, VALUES, min_size=1, max_size=4))
+def test_on_one_line(value: dict[str, Any]) -> None:
+    text = inline(value)
+    assert "\n" not in text
+    assert read(text) == value
 
 
 def test_as_a_person_would_write_it() -> None:
