@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 from support.deployments import EXAMPLES, FULL, ROOT
+from support.examples import written
 
 from runner.config import schema as schemas
 from runner.config.source import decode
@@ -56,6 +58,15 @@ def test_every_field_has_a_class_and_a_description() -> None:
         assert field.get("x-reload") in get_args(ReloadClass), path
         assert len(field.get("description", "")) > 8, path
         assert field["description"].endswith("."), path
+
+
+def test_an_editor_can_propose_every_choice() -> None:
+    text = FILE.read_text()
+    made = written(text)
+    if os.environ.get("RTRUN_WRITE_REFERENCE"):
+        FILE.write_text(made)
+    else:
+        assert text == made, "RTRUN_WRITE_REFERENCE=1 pytest tests/config/test_schema.py"
 
 
 def test_no_construct_that_spoils_messages() -> None:
@@ -153,7 +164,9 @@ def test_a_placeholder_may_stand_for_any_scalar(document: dict[str, Any]) -> Non
         ("entry", "new"),
         ("engine", "restart"),
         ("engine.url", "restart"),
-        ("transport", "reconnect"),
+        ("transport", "new"),
+        ("transport.python", "new"),
+        ("transport.options.any", "new"),
         ("timezone", "next"),
         ("vars.hours", "next"),
         ("limits.duration", "live"),
@@ -192,6 +205,8 @@ def test_secrets_are_marked() -> None:
         {"tools": {"t": {"mcp": {"url": "https://x", "command": ["x"]}}}},
         {"tools": {"t": {"hosted_mcp": {"server_label": "x"}}}},
         {"guardrails": [{"name": "x"}]},
+        {"transport": {"type": "custom"}},
+        {"transport": {"type": "custom", "python": "a:B", "name": "c"}},
         {"guardrails": [{"name": "x", "regex": "y", "phrases": ["z"]}]},
     ],
 )
