@@ -8,10 +8,7 @@ import click
 
 from runner.codec import dumps
 from runner.errors import InputError
-from runner.testing.record import Difference, read_log, replay_log
-
-#: Characters of an effect that a person reads around the place where it differs.
-_AROUND = 60
+from runner.testing.record import Difference, excerpts, read_log, replay_log
 
 
 @click.command("replay")
@@ -58,19 +55,6 @@ def _files(given: tuple[Path, ...]) -> list[Path]:
 def _tell(log: Path, differs: Difference) -> None:
     when = "" if differs.at is None else f", {differs.at:.1f} s into the call"
     click.echo(f"{log}:{differs.line}: differs at {differs.call}{when}")
-    same = _same(differs.then, differs.now)
-    click.echo(f"  then: {_part(differs.then, same)}")
-    click.echo(f"  now:  {_part(differs.now, same)}")
-
-
-def _same(then: str, now: str) -> int:
-    """How many characters are the same at the beginning."""
-    pairs = zip(then, now, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(then), len(now)))
-
-
-def _part(text: str, at: int) -> str:
-    if not text:
-        return "nothing"
-    start, end = max(0, at - _AROUND), at + 2 * _AROUND
-    return f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
+    then, now = excerpts(differs.then, differs.now)
+    click.echo(f"  then: {then}")
+    click.echo(f"  now:  {now}")

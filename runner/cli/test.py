@@ -126,8 +126,8 @@ class _Run:
         self._options = options
         self._printer = printer
         self._junit = junit
-        # What an engine's voice is like, or lacks, is said where somebody speaks.
-        self._engines = Engines(options.env, self._warn)
+        self._engines = Engines(options.env, self._engine_says)
+        self._held: list[str] = []
         self._reports: list[Report] = []
         self._voice: LocalVoice | None = None
         self._speaking = asyncio.Lock()
@@ -196,9 +196,17 @@ class _Run:
 
     async def _engine(self, case: Case) -> Engine:
         deployment = case.suite.loaded.deployment
-        return await self._engines.get(
-            choose(deployment.engine, self._options.engine, self._options.env)
-        )
+        spec = choose(deployment.engine, self._options.engine, self._options.env)
+        engine = await self._engines.get(spec)
+        # What its voice is like, or lacks, a report says where it matters.
+        self._held = [text for text in self._held if text != engine.note]
+        for text in self._held:
+            self._warn(text)
+        self._held.clear()
+        return engine
+
+    def _engine_says(self, text: str) -> None:
+        self._held.append(text)
 
     def _mouth(self) -> Say:
         self._voice = self._voice or LocalVoice()

@@ -23,6 +23,13 @@ def through(pcm: bytes, *, noise: float | None = None, telephone: bool = False) 
     return _narrow(pcm) if telephone else pcm
 
 
+def tail(pcm: bytes) -> float:
+    """Seconds of silence at the end of a voice (PCM16 at 24 kHz)."""
+    samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32))
+    loud = np.flatnonzero(samples > max(200, int(samples.max(initial=0)) // 50))
+    return (len(samples) - 1 - int(loud[-1])) / RATE if len(loud) else 0.0
+
+
 def _noisy(pcm: bytes, decibels: float) -> bytes:
     voice = np.frombuffer(pcm, "<i2").astype(np.float64)
     loud = voice[np.abs(voice) > 200]  # pauses do not make a voice softer

@@ -24,7 +24,7 @@ from runner.line import audio_format
 from runner.media.wav import read_wav
 from runner.model.calltest import TurnSpec
 from runner.tasks import Supervisor, in_thread
-from runner.testing.acoustics import RATE, through
+from runner.testing.acoustics import RATE, tail, through
 from runner.testing.caller import Ear, Mouth
 from runner.testing.diary import OVER, Diary
 from runner.testing.edits import Edits
@@ -34,7 +34,7 @@ from runner.testing.rerun import RecordedTransport
 from runner.testing.stage import Stage
 from runner.testing.stubs import StubbedDesk
 from runner.testing.suite import Case
-from runner.testing.turns import Stop, Turns
+from runner.testing.turns import Spoken, Stop, Turns
 from runner.toolbox import load_tools
 from runner.tools.base import in_own_thread
 
@@ -182,9 +182,9 @@ class _Play:
         if self._log is not None:
             self._log.close()
 
-    async def _sounds(self) -> dict[int, bytes]:
+    async def _sounds(self) -> dict[int, Spoken]:
         """What is spoken in each turn, made before the call: a voice takes its time."""
-        out: dict[int, bytes] = {}
+        out: dict[int, Spoken] = {}
         say = self._stage.voice() if self._stage.voice and self._test.spoken else None
         for index, turn in enumerate(self._test.turns):
             if turn.wav:
@@ -203,8 +203,8 @@ class _Play:
         return out
 
 
-def _arriving(pcm: bytes, turn: TurnSpec) -> bytes:
-    return through(pcm, noise=turn.noise, telephone=turn.telephone)
+def _arriving(pcm: bytes, turn: TurnSpec) -> Spoken:
+    return Spoken(through(pcm, noise=turn.noise, telephone=turn.telephone), tail(pcm))
 
 
 async def _stopped(turns: Coroutine[Any, Any, None]) -> bool:

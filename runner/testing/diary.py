@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -52,8 +53,8 @@ class Diary:
         self._clock = clock
         self._began = clock()
         self.entries: list[Entry] = []
-        #: When the agent was first heard or read since this was last set to None (``clock``).
-        self.first_output: float | None = None
+        #: When something of the agent was heard or read (``clock``), in order.
+        self.outputs: list[float] = []
         #: Tools that are at work, by call id.
         self.working: dict[str, str] = {}
         #: What the caller typed, to know it again when the session tells of it.
@@ -102,8 +103,15 @@ class Diary:
                 self.add("ended", event.reason or "closed")
 
     def _output(self) -> None:
-        if self.first_output is None:
-            self.first_output = self._clock()
+        self.outputs.append(self._clock())
+
+    def answered(self, since: float, mark: int) -> float | None:
+        """Seconds from ``since`` to the first thing of the agent after it; 0 when it answered
+        before that, and behind the first ``mark`` of ``outputs``; None without any."""
+        at = bisect_left(self.outputs, since)
+        if at < len(self.outputs):
+            return self.outputs[at] - since
+        return 0.0 if len(self.outputs) > mark else None
 
     def _tool(self, name: str, arguments: str) -> None:
         try:

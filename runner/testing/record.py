@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,10 @@ from runner.errors import InputError
 from runner.session import RealtimeSession
 
 VERSION = 1
+#: Characters of an event that a person reads around the place where it differs.
+_AROUND = 60
+#: What an event is, wherever in it the difference stands: its own type is the last.
+_KIND = re.compile(r'"type":"([a-z_.]+)"}$')
 
 
 class Log:
@@ -225,3 +230,19 @@ def _called(row: Row) -> str:
     args = row.get("args") or [None]
     kind = args[0].get("type", "") if isinstance(args[0], dict) else ""
     return f"{row['call']} {kind}".strip()
+
+
+def excerpts(then: str, now: str) -> tuple[str, str]:
+    """Two texts around the place where they begin to differ, "nothing" for an empty one."""
+    pairs = enumerate(zip(then, now, strict=False))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(then), len(now)))
+    return _around(then, at), _around(now, at)
+
+
+def _around(text: str, at: int) -> str:
+    if not text:
+        return "nothing"
+    start, end = max(0, at - _AROUND), at + 2 * _AROUND
+    kind = _KIND.search(text) if start else None
+    lead = f"({kind[1]}) ..." if kind else "..." if start else ""
+    return f"{lead}{text[start:end]}{'...' if end < len(text) else ''}"

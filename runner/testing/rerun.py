@@ -17,7 +17,7 @@ from typing import Any
 from runner.codec import canonical, dumps, loads
 from runner.core.record import Row
 from runner.errors import InputError
-from runner.testing.record import Recorded, masked
+from runner.testing.record import Recorded, excerpts, masked
 from runner.testing.stage import Stage
 from runner.testing.stubs import RecordedOutput
 from runner.transports.base import Closed, ConnectOptions, RealtimeTransportLayer, plain_copy
@@ -28,10 +28,12 @@ _NOT_COMPARED = frozenset({"event_id", "audio_end_ms"})
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """One thing from the server's side: after ``sent`` events of the session, ``at`` seconds of
-    the record. One of ``event``, ``audio`` (response, item, index, samples) and ``lost``."""
+    """One thing from the server's side: after ``sent`` events of the session on ``lines`` lines
+    that were whole, ``at`` seconds of the record. One of ``event``, ``audio`` (response, item,
+    index, samples) and ``lost``."""
 
     sent: int
+    lines: int
     at: float
     event: dict[str, Any] | None = None
     audio: tuple[str, str, int, int] | None = None
@@ -47,11 +49,9 @@ class Differs:
     now: str
 
     def __str__(self) -> str:
-        return (
-            f"the session sends something else than in the record (event {self.number})\n"
-            f"      then: {self.then or 'nothing more'}\n"
-            f"      now:  {self.now or 'nothing'}"
-        )
+        then, now = excerpts(self.then, self.now)
+        words = f"the session sends something else than in the record (event {self.number})"
+        return f"{words}\n      then: {then}\n      now:  {now}"
 
 
 class RecordedTransport(RealtimeTransportLayer):
@@ -65,7 +65,7 @@ class RecordedTransport(RealtimeTransportLayer):
         self._paced = paced
         self._sends = deque(_sends(recorded))
         self._says = deque(_says(recorded))
-        self._sent = 0
+        self._sent = self._lines = 0
         self._began = 0.0
         self._first_at = next((said.at for said in self._says), 0.0)
         self._timer: asyncio.TimerHandle | None = None
@@ -77,6 +77,10 @@ class RecordedTransport(RealtimeTransportLayer):
     async def connect(self, options: ConnectOptions) -> None:
         self._began = self._began or asyncio.get_running_loop().time()
         self.status = "connected"
+        # What the server had said before connect() returned.
+        while self._ready():
+            self._tell(self._says.popleft())
+        self._lines += 1
         self._soon()
 
     def send_event(self, event: Mapping[str, Any]) -> None:
@@ -121,14 +125,23 @@ class RecordedTransport(RealtimeTransportLayer):
 
     def _next(self) -> None:
         self._timer = None
-        if self.status != "connected" or not self._says or self._says[0].sent > self._sent:
+        if self.status != "connected" or not self._ready():
             return
         loop = asyncio.get_running_loop()
         due = self._began + self._says[0].at - self._first_at
         if self._paced and due > loop.time():
             self._timer = loop.call_at(due, self._next)
             return
-        said = self._says.popleft()
+        self._tell(self._says.popleft())
+        self._soon()
+
+    def _ready(self) -> bool:
+        if not self._says:
+            return False
+        said = self._says[0]
+        return said.sent <= self._sent and said.lines <= self._lines
+
+    def _tell(self, said: _Said) -> None:
         if said.event is not None:
             self.deliver(plain_copy(said.event))
         elif said.audio is not None:
@@ -136,7 +149,6 @@ class RecordedTransport(RealtimeTransportLayer):
             self.deliver_audio(response_id, item_id, index, bytes(samples * self._width()))
         else:
             self.lost(Closed(said.lost))
-        self._soon()
 
     def _width(self) -> int:
         """Bytes a sample: PCM has two."""
@@ -160,17 +172,18 @@ def _sent_by(row: Row) -> list[dict[str, Any]]:
 
 
 def _says(recorded: Recorded) -> Iterator[_Said]:
-    sent, began, at = 0, None, 0.0
+    sent, lines, began, at = 0, 0, None, 0.0
     for row in recorded.rows:
         at = row.get("now", at)
         began = at if began is None else began
         since = at - began
         if row["call"] == "receive":
-            yield _Said(sent, since, event=row["args"][0])
+            yield _Said(sent, lines, since, event=row["args"][0])
         elif row["call"] == "audio_out":
-            yield _Said(sent, since, audio=tuple(row["args"]))
+            yield _Said(sent, lines, since, audio=tuple(row["args"]))
         elif row["call"] == "disconnected" and row.get("kwargs", {}).get("away"):
-            yield _Said(sent, since, lost=row.get("kwargs", {}).get("reason") or "lost")
+            yield _Said(sent, lines, since, lost=row.get("kwargs", {}).get("reason") or "lost")
+        lines += row["call"] == "connected"
         sent += len(_sent_by(row))
 
 

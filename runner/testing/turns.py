@@ -22,19 +22,28 @@ QUIET_TYPED, QUIET_SPOKEN = 0.1, 0.4
 POLL = 0.01
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What is spoken in a turn: PCM16 at 24 kHz, of which the last ``tail`` seconds are still."""
+
+    pcm: bytes
+    tail: float
+
+
 class Stop(Exception):
     """The test goes no further; what is wrong stands in its failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How a turn ended. ``begins`` counts the entries before it; ``answered_in`` is seconds from
-    the end of the caller's words to the first of the agent, None without any; ``trouble`` why it
-    is not over as it should be; ``cut``: the next turn cuts it off."""
+    """How a turn ended. ``begins`` counts the entries before it; ``asked`` is when the caller's
+    words ended, ``mark`` what had been heard of the agent when they began; ``trouble`` why it is not over as it should be; ``cut``: the next turn cuts it
+    off."""
 
     turn: TurnSpec
     begins: int
-    answered_in: float | None
+    asked: float
+    mark: int
     trouble: str = ""
     cut: bool = False
 
@@ -62,10 +71,16 @@ class Turns:
         self._edits = edits
         self._loop = asyncio.get_running_loop()
         self._quiet = QUIET_TYPED if mouth is None else QUIET_SPOKEN
+        #: How much had been heard of the agent when the turn began.
+        self._mark = 0
         self.failures: list[Problem] = []
         self.skipped: list[Problem] = []
 
-    async def run(self, sounds: Mapping[int, bytes]) -> None:
+    @property
+    def _speaks(self) -> bool:
+        return len(self._diary.outputs) > self._mark
+
+    async def run(self, sounds: Mapping[int, Spoken]) -> None:
         """All turns, or until one fails: Stop. ``sounds`` are what is spoken, by number."""
         turns = self._case.test.turns
         begins = 0
@@ -76,7 +91,7 @@ class Turns:
         owed: _Ended | None = None
         for index, turn in enumerate(turns):
             later = turns[index + 1].interrupt_after if index + 1 < len(turns) else None
-            ended = await self._turn(turn, sounds.get(index), begins, cut=later is not None)
+            ended = await self._turn(turn, sounds.get(index), begins, later is not None)
             if owed is not None:  # what was cut off is told of once the caller has spoken
                 await self._look_at(owed)
             owed = ended if ended.cut and not ended.trouble else None
@@ -97,37 +112,37 @@ class Turns:
                 raise Stop
             await asyncio.sleep(POLL)
 
-    async def _turn(self, turn: TurnSpec, sound: bytes | None, begins: int, cut: bool) -> _Ended:
+    async def _turn(self, turn: TurnSpec, spoken: Spoken | None, begins: int, cut: bool) -> _Ended:
         before = self._ear.turns
+        tail = 0.0
         try:
             if turn.interrupt_after is not None:
                 await self._cut_in(turn)
                 before = self._ear.turns
+            self._mark = len(self._diary.outputs)
             if turn.edit is not None:
                 await self._edit(turn)
             elif turn.silence is not None:
                 await self._say_nothing(turn.silence)
-            elif sound is not None and self._mouth is not None:
-                self._mouth.speak(sound)
+            elif spoken is not None and self._mouth is not None:
+                tail = spoken.tail
+                self._mouth.speak(spoken.pcm)
                 await self._mouth.finish()
             else:
                 self._diary.typed(turn.text)
-                self._diary.first_output = None
                 self._session.send_message(turn.text)
         except NotConnectedError:
-            return _Ended(turn, begins, None, f"the call had ended: {self._call.reason}")
-        asked = self._loop.time()
-        if sound is not None:
-            self._diary.first_output = None
-        trouble = await self._over(turn, before, asked + turn.timeout, cut)
-        first = self._diary.first_output
-        return _Ended(turn, begins, None if first is None else first - asked, trouble, cut)
+            trouble = f"the call had ended: {self._call.reason}"
+            return _Ended(turn, begins, self._loop.time(), self._mark, trouble)
+        now = self._loop.time()
+        trouble = await self._over(turn, before, now + turn.timeout, cut)
+        return _Ended(turn, begins, now - tail, self._mark, trouble, cut)
 
     async def _cut_in(self, turn: TurnSpec) -> None:
         """Wait until the agent speaks, and so long more."""
         assert turn.interrupt_after is not None
         ends = self._loop.time() + turn.timeout
-        while self._diary.first_output is None and not self._ear.over.is_set():
+        while not self._speaks and not self._ear.over.is_set():
             if self._loop.time() > ends:
                 self._fail(turn.path, "there was nobody to interrupt: the agent did not speak")
                 raise Stop
@@ -138,7 +153,6 @@ class Turns:
 
     async def _say_nothing(self, seconds: float) -> None:
         self._diary.add("silence", f"{seconds:g} s")
-        self._diary.first_output = None
         try:
             async with asyncio.timeout(seconds):
                 await self._ear.over.wait()
@@ -159,7 +173,7 @@ class Turns:
         since = self._loop.time()
         while not self._ear.over.is_set():
             now = self._loop.time()
-            if cut and self._diary.first_output is not None:
+            if cut and self._speaks:
                 return ""
             answered = not asks or self._ear.turns > before
             if self._ear.busy or ends or cut or not answered:
@@ -188,7 +202,7 @@ class Turns:
     async def _look_at(self, ended: _Ended) -> None:
         turn = ended.turn
         happened = self._diary.entries[ended.begins :]
-        for one in unmet(turn, happened, ended.answered_in):
+        for one in unmet(turn, happened, self._diary.answered(ended.asked, ended.mark)):
             self._fail(one.expect.path, one.words)
         if ended.trouble:
             self._fail(turn.path, ended.trouble)
