@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import time
 
 import click
@@ -36,16 +38,17 @@ def drain(
         raise UsageError("--all goes without --deployment and --pid")
     streams = []
     for process, _ in found:
+        end = _End(process.pid)
         first, lines = process.stream({"do": "drain", "deadline": after})
         names = ", ".join(words.clean(name) for name in first["deployments"])
         calls = words.count(int(first["calls"]), "call")
         print(f"draining {names} (process {process.pid}): {calls} on the line", flush=True)
-        streams.append((process.pid, lines))
-    for number, lines in () if no_wait else streams:
+        streams.append((process.pid, end, lines))
+    for number, end, lines in () if no_wait else streams:
         for _ in lines:
             continue
-        _gone(number)
-        print(f"process {number} has ended")
+        end.wait()
+        print(f"process {number} has ended", flush=True)
 
 
 def _one(found: Found, deployment: str | None, pid: int | None) -> tuple[Process, targets.Row]:
@@ -69,17 +72,31 @@ def _seconds(text: str) -> float:
         raise UsageError(f"--deadline {text}: not a time", "such as 30s or 5m") from None
 
 
-def _gone(pid: int) -> None:
-    """Wait until the process has ended. RtrunError when it does not."""
-    if os.name != "posix":
-        return  # signal 0 is Ctrl-C there
-    end = time.monotonic() + _END_SECONDS
-    while time.monotonic() < end:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        except OSError:
-            return
+class _End:
+    """Waits for the end of a process of ours, also of one whose parent has not asked for it yet."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._file: int | None = None
+        with contextlib.suppress(AttributeError, OSError):  # Linux alone has it
+            self._file = os.pidfd_open(pid)
+
+    def wait(self) -> None:
+        """RtrunError when it does not end."""
+        end = time.monotonic() + _END_SECONDS
+        while time.monotonic() < end:
+            if self._ended():
+                return
+        raise RtrunError(f"process {self._pid} has said its last word and is still there")
+
+    def _ended(self) -> bool:
+        if self._file is not None:
+            return bool(select.select([self._file], [], [], 0.5)[0])
+        if os.name != "posix":
+            return True  # signal 0 is Ctrl-C there
         time.sleep(0.02)
-    raise RtrunError(f"process {pid} has said its last word and is still there")
+        try:
+            os.kill(self._pid, 0)
+        except OSError:
+            return True
+        return False

@@ -38,6 +38,7 @@ _VERBS = {
         "drain": ("runner.cli.drain", "drain"),
         "approve": ("runner.cli.approve", "approve"),
     },
+    "Make": {"init": ("runner.cli.init", "init")},
 }
 _HOMES = {verb: home for group in _VERBS.values() for verb, home in group.items()}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runner.cli import targets
+from runner.cli import targets, words
 from runner.errors import UsageError
 from runner.serve.reach import Process
 
@@ -29,7 +29,10 @@ def tail(
     if audio and not raw:
         raise UsageError("--audio goes with --raw", "the log holds no sound")
     process, request = _asked(session, deployment, pid)
-    _, lines = process.stream({"do": "tail", "raw": raw, "audio": audio, **request})
+    first, lines = process.stream({"do": "tail", "raw": raw, "audio": audio, **request})
+    # Nothing may happen for a long time: say that it is being looked at.
+    what = first["session"] or ", ".join(first["deployments"])
+    print(f"rtrun: {words.clean(what)}, from now on", file=sys.stderr, flush=True)
     out = sys.stdout.buffer
     for line in lines:
         out.write(line + b"\n")
