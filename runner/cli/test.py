@@ -127,13 +127,13 @@ class _Run:
         self._printer = printer
         self._junit = junit
         self._engines = Engines(options.env, self._engine_says)
+        self._started = False
         self._held: list[str] = []
         self._reports: list[Report] = []
         self._voice: LocalVoice | None = None
         self._speaking = asyncio.Lock()
         self._began = time.monotonic()
         self._stopped = ""
-        self._names: set[str] = set()
 
     async def main(self, cases: Sequence[Case]) -> int:
         """The exit code. Cancelled (Ctrl-C), it reports what there is."""
@@ -152,7 +152,10 @@ class _Run:
             if self._voice is not None:
                 self._voice.close()
             seconds = time.monotonic() - self._began
-            self._printer.end(self._reports, seconds, stopped=self._stopped)
+            total = len(cases) * self._options.repeat
+            played = f": {len(self._reports)} of {total} tests were played"
+            stopped = self._stopped + played if self._stopped else ""
+            self._printer.end(self._reports, seconds, stopped=stopped)
             if self._junit is not None:
                 write_junit(self._junit, self._reports, seconds)
         return 0 if all(report.passed for report in self._reports) else 1
@@ -203,10 +206,14 @@ class _Run:
         for text in self._held:
             self._warn(text)
         self._held.clear()
+        self._started = True
         return engine
 
     def _engine_says(self, text: str) -> None:
-        self._held.append(text)
+        if self._started:
+            self._warn(text)
+        else:
+            self._held.append(text)
 
     def _mouth(self) -> Say:
         self._voice = self._voice or LocalVoice()

@@ -37,8 +37,8 @@ class Stop(Exception):
 @dataclass(frozen=True, slots=True)
 class _Ended:
     """How a turn ended. ``begins`` counts the entries before it; ``asked`` is when the caller's
-    words ended, ``mark`` what had been heard of the agent when they began; ``trouble`` why it is not over as it should be; ``cut``: the next turn cuts it
-    off."""
+    words ended, ``mark`` what had been heard of the agent when they began; ``trouble`` why it is
+    not over as it should be; ``cut``: the next turn cuts it off."""
 
     turn: TurnSpec
     begins: int
