@@ -130,7 +130,7 @@ class Desk:
         agent = agents[deployment.entry]
         session = RealtimeSession(
             agent,
-            transport=transport or deployment.transport.type,
+            transport=transport or self._line(),
             model=deployment.model,
             config=settings or deployment.session,
             own_voice=session_voice(deployment),
@@ -153,6 +153,10 @@ class Desk:
             raise
         self._tasks.spawn(self._watch_limit(call), f"limit of {call_id}")
         return call
+
+    def _line(self) -> RealtimeTransportLayer | str:
+        made = self.tools.transport
+        return made() if made is not None else self.deployment.transport.type
 
     async def hang_up(self, call: Call, reason: str = "hung up") -> None:
         call.reason = call.reason or reason

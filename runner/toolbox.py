@@ -1,17 +1,20 @@
-"""The toolbox: what a deployment's tools and guardrails are, imported and ready for its calls."""
+"""The toolbox: a deployment's tools, guardrails and own transport, imported and ready for calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.config.behind import argv_files
 from runner.config.load import Loaded
-from runner.errors import ConfigError, Problem, ToolError
+from runner.errors import ConfigError, Problem, RtrunError, ToolError, UserError
 from runner.guardrails import Guardrail, guardrail_of
-from runner.model.deployment import Deployment, ToolSpec
+from runner.model.deployment import Deployment, ToolSpec, TransportSpec
+from runner.model.secret import Secret, revealed
 from runner.tools.base import FunctionTool, Governed, Tool, ToolPolicy, ToolServer
 from runner.tools.builtin import BUILT_IN, HostedMcpTool
+from runner.transports.base import RealtimeTransportLayer
 
 #: What a server was started from: its spec and the content of its scripts.
 Origin = tuple[ToolSpec, tuple[str, ...]]
@@ -19,12 +22,14 @@ Origin = tuple[ToolSpec, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """``tools`` by name, those that are built in included; ``servers`` bring several each."""
+    """``tools`` by name, those that are built in included; ``servers`` bring several each.
+    ``transport`` makes the line of one call when the deployment has a custom one."""
 
     tools: Mapping[str, Tool] = field(default_factory=lambda: dict(BUILT_IN))
     servers: Mapping[str, ToolServer] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     guardrails: tuple[Guardrail, ...] = ()
+    transport: Callable[[], RealtimeTransportLayer] | None = None
 
     def without(self, other: Toolbox) -> Iterator[ToolServer]:
         """The servers that ``other`` does not use."""
@@ -59,9 +64,18 @@ def load_tools(loaded: Loaded, kept: Toolbox | None = None) -> Toolbox:
         except ToolError as error:
             place = f"guardrails[{index}]" + (".python" if check.python else "")
             problems.append(loaded.problem_at(place, error.message, error.hint))
+    transport = None
+    if deployment.transport.type == "custom":
+        try:
+            transport = _transport(deployment.transport)
+        except RtrunError as error:
+            place = "python" if deployment.transport.python else "name"
+            problems.append(loaded.problem_at(f"transport.{place}", error.message, error.hint))
+        except _Unfit as unfit:
+            problems.append(loaded.problem_at("transport.options", str(unfit)))
     if problems:
         raise ConfigError(problems)
-    return Toolbox(tools, servers, origins, tuple(checks))
+    return Toolbox(tools, servers, origins, tuple(checks), transport)
 
 
 def _tool(spec: ToolSpec) -> Tool:
@@ -100,3 +114,79 @@ def _place(spec: ToolSpec) -> str:
     kinds = ("http", "command", "mcp", "hosted_mcp")
     kind = next((kind for kind in kinds if getattr(spec, kind) is not None), "python")
     return f"tools.{spec.name}.{kind}"
+
+
+class _Unfit(Exception):
+    """Options that a class does not take."""
+
+
+def _transport(spec: TransportSpec) -> Callable[[], RealtimeTransportLayer]:
+    """What makes the custom transport of one call. RtrunError when its class cannot be had or is
+    none, _Unfit when it does not take the options."""
+    kind = _transport_class(spec)
+    label = (spec.python or spec.name).rpartition(":")[2]
+    options = {key: revealed(value) for key, value in spec.options.items()}
+    try:
+        inspect.signature(kind).bind(**options)
+    except TypeError as error:
+        raise _Unfit(f"{label} cannot be made with these options: {error}") from None
+    except ValueError:
+        pass  # a class without a signature to read says so when it is made
+
+    def make() -> RealtimeTransportLayer:
+        try:
+            return kind(**options)
+        except RtrunError:
+            raise
+        except Exception as error:
+            words = _without(f"{type(error).__name__}: {error}", spec.options)
+            # Its own words may hold a key of the options, and so may the frames below.
+            raise UserError(f"the transport {label} cannot be made: {words}") from None
+
+    return make
+
+
+def _transport_class(spec: TransportSpec) -> type[RealtimeTransportLayer]:
+    # Imported here: a deployment whose tools are declared imports nobody's code.
+    if spec.name:
+        from runner.transports.registry import find
+
+        kind: object = find(spec.name)
+    else:
+        from runner.tools.python import module_of
+
+        target, _, name = spec.python.rpartition(":")
+        module = module_of(target, spec.base)
+        kind = getattr(module, name, None)
+        if not (isinstance(kind, type) and issubclass(kind, RealtimeTransportLayer)):
+            own = [
+                found
+                for found, value in vars(module).items()
+                if isinstance(value, type)
+                and issubclass(value, RealtimeTransportLayer)
+                and value.__module__ == module.__name__
+            ]
+            message = (
+                f"{target} has no class '{name}'"
+                if kind is None
+                else f"'{name}' of {target} is no RealtimeTransportLayer"
+            )
+            hint = f"it has {', '.join(own)}" if own else "derive it from RealtimeTransportLayer"
+            raise ToolError(message, hint)
+    missing = sorted(getattr(kind, "__abstractmethods__", ()))
+    if missing:
+        name = getattr(kind, "__name__", "")
+        raise ToolError(f"the transport {name} lacks {', '.join(missing)}", "write these methods")
+    return kind  # type: ignore[return-value]  # both ways have looked
+
+
+def _without(text: str, options: Mapping[str, object]) -> str:
+    """``text`` without the secrets in ``options``."""
+    for value in options.values():
+        if isinstance(value, Secret) and value:
+            text = text.replace(value.reveal(), str(value))
+        elif isinstance(value, Mapping):
+            text = _without(text, value)
+        elif isinstance(value, (list, tuple)):
+            text = _without(text, dict(enumerate(value)))  # type: ignore[arg-type]
+    return text

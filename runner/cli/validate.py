@@ -48,8 +48,8 @@ def check(
 ) -> tuple[Loaded, tuple[Problem, ...]]:
     """The deployment with its tools imported, and its warnings. ConfigError, InputError."""
     loaded = load(file, env=env, overrides=overrides)
-    if loaded.deployment.tools:
-        # Only now: a file without tools needs no event loop to be checked.
+    if loaded.deployment.tools or loaded.deployment.transport.type == "custom":
+        # Only now: a file without code of its own needs no event loop to be checked.
         from runner.toolbox import load_tools
 
         load_tools(loaded)

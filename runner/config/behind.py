@@ -1,4 +1,4 @@
-"""The files that a deployment leads to: modules of tools and guardrails, scripts of commands."""
+"""The files that a deployment leads to: modules of tools, guardrails and a transport, scripts."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def code_files(document: Any, folder: Folder) -> Iterator[Path]:
         specs["tools", name] = tool
     for i, rail in enumerate(rails if isinstance(rails, list) else ()):
         specs["guardrails", i] = rail
+    specs["transport",] = document.get("transport")
     for path, spec in specs.items():
         if not isinstance(spec, dict):
             continue

@@ -35,9 +35,6 @@ def build(
     where the relative paths of a value begin."""
     agents = {name: _agent(name, spec) for name, spec in document["agents"].items()}
     tools = {name: tool(name, spec, folder) for name, spec in (document.get("tools") or {}).items()}
-    transport = document.get("transport", "websocket")
-    if isinstance(transport, str):
-        transport = {"type": transport}
     return Deployment(
         name=document.get("name", source.stem),
         source=source,
@@ -47,9 +44,7 @@ def build(
         session=_session(document.get("session") or {}),
         engine=_engine(document.get("engine", "auto"), env),
         model=document.get("model", DEFAULT_MODEL),
-        transport=TransportSpec(
-            transport["type"], {k: v for k, v in transport.items() if k != "type"}
-        ),
+        transport=_transport(document.get("transport", "websocket"), folder),
         timezone=_timezone(document, env),
         guardrails=tuple(
             guardrail(i, spec, folder) for i, spec in enumerate(document.get("guardrails") or ())
@@ -61,6 +56,21 @@ def build(
         files=tuple(files),
         document=document,
         digests={str(path): value for path, value in files.items()},
+    )
+
+
+def _transport(given: Any, folder: Folder) -> TransportSpec:
+    if isinstance(given, str):
+        return TransportSpec(given)
+    rest = {key: value for key, value in given.items() if key != "type"}
+    if given["type"] != "custom":
+        return TransportSpec(given["type"], rest)
+    return TransportSpec(
+        "custom",
+        rest.get("options") or {},
+        python=rest.get("python", ""),
+        name=rest.get("name", ""),
+        base=folder(("transport", "python")),
     )
 
 

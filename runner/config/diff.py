@@ -79,7 +79,7 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("name",), d.name
     yield from _engine(d)
     yield ("model",), d.model
-    yield ("transport",), {"type": d.transport.type, **d.transport.options}
+    yield from _transport(d)
     yield ("timezone",), d.timezone
     for name, value in d.vars.items():
         yield ("vars", name), value
@@ -98,6 +98,19 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("silence", "hang_up_after"), d.silence.hang_up_after
     yield ("limits", "duration"), d.limits.duration
     yield ("reload", "apply"), d.reload.apply
+
+
+def _transport(d: Deployment) -> Iterator[tuple[Path, Any]]:
+    spec = d.transport
+    if spec.type != "custom":
+        yield ("transport",), {"type": spec.type, **spec.options}
+        return
+    yield ("transport",), {"type": spec.type}
+    if spec.python:
+        yield ("transport", "python"), _module(spec.base, spec.python, d.digests)
+    yield ("transport", "name"), spec.name or None
+    for key, value in spec.options.items():
+        yield ("transport", "options", key), value
 
 
 def _engine(d: Deployment) -> Iterator[tuple[Path, Any]]:

@@ -45,7 +45,7 @@ def with_defaults(d: Deployment) -> dict[str, Any]:
         "name": d.name,
         "engine": given.get("engine", "auto"),
         "model": d.model,
-        "transport": given.get("transport", d.transport.type),
+        "transport": _copied(given.get("transport", d.transport.type)),
         "timezone": d.timezone or "none",
         "session": _session(d),
         "entry": d.entry,
@@ -167,9 +167,12 @@ def _tool(spec: Mapping[str, Any], tool: ToolSpec) -> dict[str, Any]:
 def _beside(document: dict[str, Any], loaded: Loaded) -> None:
     """Paths in what a base in another folder says, as they are named from the deployment."""
     home = loaded.deployment.source.parent
-    tools = {("tools", name): spec for name, spec in (document.get("tools") or {}).items()}
-    rails = {("guardrails", i): rail for i, rail in enumerate(document.get("guardrails") or ())}
-    for at, spec in {**tools, **rails}.items():
+    specs: dict[Path, Any] = {}
+    specs |= {("tools", name): spec for name, spec in (document.get("tools") or {}).items()}
+    specs |= {("guardrails", i): rail for i, rail in enumerate(document.get("guardrails") or ())}
+    if isinstance(line := document["transport"], dict):
+        specs["transport",] = line
+    for at, spec in specs.items():
         base = loaded.tree.folder(reference(at, spec))
         if os.path.abspath(base) == os.path.abspath(home):
             continue

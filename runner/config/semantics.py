@@ -44,6 +44,7 @@ class Semantics:
             *self._tool_choice(),
             *self._durations(),
             *self._engine(),
+            *self._transport(),
         ]
         self._reasoning()
         self._unused()
@@ -165,6 +166,16 @@ class Semantics:
         self.ground.key_in_file(("engine", "api_key"))
         self.ground.key_in_file(("engine", "brain", "api_key"))
         self.ground.keys_in_map(("engine", "headers"))
+
+    def _transport(self) -> Iterator[Problem]:
+        transport, path = self.ground.map("transport"), ("transport",)
+        if transport.get("type") == "custom":
+            kinds = ("python", "name")
+            yield from self.ground.exactly_one(path, transport, kinds, "a custom transport")
+            yield from self.ground.function((*path, "python"), transport.get("python"))
+        elif transport.get("type") == "websocket":
+            hints = dict.fromkeys(("python", "name", "options"), "type: custom")
+            yield from self.ground.does_not_go(path, transport, "type: websocket", hints)
 
     def _reasoning(self) -> None:
         model, session = self.ground.at(("model",)), self.ground.map("session")

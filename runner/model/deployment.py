@@ -178,10 +178,15 @@ class EngineSpec:
 
 @dataclass(frozen=True, slots=True)
 class TransportSpec:
-    """``type`` is a transport's name; ``options`` is the rest of its map."""
+    """``type`` is a transport's name; ``options`` is the rest of its map. A custom one is the
+    class ``python`` (``path.py:Class`` from ``base``, or ``package.module:Class``) or that of the
+    entry point ``name``, made with ``options``."""
 
     type: str = "websocket"
     options: Mapping[str, Any] = field(default_factory=dict)
+    python: str = ""
+    name: str = ""
+    base: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def effective(deployment: Deployment) -> dict[str, Any]:
     """The document with ``${...}`` filled in, the session's defaults and the texts of prompt files
     in their places; secrets stand as ``***``."""
     document = masked(deployment.document)
+    transport = document.get("transport", deployment.transport.type)
     agents = {
         name: {**_map(document.get("agents", {}).get(name)), "instructions": spec.instructions}
         for name, spec in deployment.agents.items()
@@ -59,7 +60,7 @@ def effective(deployment: Deployment) -> dict[str, Any]:
         **document,
         "name": deployment.name,
         "model": deployment.model,
-        "transport": {"type": deployment.transport.type, **masked(deployment.transport.options)},
+        "transport": transport if isinstance(transport, dict) else {"type": transport},
         "session": masked(deployment.session.wire),
         "entry": deployment.entry,
         "agents": agents,

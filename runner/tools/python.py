@@ -41,8 +41,7 @@ def function_of(reference: str, base: Path) -> Any:
     """What ``path.py:name`` (from ``base``) or ``package.module:name`` names: a function, or a
     FunctionTool. ToolError says what there is instead."""
     target, _, name = reference.rpartition(":")
-    file = (base / target).resolve() if target.endswith(".py") else None
-    module = _from_file(file) if file is not None else _from_package(target)
+    module = module_of(target, base)
     function = getattr(module, name, None)
     if not (isinstance(function, FunctionTool) or callable(function)):
         have = [found for found, value in vars(module).items() if _is_own(value, module)]
@@ -50,6 +49,13 @@ def function_of(reference: str, base: Path) -> Any:
             f"{target} has no function '{name}'", f"it has {', '.join(have)}" if have else ""
         )
     return function
+
+
+def module_of(target: str, base: Path) -> Any:
+    """The module ``path.py`` (from ``base``, as it stands there now) or ``package.module``.
+    ToolError says why it cannot be had."""
+    file = (base / target).resolve() if target.endswith(".py") else None
+    return _from_file(file) if file is not None else _from_package(target)
 
 
 def _is_own(value: Any, module: Any) -> bool:

@@ -27,6 +27,15 @@ def create(name: str, **options: Any) -> RealtimeTransportLayer:
     """A new transport. ``name`` is ours (``websocket``), ``module:Class``, ``path.py:Class``, or
     an entry point of group ``rtrun.transports``. UserError when there is none, when it cannot be
     loaded, is no transport or does not take ``options``."""
+    kind = find(name)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        raise UserError(f"transport '{name}' cannot be made: {error}") from error
+
+
+def find(name: str) -> type[RealtimeTransportLayer]:
+    """The class of a transport, by any name that :func:`create` takes."""
     reference = _OWN.get(name) or (name if ":" in name else _entry_point(name))
     if reference is None:
         raise UserError(f"there is no transport '{name}'", f"known: {', '.join(_known())}")
@@ -39,10 +48,7 @@ def create(name: str, **options: Any) -> RealtimeTransportLayer:
         raise UserError(f"transport '{name}' cannot be loaded: {words}") from error
     if not (isinstance(kind, type) and issubclass(kind, RealtimeTransportLayer)):
         raise UserError(f"transport '{name}' is no RealtimeTransportLayer")
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise UserError(f"transport '{name}' cannot be made: {error}") from error
+    return kind
 
 
 def _from_file(path: Path) -> ModuleType:

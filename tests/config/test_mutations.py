@@ -60,7 +60,7 @@ def places(problems: list[Problem]) -> set[tuple[int, int]]:
 def chosen(path: Step) -> bool:
     """A name that the user chooses: an agent, a tool, a variable, a header, an argument."""
     maps = ("headers", "env", "query", "body", "variables", "parameters", "properties")
-    maps += ("edit", "stubs", "arguments", "output")
+    maps += ("edit", "stubs", "arguments", "output", "options")
     return (len(path) == 2 and path[0] in ("agents", "tools", "vars")) or any(
         step in maps for step in path[:-1]
     )
@@ -92,7 +92,9 @@ def test_a_value_of_the_wrong_type(file: Path, path: Step, tmp_path: Path) -> No
     place = tree.places[path]
     lines, column = replaced(lines, place)
     problems = found(file, lines, tmp_path)
-    if any(step in path for step in ("body", "arguments", "output")) or "edit" in path[:-1]:
+    if any(step in path for step in ("body", "arguments", "output")) or (
+        {"edit", "options"} & {*path[:-1]}
+    ):
         return  # anything may be sent, called with, given and set
     assert (place.line, column) in places(problems), [p.headline() for p in problems]
 

@@ -22,7 +22,7 @@ BLOCKS = [block for block in blocks(PAGE) if block.language == "yaml"]
 
 #: What a part of a file needs around it, and beside it.
 AGENTS = "agents:\n  front_desk: { instructions: x }\n  billing: { instructions: x }\n"
-FILES = ("tools/rate.py", "tools/billing_server.py", "rules.py", "hours.txt")
+FILES = ("line.py", "tools/rate.py", "tools/billing_server.py", "rules.py", "hours.txt")
 
 
 def test_the_tables_are_the_schema_s() -> None:

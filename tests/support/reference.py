@@ -53,7 +53,8 @@ def keys(path: Path = (), own: frozenset[Path] = frozenset()) -> Iterator[tuple[
         nodes = schema.at(child)
         if any("description" in node for node in nodes):
             yield child, nodes
-        if child not in own and child[-2:-1] != ("body",):  # there, anything stands in anything
+        # In a body, and in options, anything stands in anything.
+        if child not in own and child[-2:-1] not in (("body",), ("options",)):
             yield from keys(child, own)
 
 
