@@ -45,6 +45,11 @@ def apply(tree: Tree, overrides: Sequence[tuple[str, str]], schema: Schema) -> T
         except ValueError:
             hint = "a path such as agents.front_desk.voice or agents.desk.tools[0]"
             raise UsageError(f"--set {shown(text)}: this is no path", hint) from None
+        if path[0] == "extends":
+            hint = "write another file that names its base"
+            message = "a file's base is settled before --set"
+            problems.append(Problem("--set", 0, 0, dotted(path), message, hint))
+            continue
         try:
             _put(tree, path, value, schema)
         except _NoWayError as error:

@@ -223,6 +223,12 @@ def test_set_goes_on_top(tmp_path: Path) -> None:
     assert d.vars == {"shop": "T", "hours": "none"}
 
 
+def test_a_base_cannot_be_set(tmp_path: Path) -> None:
+    file = write(tmp_path, BASE)
+    with pytest.raises(ConfigError, match="settled before --set"):
+        load(file, env={}, overrides=[("extends", "_base.yaml")])
+
+
 def test_a_chain(tmp_path: Path) -> None:
     write(tmp_path, BASE, "_a.yaml")
     write(tmp_path, "extends: _a.yaml\nvars: { shop: B, b: 1 }\nlimits: null\n", "_b.yaml")
