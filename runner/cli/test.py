@@ -188,7 +188,7 @@ class _Run:
         stage = Stage(Address(), self._mouth, "", judge, options.strict, warn=self._warn)
         if options.replay is not None:
             log = await tasks.in_thread(read_log, log_file(options.replay, case, 1))
-            return stage_of(log, stage, spoken=case.test.spoken)
+            return stage_of(log, stage)
         engine = await self._engine(case)
         stage = replace(stage, address=engine.address, why_no_voice=engine.note)
         if not engine.voice:

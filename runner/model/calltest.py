@@ -76,10 +76,15 @@ class CallTest:
 
     @property
     def spoken(self) -> bool:
-        """It needs sound: somebody speaks, cuts off what sounds, or edits how it sounds."""
-        return any(
-            turn.spoken
-            or turn.interrupt_after is not None
+        """Somebody speaks, or cuts off what sounds: an engine without a voice cannot do it."""
+        return any(turn.spoken or turn.interrupt_after is not None for turn in self.turns)
+
+    @property
+    def sounds(self) -> bool:
+        """It is about how something sounds: also an edit of the session, and a guardrail, which
+        cuts off what is being spoken. Anything else is quicker as text."""
+        return self.spoken or any(
+            any(expect.kind == "guardrail" for expect in turn.expects)
             or any(path.split(".")[0] == "session" for path in turn.edit or ())
             for turn in self.turns
         )

@@ -106,13 +106,14 @@ class _Play:
             words = f"this test is spoken, and the engine hears nothing: {stage.why_no_voice}"
             raise RtrunError(words)
         sounds = await self._sounds()
-        loaded = self._case.suite.edited((), typed=not test.spoken)
+        typed = not stage.sounds(test)
+        loaded = self._case.suite.edited((), typed=typed)
         tools = await in_own_thread(load_tools, {"loaded": loaded}, "of a test")
         desk = self._desk = StubbedDesk(
             loaded.deployment, tools, stage.address, self._heard,
             stubs=test.stubs, recorded=stage.recorded,
         )  # fmt: skip
-        self._edits = Edits(self._case, desk, loaded)
+        self._edits = Edits(self._case, desk, loaded, typed)
         about = {"id": "call_" + secrets.token_hex(8), **stage.about}
         if test.caller:
             about["from"] = test.caller
@@ -121,14 +122,14 @@ class _Play:
             told = {
                 "deployment": loaded.deployment.name,
                 "test": test.name,
-                "spoken": test.spoken,
+                "sounds": not typed,
                 "started": started.isoformat(),
                 "about": about,
             }
             self._log = Log(stage.record, told, stage.warn)
         call = self._call = await desk.open(transport=stage.transport, about=about, started=started)
         ear, mouth = Ear(call.session), None
-        if test.spoken:
+        if not typed:
             fmt = audio_format(call.session.settings, "input")
             mouth = Mouth(call.session, ear, fmt, None)
             self._tasks.spawn(mouth.run(), "the caller's audio")

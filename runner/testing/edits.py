@@ -18,18 +18,18 @@ from runner.testing.suite import Case, edit_problems
 
 
 class Edits:
-    """The edits of one call, each on top of those before it."""
+    """The edits of one call, each on top of those before it. ``typed``: text goes in and out."""
 
-    def __init__(self, case: Case, desk: StubbedDesk, loaded: Loaded) -> None:
+    def __init__(self, case: Case, desk: StubbedDesk, loaded: Loaded, typed: bool) -> None:
         self._case = case
-        self._desk = desk
+        self._typed = typed
         self._made: list[tuple[str, Any]] = []
         self._applier = Applier(desk, loaded, self._read)
         self._refused: dict[int, Rejected | None] = {}
         self._moved = asyncio.Event()
 
     def _read(self) -> Loaded:
-        return self._case.suite.edited(self._made, typed=not self._case.test.spoken)
+        return self._case.suite.edited(self._made, typed=self._typed)
 
     def note(self, call: Call) -> None:
         """Something happened in the call that an edit may wait for."""

@@ -204,16 +204,23 @@ def outputs(recorded: Recorded) -> dict[str, RecordedOutput]:
     return out
 
 
-def stage_of(recorded: Recorded, stage: Stage, *, spoken: bool) -> Stage:
+def stage_of(recorded: Recorded, stage: Stage) -> Stage:
     """``stage`` with the record in the place of an engine and of tools. InputError when it was
     not a test that was recorded."""
     try:
         started = datetime.fromisoformat(recorded.about["started"])
         about = {key: str(value) for key, value in recorded.about["about"].items()}
-        transport = RecordedTransport(recorded, paced=spoken)
+        sounds = bool(recorded.about["sounds"])
+        transport = RecordedTransport(recorded, paced=sounds)
         outs = outputs(recorded)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{recorded.path}: no recorded test ({error!r})") from None
     return replace(
-        stage, transport=transport, recorded=outs, about=about, started=started, record=None
+        stage,
+        transport=transport,
+        recorded=outs,
+        about=about,
+        started=started,
+        sounded=sounds,
+        record=None,
     )

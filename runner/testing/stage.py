@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from runner.desk import Address
+from runner.model.calltest import CallTest
 from runner.testing.judge import Judge
 from runner.testing.stubs import RecordedOutput
 from runner.transports.base import RealtimeTransportLayer
@@ -33,3 +34,11 @@ class Stage:
     recorded: Mapping[str, RecordedOutput] | None = None
     about: Mapping[str, str] = field(default_factory=dict)
     started: datetime | None = None
+    #: Whether the recorded call was one with sound.
+    sounded: bool | None = None
+
+    def sounds(self, test: CallTest) -> bool:
+        """Whether ``test`` is played with sound here."""
+        if self.sounded is not None:
+            return self.sounded
+        return test.spoken or (test.sounds and self.voice is not None)
