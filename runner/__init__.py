@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CloudflareRealtimeTransportLayer,
     )
     from runner.transports.sip import OpenAIRealtimeSIP
+    from runner.transports.twilio import TwilioRealtimeTransport, TwilioRealtimeTransportLayer
     from runner.transports.websocket import OpenAIRealtimeWebSocket
 
 __version__ = "0.1.0"
@@ -53,6 +54,8 @@ _HOMES = {
     "CloudflareRealtimeTransport": "runner.transports.cloudflare",
     "CloudflareRealtimeTransportLayer": "runner.transports.cloudflare",
     "OpenAIRealtimeSIP": "runner.transports.sip",
+    "TwilioRealtimeTransport": "runner.transports.twilio",
+    "TwilioRealtimeTransportLayer": "runner.transports.twilio",
     "OpenAIRealtimeWebSocket": "runner.transports.websocket",
 }
 
@@ -76,6 +79,8 @@ __all__ = [
     "ToolApproval",
     "ToolContext",
     "ToolGuardrailArgs",
+    "TwilioRealtimeTransport",
+    "TwilioRealtimeTransportLayer",
     "create_client_secret",
     "guardrail",
     "handoff",

@@ -112,10 +112,10 @@ class Line:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         #: The connection ended by itself, and the application was told.
         self.lost = False
-        self._closing = self._closed = False
-        self._opened = False
+        self._closing = self._closed = self._opened = False
         self._output = audio_format(resolved.view.settings, "output")
         self._callers = CallersAudio(self, audio_format(resolved.view.settings, "input"))
+        sink = sink or self.transport.sink
         self._own_sink = sink is None
         self._sink: AudioSink = sink or RealTimeSink(self._output)
         self._sink.on_drained = self._drained

@@ -16,7 +16,7 @@ PURE = [
     "errors.py", "codec.py", "tasks.py", "model", "core", "audio", "agent.py", "session.py",
     "line.py", "listeners.py", "content.py", "errands.py", "guardrails.py", "held.py", "options.py",
     "renewal.py", "subscriptions.py", "tools/base.py", "transports/base.py",
-    "transports/cloudflare.py",
+    "transports/cloudflare.py", "transports/mediastream.py",
 ]  # fmt: skip
 
 BLOCKED_IMPORT = '''

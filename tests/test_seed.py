@@ -18,13 +18,18 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from support.engine import Puppet, Serving, serving, speech_models
+from support.engine import Puppet, Serving, serving, speech_models, spoken
+from support.phone import Phone
 from support.refusing import refusing_server
+from support.speech import silence
 from support.until import until
+from websockets.asyncio.server import ServerConnection, serve
 
 import runner
 from runner import RealtimeAgent
+from runner.audio.g711 import ulaw_encode
 from runner.config.load import load
+from runner.media.resample import resample
 from runner.tasks import Supervisor
 
 PAGE = Path(__file__).parents[1] / "docs" / "seed.md"
@@ -139,6 +144,31 @@ def test_a_transport_of_one_s_own() -> None:
         kinds = [event["type"] for event in line.sent]
         assert kinds == ["session.update", "conversation.item.create", "response.create"]
         await session.close()
+
+    asyncio.run(story())
+
+
+def test_twilio() -> None:
+    async def story() -> None:
+        names = await run("twilio", asyncio=asyncio)
+        over = asyncio.Event()
+
+        async def answered(socket: ServerConnection) -> None:
+            await names["media_stream"](socket)
+            over.set()
+
+        async with (
+            serve(answered, "127.0.0.1", 0) as server,
+            Phone(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}") as phone,
+        ):
+            await phone.start()
+            question = spoken("What time do you open on Saturday?") + silence(1.5)
+            await phone.speak(ulaw_encode(resample(question, 24_000, 8_000)))
+            await until(lambda: len(phone.played) > 8000, 30)
+            await phone.hang_up()
+            await over.wait()
+            # The session is closed whole before the loop ends.
+            await until(lambda: not [t for t in asyncio.all_tasks() if "close" in t.get_name()])
 
     asyncio.run(story())
 

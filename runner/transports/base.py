@@ -66,6 +66,9 @@ class Receiver(Protocol):
     def on_closed(self, closed: Closed) -> None:
         """The connection is gone; nothing follows. Not called after ``close()``."""
 
+    def send_audio(self, data: bytes, commit: bool) -> None:
+        """The caller's audio, from a line that brings the caller. NotConnectedError."""
+
 
 class RealtimeTransportLayer(Listeners, ABC):
     """Base of all transports. One object serves one connection at a time.
@@ -80,6 +83,8 @@ class RealtimeTransportLayer(Listeners, ABC):
     #: The audio that the line carries both ways, as the wire writes a format, when the line and
     #: not the program decides that: ``{"type": "audio/pcmu"}`` on a telephone.
     audio_format: Mapping[str, Any] | None = None
+    #: Who plays the agent's audio, when the line brings the ear: a phone that tells what it heard.
+    sink: AudioSink | None = None
     #: True when the first session object travels with connect() (WebRTC offer, SIP accept).
     sends_session = False
 
