@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from runner.cli import reports
 from runner.cli.callers import on_terminal, play_wav, say_all, type_all
-from runner.cli.engines import Engine
 from runner.cli.screens import Screen
 from runner.cli.sound import Sound, open_sound
 from runner.desk import Call, Desk
+from runner.engines import Engine
 from runner.line import audio_format
 from runner.model.prices import cost
 from runner.model.settings import SessionSettings

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from runner.cli import reports
 from runner.cli.callers import Lines, on_terminal, typed_lines
-from runner.cli.engines import Engine, Engines, choose
 from runner.cli.local import Leaving, LocalCall
 from runner.cli.screens import Screen, make_screen
 from runner.cli.tee import Tee
@@ -23,6 +22,7 @@ from runner.config.find import deployments_in
 from runner.config.load import files_of, load
 from runner.core.events import SessionError, SessionEvent
 from runner.desk import Address, Call
+from runner.engines import Engine, Engines, choose
 from runner.errors import AudioFileError, InputError, RtrunError, UsageError
 from runner.media.wav import read_wav
 from runner.model.deployment import Deployment

@@ -15,11 +15,11 @@ from pathlib import Path
 import click
 
 from runner import tasks
-from runner.cli.engines import Engine, Engines, choose
 from runner.cli.given import override, read_env_file
 from runner.cli.testreport import JsonPrinter, Printer, TextPrinter, write_junit
 from runner.cli.validate import deployments
 from runner.desk import Address
+from runner.engines import Engine, Engines, choose
 from runner.errors import ConfigError, InputError, RtrunError, UsageError
 from runner.testing.conversation import play, refused
 from runner.testing.judge import judge_of

@@ -19,10 +19,10 @@ from support.speech import flite, silence, write_wav
 from support.until import until_sync
 from support.wsserver import Peer, Service
 
-from runner.cli.engines import Engine
 from runner.cli.local import openais, spent
 from runner.desk import Address
 from runner.engine.ports import Call, Prompt
+from runner.engines import Engine
 from runner.tasks import in_thread
 
 SHOP = """\
