@@ -57,25 +57,42 @@ def load_tools(loaded: Loaded, kept: Toolbox | None = None) -> Toolbox:
             else:
                 servers[name] = _server(spec)
         except ToolError as error:
-            problems.append(loaded.problem_at(_place(spec), error.message, error.hint))
+            place = _place(spec)
+            problem = loaded.problem_at(place, error.message, error.hint, code="RT301")
+            problems.append(problem)
     for index, check in enumerate(deployment.guardrails):
         try:
             checks.append(guardrail_of(check))
         except ToolError as error:
             place = f"guardrails[{index}]" + (".python" if check.python else "")
-            problems.append(loaded.problem_at(place, error.message, error.hint))
+            problem = loaded.problem_at(place, error.message, error.hint, code="RT308")
+            problems.append(problem)
     transport = None
     if deployment.transport.type == "custom":
         try:
-            transport = _transport(deployment.transport)
+            kind = _transport_class(deployment.transport)
+            problems += _other_format(loaded, kind)
+            transport = _transport(deployment.transport, kind)
         except RtrunError as error:
-            place = "python" if deployment.transport.python else "name"
-            problems.append(loaded.problem_at(f"transport.{place}", error.message, error.hint))
+            place = f"transport.{'python' if deployment.transport.python else 'name'}"
+            problem = loaded.problem_at(place, error.message, error.hint, code="RT308")
+            problems.append(problem)
         except _Unfit as unfit:
-            problems.append(loaded.problem_at("transport.options", str(unfit)))
+            problems.append(loaded.problem_at("transport.options", str(unfit), code="RT308"))
     if problems:
         raise ConfigError(problems)
     return Toolbox(tools, servers, origins, tuple(checks), transport)
+
+
+def again(old: Toolbox, kept: Toolbox) -> Toolbox:
+    """``old`` for new calls: its servers were ended, or are those of ``kept``."""
+    servers = {
+        name: kept.servers[name]
+        if kept.origins.get(name) == origin
+        else _server(origin[0])
+        for name, origin in old.origins.items()
+    }
+    return replace(old, servers=servers)
 
 
 def _tool(spec: ToolSpec) -> Tool:
@@ -120,10 +137,11 @@ class _Unfit(Exception):
     """Options that a class does not take."""
 
 
-def _transport(spec: TransportSpec) -> Callable[[], RealtimeTransportLayer]:
-    """What makes the custom transport of one call. RtrunError when its class cannot be had or is
-    none, _Unfit when it does not take the options."""
-    kind = _transport_class(spec)
+def _transport(
+    spec: TransportSpec, kind: type[RealtimeTransportLayer]
+) -> Callable[[], RealtimeTransportLayer]:
+    """What makes the custom transport of one call. _Unfit when ``kind`` does not take the
+    options."""
     label = (spec.python or spec.name).rpartition(":")[2]
     options = {key: revealed(value) for key, value in spec.options.items()}
     try:
@@ -146,7 +164,19 @@ def _transport(spec: TransportSpec) -> Callable[[], RealtimeTransportLayer]:
     return make
 
 
+def _other_format(loaded: Loaded, kind: type[RealtimeTransportLayer]) -> Iterator[Problem]:
+    """A line that decides its audio, and a session with other audio."""
+    carried = kind.audio_format or {}
+    for side in ("input", "output"):
+        asked = loaded.deployment.session.wire["audio"][side]["format"]
+        if any(asked.get(key) != value for key, value in carried.items()):
+            message = f"{kind.__name__} carries {carried['type']}, and the session {asked['type']}"
+            hint = f"write format: {{ type: {carried['type']} }}"
+            yield loaded.problem_at(f"session.audio.{side}.format", message, hint)
+
+
 def _transport_class(spec: TransportSpec) -> type[RealtimeTransportLayer]:
+    """RtrunError when the class cannot be had, or is no transport."""
     # Imported here: a deployment whose tools are declared imports nobody's code.
     if spec.name:
         from runner.transports.registry import find

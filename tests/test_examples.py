@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import wave
 from pathlib import Path
 
 import pytest
-from support.command import ROOT, environment
+from support.command import ROOT, environment, rtrun
 from support.engine import serving, speech_models
 
 from runner.engine.brain import make_brain
@@ -52,6 +53,19 @@ def test_two_agents_and_a_tool_that_wants_a_yes(tmp_path: Path) -> None:
     assert "front desk -> orders" in said
     assert 'approved: refund({"order":42})' in said
     assert "assistant: Order 42 is paid back." in said
+
+
+def test_a_transport_of_one_s_own(tmp_path: Path) -> None:
+    with serving(make_brain(), speech_models()) as engine:
+        done = rtrun(
+            "run",
+            str(ROOT / "examples" / "transport" / "counted.yaml"),
+            *("--text", "--engine", engine.url, "--no-watch"),
+            stdin="When are you open?\n",
+        )
+    assert done.returncode == 0, done.stderr
+    assert "from 9 am to 5 pm" in done.stdout
+    assert re.search(r"^counted: [3-9] events sent, \d+ came$", done.stderr, re.MULTILINE)
 
 
 @pytest.mark.quick
