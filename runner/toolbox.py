@@ -87,9 +87,7 @@ def load_tools(loaded: Loaded, kept: Toolbox | None = None) -> Toolbox:
 def again(old: Toolbox, kept: Toolbox) -> Toolbox:
     """``old`` for new calls: its servers were ended, or are those of ``kept``."""
     servers = {
-        name: kept.servers[name]
-        if kept.origins.get(name) == origin
-        else _server(origin[0])
+        name: kept.servers[name] if kept.origins.get(name) == origin else _server(origin[0])
         for name, origin in old.origins.items()
     }
     return replace(old, servers=servers)

@@ -78,16 +78,19 @@ class _Words:
         elif kind in ("minimum", "maximum"):
             side = "below" if kind == "minimum" else "above"
             expect = error.schema.get("x-expect", f"the {kind} is {error.validator_value}")
-            yield self.at(f"{self.said(error)} is {side} {error.validator_value}", expect)
+            yield self.at(
+                f"{self.said(error)} is {side} {error.validator_value}", expect, code="RT106"
+            )
         elif kind in ("minProperties", "minItems"):
-            yield self.at("is empty; at least one belongs here")
+            yield self.at("is empty; at least one belongs here", code="RT107")
         elif kind == "maxItems":
-            yield self.at(f"{len(error.instance)} items, at most {error.validator_value}")
+            message = f"{len(error.instance)} items, at most {error.validator_value}"
+            yield self.at(message, code="RT107")
         else:
-            yield self.at(error.message[:200])
+            yield self.at(error.message[:200], code="RT105")
 
-    def at(self, message: str, hint: str = "") -> Problem:
-        return self.tree.problem(self.path, message, hint)
+    def at(self, message: str, hint: str = "", *, code: str) -> Problem:
+        return self.tree.problem(self.path, message, hint, code=code)
 
     def said(self, error: Any) -> str:
         """The value as it is written; a secret never."""
@@ -110,18 +113,20 @@ class _Words:
             place = self.tree.places.get(path)
             if place and place.flow and " " in key and place.text == "":
                 message = f"a comma ends a text inside braces, so '{shown(key)}' became a key"
-                yield self.tree.problem(path, message, QUOTE_PROSE, at_key=True)
+                yield self.tree.problem(path, message, QUOTE_PROSE, at_key=True, code="RT012")
                 continue
             kind = error.instance.get("type")
             if "type" in known and isinstance(kind, str) and self.schema.at(path):
                 # Known in another branch of this union.
                 message = f"'{shown(key)}' does not go with type: {shown(kind)}"
-                yield self.tree.problem(path, message, f"known here: {choices(known)}", at_key=True)
+                hint = f"known here: {choices(known)}"
+                yield self.tree.problem(path, message, hint, at_key=True, code="RT109")
                 continue
             hint = near(key, known) or self.home(key)
             if not hint and known:
                 hint = f"known here: {choices(known)}"
-            yield self.tree.problem(path, f"unknown key '{shown(key)}'", hint, at_key=True)
+            message = f"unknown key '{shown(key)}'"
+            yield self.tree.problem(path, message, hint, at_key=True, code="RT101")
 
     def home(self, key: str) -> str:
         homes = self.schema.homes(key)[:3]
@@ -142,9 +147,10 @@ class _Words:
                 # One fault, one message; a union without its type checks no other keys.
                 hint = f"did you mean {key}?"
                 message = f"unknown key '{shown(similar[0])}'"
-                yield self.tree.problem((*self.path, similar[0]), message, hint, at_key=True)
+                path = (*self.path, similar[0])
+                yield self.tree.problem(path, message, hint, at_key=True, code="RT101")
                 continue
-            yield self.tree.problem(self.path, f"'{key}' is missing", at_key=True)
+            yield self.tree.problem(self.path, f"'{key}' is missing", at_key=True, code="RT102")
 
     def _known(self) -> Mapping[str, Any]:
         out: dict[str, Any] = {}
@@ -160,7 +166,7 @@ class _Words:
         belongs = expect if expect else " or ".join(_KINDS[kind] for kind in kinds)
         value = error.instance
         if value is None:
-            return self.at(f"is empty; {belongs} belongs here")
+            return self.at(f"is empty; {belongs} belongs here", code="RT103")
         if isinstance(value, bool):
             got = "true or false"
         elif isinstance(value, (int, float)):
@@ -169,7 +175,8 @@ class _Words:
             got = "text"
         else:
             got = _KINDS["array" if isinstance(value, list) else "object"]
-        return self.at(f"{got} where {belongs} belongs", self.type_hint(value, kinds, belongs))
+        hint = self.type_hint(value, kinds, belongs)
+        return self.at(f"{got} where {belongs} belongs", hint, code="RT103")
 
     def expected(self) -> str:
         for node in self.schema.at(self.path):
@@ -211,7 +218,7 @@ class _Words:
         if isinstance(error.instance, str):
             hint = near(error.instance, texts)
         one = "one of " if len(known) > 1 else ""
-        return self.at(f"{self.said(error)} is not {one}{names}", hint)
+        return self.at(f"{self.said(error)} is not {one}{names}", hint, code="RT104")
 
     def wrong_text(self, error: Any) -> Problem:
         expect = error.schema.get("x-expect")
@@ -223,9 +230,11 @@ class _Words:
                 f"the name '{shown(error.instance)}' cannot be used",
                 f"{expect} is wanted" if expect else "",
                 at_key=True,
+                code="RT108",
             )
         if error.instance == "":
-            return self.at(f"is empty; {expect or 'text'} belongs here")
+            return self.at(f"is empty; {expect or 'text'} belongs here", code="RT105")
         if error.validator == "maxLength":
-            return self.at(f"longer than {error.validator_value} characters")
-        return self.at(f"{self.said(error)} is not {expect or error.validator_value}")
+            return self.at(f"longer than {error.validator_value} characters", code="RT105")
+        message = f"{self.said(error)} is not {expect or error.validator_value}"
+        return self.at(message, code="RT105")

@@ -37,9 +37,18 @@ Piece = tuple[str, bool]
 class _Bad(Exception):
     """A ``${...}`` that cannot be filled in; ``offset`` is where it begins in its text."""
 
-    def __init__(self, offset: int, message: str, hint: str = "", *, unset: bool = False) -> None:
+    def __init__(
+        self,
+        offset: int,
+        message: str,
+        hint: str = "",
+        *,
+        code: str = "RT503",
+        unset: bool = False,
+    ) -> None:
         super().__init__(message)
         self.unset = unset
+        self.code = code
         self.offset = offset
         self.message = message
         self.hint = hint
@@ -78,7 +87,9 @@ class Expander:
                 self.unset.add(path)
             if bad.message:
                 at = position(source.text, bad.offset)
-                self.problems.append(source.problem(*at, bad.message, bad.hint, dotted(path)))
+                where = dotted(path)
+                problem = source.problem(*at, bad.message, bad.hint, where, code=bad.code)
+                self.problems.append(problem)
             return source.text
 
     def _walk(self, value: Any, path: Path) -> Any:
@@ -115,7 +126,12 @@ class Expander:
         per_call = [text for text, placeholder in pieces if placeholder]
         if per_call and not _per_call(path):
             hint = "it may stand in instructions and greetings, and in vars used there"
-            raise _Bad(value.find("$"), f"${{{per_call[0]}}} is known only during a call", hint)
+            raise _Bad(
+                value.find("$"),
+                f"${{{per_call[0]}}} is known only during a call",
+                hint,
+                code="RT505",
+            )
         if _per_call(path):
             return percall.join(pieces)
         text = "".join(text for text, _ in pieces)
@@ -177,7 +193,7 @@ class Expander:
             if self.no_env:
                 raise _Bad(offset, "", unset=True)
             message = shown(rest.strip(), 200) or f"{shown(name)} is not set in the environment"
-            raise _Bad(offset, message, f"set {shown(name)}")
+            raise _Bad(offset, message, f"set {shown(name)}", code="RT502")
         if value is None and self.no_env:
             raise _Bad(offset, "", unset=True)
         if value is None:
@@ -185,7 +201,8 @@ class Expander:
             hint = f"set it, or give a default: ${{{name}:-...}}"
             if near:
                 hint = f"did you mean ${{{shown(near[0])}}}?"
-            raise _Bad(offset, f"{shown(name)} is not set in the environment", hint)
+            words = f"{shown(name)} is not set in the environment"
+            raise _Bad(offset, words, hint, code="RT502")
         return [(value, False)]
 
     def _environment(self, name: str, offset: int) -> str | None:
@@ -205,12 +222,12 @@ class Expander:
                     return None
                 reason = getattr(error, "strerror", None) or str(error)
                 message = f"{shown(name)}_FILE names {shown(where)}, which cannot be read"
-                raise _Bad(offset, message, shown(reason)) from None
+                raise _Bad(offset, message, shown(reason), code="RT502") from None
             self.files[str(path)] = digest(data)
         if value is not None:
             self.filled.setdefault(value, name)
         if value is not None and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
-            raise _Bad(offset, f"the value of {shown(name)} is not UTF-8 text")
+            raise _Bad(offset, f"the value of {shown(name)} is not UTF-8 text", code="RT502")
         return value
 
     def _var(self, name: str, offset: int) -> list[Piece]:
@@ -219,9 +236,9 @@ class Expander:
         if name not in own:
             near = difflib.get_close_matches(name, own, 1)
             hint = f"did you mean ${{vars.{near[0]}}}?" if near else "add it under vars:"
-            raise _Bad(offset, f"vars has no '{shown(name)}'", hint)
+            raise _Bad(offset, f"vars has no '{shown(name)}'", hint, code="RT504")
         if name in self._open:
-            raise _Bad(offset, f"vars.{shown(name)} refers to itself")
+            raise _Bad(offset, f"vars.{shown(name)} refers to itself", code="RT504")
         pieces = self._var_pieces(name)
         if isinstance(pieces, _Bad):
             # told once, where the variable stands
@@ -248,7 +265,7 @@ class Expander:
         if isinstance(value, str):
             return value
         if isinstance(value, (dict, list)) or value is None or place.text is None:
-            raise _Bad(0, "not a text, a number, true or false")
+            raise _Bad(0, "not a text, a number, true or false", code="RT103")
         return place.text
 
     def _not_a_name(self, inner: str, offset: int) -> _Bad:
@@ -263,7 +280,8 @@ class Expander:
     def _problem(self, path: Path, value: str, bad: _Bad) -> Problem:
         place = self.tree.place(path)
         line, column = inside(place, value, bad.offset)
-        return place.source.problem(line, column, bad.message, bad.hint, dotted(path))
+        where = dotted(path)
+        return place.source.problem(line, column, bad.message, bad.hint, where, code=bad.code)
 
 
 def _per_call(path: Path) -> bool:

@@ -56,7 +56,8 @@ class Chain:
         while trees:
             whole = merge(whole, trees.pop(), self._schema)
         if len(whole.places) > MAX_NODES:
-            first = Problem(whole.source.name, 0, 0, "", f"more than {MAX_NODES} values with bases")
+            words = f"more than {MAX_NODES} values with bases"
+            first = Problem(whole.source.name, 0, 0, "", words, code="RT002")
             raise ConfigError([first])
         return whole
 
@@ -159,4 +160,4 @@ def _beside(path: FilePath, above: Tree) -> str:
 
 
 def _refused(tree: Tree, message: str, hint: str = "") -> ConfigError:
-    return ConfigError([tree.problem(_AT, message, hint)])
+    return ConfigError([tree.problem(_AT, message, hint, code="RT020")])

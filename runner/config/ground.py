@@ -20,6 +20,8 @@ BUILT_IN_TOOLS: frozenset[str] = frozenset({"end_call"})
 
 BESIDE = "the path begins in the folder of the deployment file"
 _KEY_IN_FILE = ("a key stands in the file", "write ${NAME} and set NAME")
+#: What is not there -> its code; of others RT203.
+_NO_SUCH = {"agent": "RT201", "tool": "RT202"}
 _KEY_WORDS = ("authorization", "key", "token", "secret", "password", "cookie")
 
 
@@ -48,7 +50,8 @@ class Ground:
 
     def unknown(self, path: Path, kind: str, name: str, known: Collection[str]) -> Problem:
         hint = near(name, known) or (f"there are {choices(known)}" if known else "there are none")
-        return self.say(path, f"no {kind} is called '{shown(name)}'", hint)
+        code = _NO_SUCH.get(kind, "RT203")
+        return self.say(path, f"no {kind} is called '{shown(name)}'", hint, code=code)
 
     def exactly_one(
         self, path: Path, given: Mapping[str, Any], kinds: Sequence[str], what: str
@@ -57,13 +60,15 @@ class Ground:
         here = [key for key in given if key in kinds]
         if len(here) > 1:
             message = f"{what} has only one of {choices(kinds)}; {' and '.join(here)} stand here"
-            yield self.say((*path, here[1]), message, f"take out all but {here[0]}", at_key=True)
+            hint = f"take out all but {here[0]}"
+            yield self.say((*path, here[1]), message, hint, at_key=True, code="RT110")
         elif not here:
             known = {key for node in schemas.load().at(path) for key in node.get("properties", ())}
             if any(near(key, kinds) for key in given if key not in known):
                 return  # misspelt: told already
             stands = f"; here stands {choices(shown(key) for key in [*given][:8])}" if given else ""
-            yield self.say(path, f"{what} has one of {choices(kinds)}{stands}", at_key=True)
+            message = f"{what} has one of {choices(kinds)}{stands}"
+            yield self.say(path, message, at_key=True, code="RT110")
 
     def does_not_go(
         self, path: Path, given: Mapping[str, Any], kind: str, hints: Mapping[str, str]
@@ -72,7 +77,7 @@ class Ground:
         for key in given:
             if key in hints:
                 message = f"'{key}' does not go with {kind}"
-                yield self.say((*path, key), message, hints[key], at_key=True)
+                yield self.say((*path, key), message, hints[key], at_key=True, code="RT109")
 
     def function(self, path: Path, ref: Any) -> Iterator[Problem]:
         """``path.py:function`` or ``package.module:function``."""
@@ -83,7 +88,7 @@ class Ground:
             yield from self.file(path, module)
         elif not all(part.isidentifier() for part in module.split(".")):
             hint = "write path.py:function, or package.module:function"
-            yield self.say(path, f"'{shown(module)}' is no module name", hint)
+            yield self.say(path, f"'{shown(module)}' is no module name", hint, code="RT105")
 
     def file(self, path: Path, name: str) -> Iterator[Problem]:
         """There is a file ``name``, when it is relative beside the file in which it stands."""
@@ -95,7 +100,8 @@ class Ground:
             beside = [str(p.relative_to(base)) for p in file.parent.glob(f"*{file.suffix}")]
         except (OSError, ValueError):
             beside = []
-        yield self.say(path, f"no file {shown(name)}", near(name, beside) or BESIDE)
+        hint = near(name, beside) or BESIDE
+        yield self.say(path, f"no file {shown(name)}", hint, code="RT207")
 
     def url(self, path: Path, url: Any) -> Iterator[Problem]:
         """What a pattern does not see: a port that is none, half of an IPv6 address."""
@@ -108,14 +114,15 @@ class Ground:
         except ValueError:
             good = False
         if not good:
-            yield self.say(path, "this URL names no server", "such as https://api.example.com/v1")
+            hint = "such as https://api.example.com/v1"
+            yield self.say(path, "this URL names no server", hint, code="RT211")
 
     def key_in_file(self, path: Path) -> None:
         """Warn of a key that is written out."""
         secret = self.at(path)
         written = self.tree.place(path).text or ""
         if isinstance(secret, Secret) and secret and "${" not in written:
-            self.warn(path, *_KEY_IN_FILE)
+            self.warn(path, *_KEY_IN_FILE, code="RT904")
 
     def keys_in_map(self, path: Path) -> None:
         """The same for headers and environments, by their names."""

@@ -53,10 +53,11 @@ def apply(tree: Tree, overrides: Sequence[tuple[str, str]], schema: Schema) -> T
         try:
             _put(tree, path, value, schema)
         except _NoWayError as error:
-            problems.append(Problem("--set", 0, 0, dotted(path), str(error)))
+            problems.append(Problem("--set", 0, 0, dotted(path), str(error), code="RT021"))
         except ConfigError as error:
             why = error.problems[0]
-            problems.append(Problem("--set", 0, 0, dotted(path), why.message, why.hint))
+            problem = Problem("--set", 0, 0, dotted(path), why.message, why.hint, code=why.code)
+            problems.append(problem)
     if problems:
         raise ConfigError(problems)
     return tree

@@ -43,7 +43,7 @@ def read_prompts(tree: Tree, document: Any, expander: Expander) -> dict[FilePath
         except _Refused as why:
             whose = "the deployment file" if own else os.path.basename(where.name)
             hint = _hint(file, base, ref, why, whose)
-            expander.problems.append(tree.problem(path, str(why), hint))
+            expander.problems.append(tree.problem(path, str(why), hint, code="RT501"))
             expander.broken.add(path[:3])
             files.setdefault(file, "")
             continue
@@ -60,13 +60,15 @@ def read_prompts(tree: Tree, document: Any, expander: Expander) -> dict[FilePath
                     p.message,
                     p.hint,
                     p.source,
+                    p.code,
                 )
                 for p in error.problems
             ]
             expander.broken.add(path[:3])
             continue
         if not source.text.strip():
-            expander.problems.append(tree.problem(path, f"{shown(ref)} is empty"))
+            problem = tree.problem(path, f"{shown(ref)} is empty", code="RT501")
+            expander.problems.append(problem)
         agent["instructions"] = expander.prompt(source, path[:3])
     return files
 

@@ -65,14 +65,15 @@ class Semantics:
             if tool not in known:
                 yield self.ground.unknown(path, "tool", tool, sorted(known))
             elif tool in own:
-                yield say(path, f"the tool '{shown(tool)}' stands twice")
+                yield say(path, f"the tool '{shown(tool)}' stands twice", code="RT204")
             own.setdefault(tool, path)
             label = as_map(as_map(self.tools.get(tool)).get("hosted_mcp")).get("server_label")
             if isinstance(label, str) and labels.setdefault(label, path) != path:
                 where = self._line(labels[label])
                 message = f"its server_label is '{shown(label)}', as is that of the entry{where}"
                 if own[tool] == path:
-                    yield say(path, message, "an agent has one server of a label")
+                    hint = "an agent has one server of a label"
+                    yield say(path, message, hint, code="RT204")
         for i, handoff in enumerate(as_list(agent.get("handoffs"))):
             path = ("agents", name, "handoffs", i, "to")
             to = as_map(handoff).get("to")
@@ -82,16 +83,17 @@ class Semantics:
                 yield self.ground.unknown(path, "agent", to, self.agents)
                 continue
             if to == name:
-                yield say(path, "an agent cannot hand over to itself")
+                yield say(path, "an agent cannot hand over to itself", code="RT205")
                 continue
             transfer = transfer_name(to)
             if transfer in own and not self._brings_several(transfer):
                 where = self._line(own[transfer])
                 message = f"this handoff is the tool {transfer}, as is the entry{where}"
-                yield say(path, message, "rename one of the two")
+                yield say(path, message, "rename one of the two", code="RT206")
             own[transfer] = path
         if len(transfer_name(name)) > 64:
-            yield say(("agents", name), "this name is too long for a handoff", at_key=True)
+            words = "this name is too long for a handoff"
+            yield say(("agents", name), words, at_key=True, code="RT206")
 
     def _line(self, path: Path) -> str:
         line = self.ground.tree.place(path).line
@@ -115,13 +117,15 @@ class Semantics:
             return
         if not known:
             hint = "install the package tzdata"
-            yield self.ground.say(("timezone",), "this machine has no time zone database", hint)
+            words = "this machine has no time zone database"
+            yield self.ground.say(("timezone",), words, hint, code="RT208")
             return
         ends = {zone.rpartition("/")[2].lower(): zone for zone in sorted(known)}
         same_city = ends.get(name.rpartition("/")[2].replace(" ", "_").lower())
         hint = f"did you mean {same_city}?" if same_city else near(name, known)
         hint = hint or "a name such as America/New_York, or none"
-        yield self.ground.say(("timezone",), f"no time zone is called '{shown(name)}'", hint)
+        words = f"no time zone is called '{shown(name)}'"
+        yield self.ground.say(("timezone",), words, hint, code="RT208")
 
     def _tool_choice(self) -> Iterator[Problem]:
         choice = as_map(self.ground.at(("session", "tool_choice")))
@@ -137,7 +141,7 @@ class Semantics:
             known = {*self.tools, *BUILT_IN_TOOLS}
             if self._brings_several(name):
                 message = f"'{shown(name)}' is a server with tools, and no tool itself"
-                yield self.ground.say(path, message, "name one of its tools")
+                yield self.ground.say(path, message, "name one of its tools", code="RT202")
             elif name not in known and not any("mcp" in as_map(t) for t in self.tools.values()):
                 yield self.ground.unknown(path, "tool", name, sorted(known))
 
@@ -154,15 +158,16 @@ class Semantics:
             except ValueError:
                 continue  # the schema says so
             if length <= 0:
-                yield self.ground.say(path, "a duration must be longer than nothing")
+                yield self.ground.say(path, "a duration must be longer than nothing", code="RT209")
             elif length > 366 * 86400:
-                yield self.ground.say(path, "a duration beyond a year is not meant")
+                yield self.ground.say(path, "a duration beyond a year is not meant", code="RT209")
 
     def _engine(self) -> Iterator[Problem]:
         engine = self.ground.map("engine")
         if "brain" in engine and engine.get("type") in ("auto", "openai"):
             message = "a brain belongs to the local engine"
-            yield self.ground.say(("engine", "brain"), message, "type: local", at_key=True)
+            hint = "type: local"
+            yield self.ground.say(("engine", "brain"), message, hint, at_key=True, code="RT404")
         self.ground.key_in_file(("engine", "api_key"))
         self.ground.key_in_file(("engine", "brain", "api_key"))
         self.ground.keys_in_map(("engine", "headers"))
@@ -183,7 +188,7 @@ class Semantics:
             for key in ("reasoning", "parallel_tool_calls"):
                 if session.get(key) is not None:
                     message = f"{shown(model)} does not reason, so OpenAI may refuse the session"
-                    self.ground.warn(("session", key), message, at_key=True)
+                    self.ground.warn(("session", key), message, at_key=True, code="RT909")
 
     def _unused(self) -> None:
         """Warn of an agent that nobody can reach, and of a tool that nobody may use."""
@@ -200,8 +205,10 @@ class Semantics:
             ahead += [to for h in handoffs if isinstance(to := as_map(h).get("to"), str)]
         for name in self.agents:
             if name not in reached and reached:
-                self.ground.warn(("agents", name), "no handoff leads to this agent", at_key=True)
+                words = "no handoff leads to this agent"
+                self.ground.warn(("agents", name), words, at_key=True, code="RT901")
         lists = [as_list(as_map(agent).get("tools")) for agent in self.agents.values()]
         for name in self.tools:
             if not any(name in tools for tools in lists):
-                self.ground.warn(("tools", name), "no agent lists this tool", at_key=True)
+                words = "no agent lists this tool"
+                self.ground.warn(("tools", name), words, at_key=True, code="RT902")

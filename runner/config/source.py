@@ -97,10 +97,12 @@ def read_bytes(path: Path, name: str, what: str = "file") -> bytes:
 def decode(data: bytes, name: str, folder: Path | None = None) -> Source:
     """The text of a file in ``folder``; ConfigError with a position when it is not plain UTF-8."""
     if len(data) > MAX_BYTES:
-        whole = Problem(name, 0, 0, "", "the file is larger than 1 MiB")
+        whole = Problem(name, 0, 0, "", "the file is larger than 1 MiB", code="RT002")
         raise ConfigError([whole])
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ConfigError([Problem(name, 1, 1, "", "the file is UTF-16", "save it as UTF-8")])
+        raise ConfigError(
+            [Problem(name, 1, 1, "", "the file is UTF-16", "save it as UTF-8", code="RT001")]
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -110,14 +112,15 @@ def decode(data: bytes, name: str, folder: Path | None = None) -> Source:
         byte = data[skipped + error.start]
         where = (len(good.lines), len(good.lines[-1]) + 1)
         message = f"the byte 0x{byte:02x} is not UTF-8"
-        raise ConfigError([good.problem(*where, message, "save the file as UTF-8")]) from None
+        problem = good.problem(*where, message, "save the file as UTF-8", code="RT001")
+        raise ConfigError([problem]) from None
     source = make_source(name, text, folder)
     found = _UNPRINTABLE.search(text)
     if found:
         line, column = position(text, found.start())
         kind = "a NUL" if found.group() == "\0" else f"the control character {found.group()!a}"
         message = f"{kind} stands in the file"
-        raise ConfigError([source.problem(line, column, message, "remove it")])
+        raise ConfigError([source.problem(line, column, message, "remove it", code="RT001")])
     return source
 
 

@@ -36,12 +36,13 @@ def _guardrail(
         if first != where:
             line = ground.tree.place(first).line
             place = f", first in line {line}" if line else ""
-            yield ground.say(where, f"the name '{shown(name)}' stands twice{place}")
+            yield ground.say(where, f"the name '{shown(name)}' stands twice{place}", code="RT204")
     yield from ground.exactly_one(path, rail, KINDS, "a guardrail")
     for i, phrase in enumerate(as_list(rail.get("phrases"))):
         if isinstance(phrase, str) and phrase and not re.search(r"\w", phrase):
             message = f"'{shown(phrase)}' has no letter"
-            yield ground.say((*path, "phrases", i), message, "it would trip on everything")
+            hint = "it would trip on everything"
+            yield ground.say((*path, "phrases", i), message, hint, code="RT402")
     if isinstance(rail.get("regex"), str):
         yield from _regex(ground, (*path, "regex"), rail["regex"])
     yield from ground.function((*path, "python"), rail.get("python"))
@@ -55,16 +56,17 @@ def _then(ground: Ground, path: Path, rail: dict[str, Any]) -> Iterator[Problem]
     agents = ground.map("agents")
     if then == "handoff" and "to" not in rail:
         hint = "the name of an agent"
-        yield ground.say((*path, "then"), "handoff needs 'to' beside it", hint)
+        yield ground.say((*path, "then"), "handoff needs 'to' beside it", hint, code="RT401")
     if then == "say" and "say" not in rail:
         hint = "the words that are to be said"
-        yield ground.say((*path, "then"), "say needs 'say' beside it", hint)
+        yield ground.say((*path, "then"), "say needs 'say' beside it", hint, code="RT401")
     if "to" in rail and then != "handoff":
-        yield ground.say((*path, "to"), "'to' goes with then: handoff alone", at_key=True)
+        message = "'to' goes with then: handoff alone"
+        yield ground.say((*path, "to"), message, at_key=True, code="RT401")
     elif isinstance(to, str) and to and to not in agents:
         yield ground.unknown((*path, "to"), "agent", to, agents)
     if "say" in rail and then == "log":
-        ground.warn((*path, "say"), "then: log says nothing", at_key=True)
+        ground.warn((*path, "say"), "then: log says nothing", at_key=True, code="RT910")
 
 
 def _regex(ground: Ground, path: Path, text: str) -> Iterator[Problem]:
@@ -77,14 +79,16 @@ def _regex(ground: Ground, path: Path, text: str) -> Iterator[Problem]:
         place = ground.tree.place(path)
         line, column = inside(place, text, error.pos or 0)
         message = f"not a regular expression: {error.msg}"
-        yield place.source.problem(line, column, message, _quotes(error.msg), dotted(path))
+        hint, where = _quotes(error.msg), dotted(path)
+        yield place.source.problem(line, column, message, hint, where, code="RT210")
     except (Warning, OverflowError, RecursionError, MemoryError) as error:
         reason = shown(str(error) or type(error).__name__, 120)
-        yield ground.say(path, f"not a regular expression: {reason}")
+        yield ground.say(path, f"not a regular expression: {reason}", code="RT210")
     else:
         if found.match(""):
             hint = "it would trip on everything"
-            yield ground.say(path, "this regular expression fits a text without any sign", hint)
+            words = "this regular expression fits a text without any sign"
+            yield ground.say(path, words, hint, code="RT402")
 
 
 def _quotes(message: str) -> str:
@@ -94,7 +98,8 @@ def _quotes(message: str) -> str:
 def _silence(ground: Ground, silence: dict[str, Any]) -> Iterator[Problem]:
     ask, end = silence.get("ask_after"), silence.get("hang_up_after")
     if silence.get("say") is not None and ask is None:
-        ground.warn(("silence", "say"), "nothing is asked without ask_after", at_key=True)
+        words = "nothing is asked without ask_after"
+        ground.warn(("silence", "say"), words, at_key=True, code="RT910")
     if not (isinstance(ask, str) and isinstance(end, str)):
         return
     try:
@@ -103,4 +108,6 @@ def _silence(ground: Ground, silence: dict[str, Any]) -> Iterator[Problem]:
         return  # the schema says so
     if too_soon:
         message = f"the call would end before the caller is asked, after {shown(ask)}"
-        yield ground.say(("silence", "hang_up_after"), message, "longer than ask_after")
+        yield ground.say(
+            ("silence", "hang_up_after"), message, "longer than ask_after", code="RT403"
+        )

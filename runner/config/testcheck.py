@@ -49,7 +49,8 @@ class _Test:
             if first != where:
                 line = self._ground.tree.place(first).line
                 words = f"a test is called '{shown(name)}' already, in line {line}"
-                yield self._ground.say(where, words, "the report tells them apart by their names")
+                hint = "the report tells them apart by their names"
+                yield self._ground.say(where, words, hint, code="RT204")
         yield from self._duration((*self._path, "timeout"), self._test.get("timeout"))
         yield from self._stubs()
         for index, turn in enumerate(as_list(self._test.get("turns"))):
@@ -60,15 +61,16 @@ class _Test:
             path = (*self._path, "stubs", name)
             if "hosted_mcp" in as_map(self._tools.get(name)):
                 words = f"'{shown(name)}' is called by the service itself: it has no stub"
-                yield self._ground.say(path, words, at_key=True)
+                yield self._ground.say(path, words, at_key=True, code="RT451")
             elif name not in self._tools and not self._open:
                 problem = self._ground.unknown(path, "tool", name, sorted(self._tools))
-                yield self._ground.say(path, problem.message, problem.hint, at_key=True)
+                words, hint = problem.message, problem.hint
+                yield self._ground.say(path, words, hint, at_key=True, code=problem.code)
             given = as_map(stub)
             yield from self._duration((*path, "delay"), given.get("delay"), nothing=True)
             if given.keys() >= {"output", "error"}:
                 words = "a tool gives an output or an error, not both"
-                yield self._ground.say((*path, "error"), words, at_key=True)
+                yield self._ground.say((*path, "error"), words, at_key=True, code="RT451")
 
     def _turn(self, path: Path, turn: dict[str, Any], index: int) -> Iterator[Problem]:
         say = self._ground.say
@@ -80,10 +82,12 @@ class _Test:
         yield from self._duration((*path, "interrupt_after"), late, nothing=True)
         if late is not None and "caller" not in turn and any(key in turn for key in _STEPS):
             words = "only a caller can interrupt"
-            yield say((*path, "interrupt_after"), words, "it goes with caller:", at_key=True)
+            hint = "it goes with caller:"
+            yield say((*path, "interrupt_after"), words, hint, at_key=True, code="RT451")
         if "rejected" in turn and "edit" not in turn and any(key in turn for key in _STEPS):
             words = "only an edit can be rejected"
-            yield say((*path, "rejected"), words, "it goes with edit:", at_key=True)
+            hint = "it goes with edit:"
+            yield say((*path, "rejected"), words, hint, at_key=True, code="RT451")
         yield from self._caller((*path, "caller"), turn.get("caller"))
         yield from self._edit((*path, "edit"), as_map(turn.get("edit")))
         expect = turn.get("expect")
@@ -108,14 +112,15 @@ class _Test:
                 steps = parse_path(target)
             except ValueError:
                 hint = "a path such as agents.front_desk.instructions"
-                yield self._ground.say(where, "this is no path", hint, at_key=True)
+                yield self._ground.say(where, "this is no path", hint, at_key=True, code="RT452")
                 continue
             if not schemas.load().at(steps):
                 words = f"a deployment has no field {shown(target)}"
                 hint = "rtrun schema and docs/configuration.md name them all"
-                yield self._ground.say(where, words, hint, at_key=True)
+                yield self._ground.say(where, words, hint, at_key=True, code="RT452")
             elif steps[0] == "tests":
-                yield self._ground.say(where, "a test edits no tests", at_key=True)
+                words = "a test edits no tests"
+                yield self._ground.say(where, words, at_key=True, code="RT452")
 
     def _expect(self, path: Path, given: dict[str, Any]) -> Iterator[Problem]:
         for key in ("agent", "not"):
@@ -131,7 +136,8 @@ class _Test:
             if not given or any(key in known_here for key in given) or len(given) == 1:
                 words = "arguments belong to a tool"
                 hint = "tool: its name, in the same map"
-                yield self._ground.say((*path, "arguments"), words, hint, at_key=True)
+                where = (*path, "arguments")
+                yield self._ground.say(where, words, hint, at_key=True, code="RT451")
         for key, known_names in (("handoff", list(self._agents)), ("guardrail", self._rails)):
             name = given.get(key)
             if isinstance(name, str) and name and name not in known_names:
@@ -144,7 +150,7 @@ class _Test:
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            yield self._ground.say(path, f"this is no regular expression: {error}")
+            yield self._ground.say(path, f"this is no regular expression: {error}", code="RT210")
 
     def _duration(self, path: Path, value: Any, *, nothing: bool = False) -> Iterator[Problem]:
         if not isinstance(value, str):
@@ -154,6 +160,6 @@ class _Test:
         except ValueError:
             return  # the schema says so
         if length > 3600:
-            yield self._ground.say(path, "a test waits no longer than an hour")
+            yield self._ground.say(path, "a test waits no longer than an hour", code="RT209")
         elif length <= 0 and not nothing:
-            yield self._ground.say(path, "a duration must be longer than nothing")
+            yield self._ground.say(path, "a duration must be longer than nothing", code="RT209")

@@ -41,7 +41,7 @@ def tool_problems(ground: Ground) -> Iterator[Problem]:
         if name in BUILT_IN_TOOLS:
             message = f"the name {name} is taken: that tool is built in"
             hint = "an agent lists it without an entry here; call yours otherwise"
-            yield ground.say(path, message, hint, at_key=True)
+            yield ground.say(path, message, hint, at_key=True, code="RT306")
         if isinstance(given, dict):
             yield from _tool(ground, path, given)
 
@@ -71,13 +71,14 @@ def _parameters(ground: Ground, path: Path, schema: dict[str, Any]) -> Iterator[
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         message = f"not a JSON Schema: {shown(error.message, 160)}"
-        yield ground.say((*path, *error.absolute_path), message)
+        yield ground.say((*path, *error.absolute_path), message, code="RT302")
         return
     except RecursionError:
-        yield ground.say(path, "not a JSON Schema: nested too deep")
+        yield ground.say(path, "not a JSON Schema: nested too deep", code="RT302")
         return
     if schema.get("type") != "object":
-        yield ground.say(path, "the arguments of a tool are an object", "add type: object")
+        words = "the arguments of a tool are an object"
+        yield ground.say(path, words, "add type: object", code="RT302")
 
 
 def _http(ground: Ground, path: Path, http: dict[str, Any], parameters: Any) -> Iterator[Problem]:
@@ -87,9 +88,11 @@ def _http(ground: Ground, path: Path, http: dict[str, Any], parameters: Any) -> 
         server = url.split("://", 1)[1].partition("/")[0].partition("?")[0].partition("#")[0]
         if arguments_in(server):
             message = "an argument cannot choose the server"
-            yield ground.say((*path, "url"), message, "{argument} stands behind the first / or ?")
+            hint = "{argument} stands behind the first / or ?"
+            yield ground.say((*path, "url"), message, hint, code="RT303")
     if http.get("body") is not None and http.get("method", "GET") == "GET":
-        yield ground.say((*path, "body"), "a GET has no body", "add method: POST", at_key=True)
+        words, hint = "a GET has no body", "add method: POST"
+        yield ground.say((*path, "body"), words, hint, at_key=True, code="RT304")
     known = as_map(parameters).get("properties")
     if not isinstance(parameters, dict) or not (known is None or isinstance(known, dict)):
         return
@@ -103,7 +106,8 @@ def _http(ground: Ground, path: Path, http: dict[str, Any], parameters: Any) -> 
                 hint = near(argument, names) or (
                     f"there are {choices(names)}" if names else "parameters has no properties"
                 )
-                yield ground.say(where, f"no parameter is called '{argument}'", hint)
+                words = f"no parameter is called '{argument}'"
+                yield ground.say(where, words, hint, code="RT303")
 
 
 def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
@@ -125,7 +129,7 @@ def _command(ground: Ground, path: Path, command: Any) -> Iterator[Problem]:
         if arguments := arguments_in(item):
             message = f"{{{arguments[0]}}} is not filled in here"
             hint = "the program reads its arguments as JSON on standard input"
-            ground.warn((*where, i), message, hint)
+            ground.warn((*where, i), message, hint, code="RT911")
     folder = spec.get("cwd")
     if isinstance(folder, str) and folder:
         try:
@@ -133,7 +137,7 @@ def _command(ground: Ground, path: Path, command: Any) -> Iterator[Problem]:
         except (OSError, ValueError):
             there = False
         if not there:
-            yield ground.say((*path, "cwd"), f"no folder {shown(folder)}", BESIDE)
+            yield ground.say((*path, "cwd"), f"no folder {shown(folder)}", BESIDE, code="RT207")
     ground.keys_in_map((*path, "env"))
 
 
@@ -143,7 +147,8 @@ def _argv(ground: Ground, path: Path, argv: Any) -> Iterator[Problem]:
     for i, item in enumerate(as_list(argv)):
         text = _text(item)
         if i == 0 and text == "" and isinstance(item, (str, Secret)):
-            yield ground.say((*path, i), "is empty; the name of a program belongs here")
+            words = "is empty; the name of a program belongs here"
+            yield ground.say((*path, i), words, code="RT305")
         elif i == 0 and "/" in text:
             if isinstance(item, Secret):
                 continue  # a message would show it
@@ -151,7 +156,7 @@ def _argv(ground: Ground, path: Path, argv: Any) -> Iterator[Problem]:
             file = argument_file(ground.tree.folder((*path, i)), text)
             if file is not None and file.is_file() and not os.access(file, os.X_OK):
                 message = f"{shown(text)} is not executable"
-                yield ground.say((*path, i), message, f"chmod +x {shown(text)}")
+                yield ground.say((*path, i), message, f"chmod +x {shown(text)}", code="RT305")
         elif i > 0 and isinstance(item, str) and is_script(text):
             yield from ground.file((*path, i), text)
 
@@ -180,7 +185,7 @@ def _hosted(ground: Ground, path: Path, hosted: dict[str, Any]) -> Iterator[Prob
     for i, name in enumerate(as_list(as_map(approval.get("never")).get("tool_names"))):
         if isinstance(name, str) and name in always:
             message = f"'{shown(name)}' stands under always too"
-            yield ground.say((*where, i), message, "a tool is in one of the two")
+            yield ground.say((*where, i), message, "a tool is in one of the two", code="RT307")
 
 
 def _web(ground: Ground, path: Path, spec: dict[str, Any]) -> Iterator[Problem]:

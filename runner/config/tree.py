@@ -23,6 +23,7 @@ Path = tuple[str | int, ...]
 
 MAX_NODES = 10_000
 MAX_ALIASES = 100
+_TOO_MANY = f"more than {MAX_NODES} values in one file"
 
 #: libyaml when PyYAML was built with it; both give the same events and marks.
 LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -115,11 +116,13 @@ def parse(source: Source, loader: type | None = None) -> Tree:
         raise ConfigError([explain(error, source)]) from None
     if root is None:
         hint = "three lines are enough: agents:, a name, and its instructions:"
-        raise ConfigError([Problem(source.name, 1, 1, "", "the file is empty", hint)])
+        raise ConfigError([Problem(source.name, 1, 1, "", "the file is empty", hint, code="RT003")])
     if root.kind != "map":
         kind = "a list" if root.kind == "list" else "a single value"
         hint = "a deployment is a map that begins with a key such as agents:"
-        builder.problems.append(builder.problem(root.mark, f"the file is {kind}", hint))
+        builder.problems.append(
+            builder.problem(root.mark, f"the file is {kind}", hint, code="RT003")
+        )
     places: dict[Path, Place] = {}
     value = builder.flatten(root, None, (), places)
     if builder.problems:
@@ -136,11 +139,14 @@ class _Builder:
         self.anchors: dict[str, _Node] = {}
         self.aliases = 0
 
-    def problem(self, mark: Any, message: str, hint: str = "", path: str = "") -> Problem:
-        return self.source.problem(mark.line + 1, mark.column + 1, message, hint, path)
+    def problem(
+        self, mark: Any, message: str, hint: str = "", path: str = "", *, code: str
+    ) -> Problem:
+        line, column = mark.line + 1, mark.column + 1
+        return self.source.problem(line, column, message, hint, path, code=code)
 
-    def stop(self, mark: Any, message: str, hint: str = "") -> ConfigError:
-        return ConfigError([*self.problems, self.problem(mark, message, hint)])
+    def stop(self, mark: Any, message: str, hint: str = "", *, code: str) -> ConfigError:
+        return ConfigError([*self.problems, self.problem(mark, message, hint, code=code)])
 
     def build(self, events: Iterator[Any]) -> _Node | None:
         """The root node of the only document, None when there is none."""
@@ -153,7 +159,9 @@ class _Builder:
                 documents += 1
                 if documents > 1:
                     message = "a second document begins here"
-                    raise self.stop(event.start_mark, message, "one file is one deployment")
+                    raise self.stop(
+                        event.start_mark, message, "one file is one deployment", code="RT003"
+                    )
             elif isinstance(event, yaml.CollectionEndEvent):
                 node = stack.pop()
                 keys.pop()
@@ -162,13 +170,13 @@ class _Builder:
                 node.height += max((v.height for _, v in node.items), default=0)
                 # Aliases count as often as they are used: a bomb is small only as written.
                 if node.height > MAX_DEPTH:
-                    raise self.stop(node.mark, TOO_DEEP)
+                    raise self.stop(node.mark, TOO_DEEP, code="RT002")
                 if node.size > MAX_NODES:
-                    raise self.stop(node.mark, f"more than {MAX_NODES} values in one file")
+                    raise self.stop(node.mark, _TOO_MANY, code="RT002")
             elif isinstance(event, yaml.NodeEvent):
                 nodes += 1
                 if nodes > 2 * MAX_NODES:
-                    raise self.stop(event.start_mark, f"more than {MAX_NODES} values in one file")
+                    raise self.stop(event.start_mark, _TOO_MANY, code="RT002")
                 node = self.node(event, bool(stack and stack[-1].flow))
                 if not stack:
                     root = node
@@ -181,7 +189,7 @@ class _Builder:
                     keys[-1] = None
                 if isinstance(event, yaml.CollectionStartEvent):
                     if len(stack) >= MAX_DEPTH:
-                        raise self.stop(event.start_mark, TOO_DEEP)
+                        raise self.stop(event.start_mark, TOO_DEEP, code="RT002")
                     stack.append(node)
                     keys.append(None)
         if root is not None and root.kind == "scalar" and root.text == "" and root.plain:
@@ -205,15 +213,18 @@ class _Builder:
     def alias(self, event: Any) -> _Node:
         self.aliases += 1
         if self.aliases > MAX_ALIASES:
-            raise self.stop(event.start_mark, f"more than {MAX_ALIASES} aliases in one file")
+            words = f"more than {MAX_ALIASES} aliases in one file"
+            raise self.stop(event.start_mark, words, code="RT002")
         name = shown(event.anchor)
         target = self.anchors.get(event.anchor)
         if target is None:
             near = difflib.get_close_matches(event.anchor[:80], self.anchors, 1)
             hint = f"did you mean *{near[0]}?" if near else f"&{name} must stand before it"
-            raise self.stop(event.start_mark, f"no anchor &{name} for this alias", hint)
+            words = f"no anchor &{name} for this alias"
+            raise self.stop(event.start_mark, words, hint, code="RT017")
         if target.open and target.kind != "scalar":
-            raise self.stop(event.start_mark, f"*{name} stands inside its own &{name}")
+            words = f"*{name} stands inside its own &{name}"
+            raise self.stop(event.start_mark, words, code="RT017")
         return target
 
     def scalar(self, event: Any, in_flow: bool) -> _Node:
@@ -227,10 +238,11 @@ class _Builder:
             raw = self.source.lines[line - 1]
             if raw.startswith(text, column - 1):
                 column += text.index("?")
-            self.problems.append(self.source.problem(line, column, message, QUOTE_PROSE))
+            found = self.source.problem(line, column, message, QUOTE_PROSE, code="RT012")
+            self.problems.append(found)
         if any("\ud800" <= c <= "\udfff" for c in text):
             message = "half of a surrogate pair (\\ud800 to \\udfff) is not a character"
-            self.problems.append(self.problem(event.start_mark, message))
+            self.problems.append(self.problem(event.start_mark, message, code="RT018"))
             return node
         try:
             if event.tag is not None:
@@ -241,13 +253,13 @@ class _Builder:
             self.unknown_tag(event)
         except ValueError as error:
             hint = "put it in quotes to make it a text"
-            self.problems.append(self.problem(event.start_mark, str(error), hint))
+            self.problems.append(self.problem(event.start_mark, str(error), hint, code="RT018"))
         return node
 
     def unknown_tag(self, event: Any) -> None:
         tag = shown(event.tag.replace("tag:yaml.org,2002:", "!!"))
         message = f"the tag {tag} means nothing here"
-        self.problems.append(self.problem(event.start_mark, message, _TAG_HINT))
+        self.problems.append(self.problem(event.start_mark, message, _TAG_HINT, code="RT016"))
 
     def flatten(self, node: _Node, key: _Node | None, path: Path, places: dict[Path, Place]) -> Any:
         """Plain values of ``node``; fills ``places``. An alias is copied at each of its uses."""
@@ -289,7 +301,9 @@ class _Builder:
                 line = out[name][0].mark.line + 1
                 message = f"the key '{shown(name)}' stands twice, first in line {line}"
                 where = dotted((*path, name))
-                self.problems.append(self.problem(name_node.mark, message, path=where))
+                self.problems.append(
+                    self.problem(name_node.mark, message, path=where, code="RT014")
+                )
             else:
                 out[name] = (name_node, item)
         for merged in merges:
@@ -303,14 +317,15 @@ class _Builder:
             braces = "in YAML {{ }} is a map inside a map; ${vars.name} fills in a value"
             hint = braces if node.kind == "map" else "a key is a word or a text in quotes"
             message = f"a {node.kind} cannot be a key"
-            self.problems.append(self.problem(node.mark, message, hint, where))
+            self.problems.append(self.problem(node.mark, message, hint, where, code="RT015"))
             return None
         if not isinstance(node.value, str):
             kind, hint = "empty", "give it a name"
             if node.text:
                 kind = f"{shown(node.text)}, which is no text"
                 hint = f'put it in quotes: "{shown(node.text)}"'
-            self.problems.append(self.problem(node.mark, f"this key is {kind}", hint, where))
+            message = f"this key is {kind}"
+            self.problems.append(self.problem(node.mark, message, hint, where, code="RT015"))
             return None
         return node.value
 
@@ -320,5 +335,5 @@ class _Builder:
         if all(n.kind == "map" for n in nodes):
             return nodes
         message = "<< takes a map, such as *an_alias"
-        self.problems.append(self.problem(node.mark, message, path=dotted(path)))
+        self.problems.append(self.problem(node.mark, message, path=dotted(path), code="RT017"))
         return []

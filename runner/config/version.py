@@ -31,4 +31,4 @@ def version_problems(
     else:
         hint = f"known are {names}"
         message = f"{shown('null' if written is None else written)} is no version of this format"
-    yield tree.problem(_AT, message, hint)
+    yield tree.problem(_AT, message, hint, code="RT022")
