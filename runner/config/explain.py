@@ -14,6 +14,7 @@ from runner.config.check import near
 from runner.config.overrides import parse_path
 from runner.config.resolved import with_defaults
 from runner.config.schema import Schema
+from runner.config.source import shown
 from runner.config.tree import Path, dotted
 from runner.errors import UsageError
 from runner.model.deployment import ReloadClass
@@ -73,7 +74,7 @@ def explain(text: str, schema: Schema) -> Explained:
         given = parse_path(text)
     except ValueError:
         hint = "a path such as session.audio.input.format, or a code such as RT012"
-        raise UsageError(f"{text}: this is no path", hint) from None
+        raise UsageError(f"{shown(text)}: this is no path", hint) from None
     path = _known(given, schema)
     nodes = schema.at(path)
     description = _description(path, schema)
