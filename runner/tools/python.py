@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from runner.errors import ToolError
 from runner.model.deployment import ToolSpec
 from runner.tools.base import FunctionTool
 from runner.tools.schema import function_tool
+
+#: Two threads may want the same file at once: the second waits until the first has read it. By
+#: the module's name, so that one that hangs holds up no other.
+_locks: dict[str, threading.RLock] = {}
 
 
 def load(spec: ToolSpec) -> FunctionTool:
@@ -76,8 +81,12 @@ def _from_file(file: Path) -> Any:
         raise ToolError(f"{file.name} cannot be read: {error.strerror}") from None
     digest = hashlib.sha256(str(file).encode() + b"\0" + code).hexdigest()[:16]
     name = f"rtrun_tool_{file.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
+    with _locks.setdefault(name, threading.RLock()):
+        return sys.modules[name] if name in sys.modules else _executed(name, file, code)
+
+
+def _executed(name: str, file: Path, code: bytes) -> Any:
+    """A new module ``name`` of the ``code`` in ``file``."""
     folder = str(file.parent)
     if folder not in sys.path:
         # At the end: a tool may import its neighbours, but calendar.py must not hide calendar.

@@ -5,6 +5,7 @@ import calendar
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from runner.errors import ToolError
 from runner.model.deployment import ToolSpec
 from runner.tools.base import FunctionTool, ToolContext
-from runner.tools.python import load
+from runner.tools.python import function_of, load
 
 pytestmark = pytest.mark.quick
 
@@ -195,3 +196,18 @@ def test_a_module_that_is_not_installed() -> None:
     with pytest.raises(ToolError, match="No module named 'nowhere_at_all'") as caught:
         load(ToolSpec("t", "nowhere_at_all:go", Path()))
     assert "or name a file" in caught.value.hint
+
+
+def test_a_file_that_two_threads_want_at_once_is_read_once(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        f"file = pathlib.Path({str(begun)!r})\n"
+        "file.write_text(file.read_text() + 'x' if file.exists() else 'x')\n"
+        "time.sleep(0.05)\n"
+        "def find(day: str) -> str:\n    return day\n"
+    )
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: function_of("slow.py:find", tmp_path), range(4)))
+    assert len(set(found)) == 1
+    assert begun.read_text() == "x"
