@@ -8,7 +8,7 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,9 +27,9 @@ from runner.testing.record import read_log
 from runner.testing.report import Report
 from runner.testing.rerun import stage_of
 from runner.testing.select import selector
-from runner.testing.stage import Say, Stage
+from runner.testing.stage import Stage
 from runner.testing.suite import Case, read_suite
-from runner.testing.voice import LocalVoice
+from runner.testing.voice import Say, speaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,41 +130,41 @@ class _Run:
         self._started = False
         self._held: list[str] = []
         self._reports: list[Report] = []
-        self._voice: LocalVoice | None = None
-        self._speaking = asyncio.Lock()
         self._began = time.monotonic()
         self._stopped = ""
 
     async def main(self, cases: Sequence[Case]) -> int:
         """The exit code. Cancelled (Ctrl-C), it reports what there is."""
-        workers = tasks.Supervisor(lambda name, error: None)  # its error is raised below
+        total = len(cases) * self._options.repeat
         todo = iter([(c, n) for c in cases for n in range(1, self._options.repeat + 1)])
-        count = min(self._options.jobs, len(cases) * self._options.repeat)
-        try:
-            work = [workers.spawn(self._work(todo), "tests") for _ in range(count)]
-            await asyncio.gather(*work)
-        except asyncio.CancelledError:
-            self._stopped = "stopped"
-            raise
-        finally:
-            await workers.close(3.0)
-            await self._engines.close()
-            if self._voice is not None:
-                self._voice.close()
-            seconds = time.monotonic() - self._began
-            total = len(cases) * self._options.repeat
-            played = f": {len(self._reports)} of {total} tests were played"
-            stopped = self._stopped + played if self._stopped else ""
-            self._printer.end(self._reports, seconds, stopped=stopped)
-            if self._junit is not None:
-                write_junit(self._junit, self._reports, seconds)
+        workers = tasks.Supervisor(lambda name, error: None)  # its error is raised below
+        with speaker() as voice:
+            count = min(self._options.jobs, total)
+            work = [workers.spawn(self._work(todo, voice), "tests") for _ in range(count)]
+            try:
+                await asyncio.gather(*work)
+            except asyncio.CancelledError:
+                self._stopped = "stopped"
+                raise
+            finally:
+                await workers.close(3.0)
+                await self._engines.close()
+                self._end(total)
         return 0 if all(report.passed for report in self._reports) else 1
 
-    async def _work(self, todo: Iterator[tuple[Case, int]]) -> None:
+    def _end(self, total: int) -> None:
+        seconds = time.monotonic() - self._began
+        played = f": {len(self._reports)} of {total} tests were played"
+        stopped = self._stopped + played if self._stopped else ""
+        self._printer.end(self._reports, seconds, stopped=stopped)
+        if self._junit is not None:
+            write_junit(self._junit, self._reports, seconds)
+
+    async def _work(self, todo: Iterator[tuple[Case, int]], voice: Callable[[], Say]) -> None:
         for case, number in todo:
             if self._stopped:
                 return
-            report = await self._one(case, number)
+            report = await self._one(case, number, voice)
             if self._stopped:
                 return  # -x: another one has failed meanwhile
             self._reports.append(report)
@@ -172,20 +172,20 @@ class _Run:
             if self._options.first_failure and not report.passed:
                 self._stopped = "stopped at the first failure"
 
-    async def _one(self, case: Case, number: int) -> Report:
+    async def _one(self, case: Case, number: int, voice: Callable[[], Say]) -> Report:
         options = self._options
         if options.repeat > 1:
             name = f"{case.test.name} [{number}]"
             case = replace(case, test=replace(case.test, name=name))
         try:
-            return await play(case, await self._stage(case, number))
+            return await play(case, await self._stage(case, number, voice))
         except RtrunError as error:  # no engine, or no record
             return refused(case, error)
 
-    async def _stage(self, case: Case, number: int) -> Stage:
+    async def _stage(self, case: Case, number: int, voice: Callable[[], Say]) -> Stage:
         options = self._options
         judge = judge_of(case.suite.loaded.deployment, options.env)
-        stage = Stage(Address(), self._mouth, "", judge, options.strict, warn=self._warn)
+        stage = Stage(Address(), voice, "", judge, options.strict, warn=self._warn)
         if options.replay is not None:
             log = await tasks.in_thread(read_log, log_file(options.replay, case, 1))
             return stage_of(log, stage)
@@ -214,16 +214,6 @@ class _Run:
             self._warn(text)
         else:
             self._held.append(text)
-
-    def _mouth(self) -> Say:
-        self._voice = self._voice or LocalVoice()
-        return self._say
-
-    async def _say(self, text: str) -> AsyncIterator[bytes]:
-        assert self._voice is not None
-        async with self._speaking:
-            async for part in self._voice.say(text):
-                yield part
 
     def _warn(self, text: str) -> None:
         print(f"rtrun: {text}", file=sys.stderr)

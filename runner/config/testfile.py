@@ -11,7 +11,7 @@ from runner.config import schema as schemas
 from runner.config.check import check
 from runner.config.expand import Expander
 from runner.config.ground import Ground, as_map
-from runner.config.source import decode, read_bytes
+from runner.config.source import Source, decode, read_bytes
 from runner.config.testbuild import call_tests
 from runner.config.testcheck import conversation_problems
 from runner.config.tree import Tree, parse
@@ -37,12 +37,20 @@ def read_tests(
     path: FilePath, loaded: Loaded, env: Mapping[str, str]
 ) -> tuple[tuple[CallTest, ...], Tree]:
     """The tests in ``path``, of the deployment ``loaded``. ConfigError, InputError."""
-    tree = parse(decode(read_bytes(path, str(path)), str(path), path.parent))
+    source = decode(read_bytes(path, str(path)), str(path), path.parent)
+    return tests_of(source, loaded, env)
+
+
+def tests_of(
+    source: Source, loaded: Loaded, env: Mapping[str, str]
+) -> tuple[tuple[CallTest, ...], Tree]:
+    """The same of a text that was read already."""
+    tree = parse(source)
     schema = _schema()
     expander = Expander(tree, env, schema)
     document = expander.document()
     problems = check(tree, document, schema, expander.broken)
-    ground = Ground(tree, as_map(document), path.parent)
+    ground = Ground(tree, as_map(document), source.folder or FilePath.cwd())
     problems += conversation_problems(ground, dict(loaded.deployment.document))
     problems += expander.problems
     if problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,8 @@ from runner.desk import Address
 from runner.model.calltest import CallTest
 from runner.testing.judge import Judge
 from runner.testing.stubs import RecordedOutput
+from runner.testing.voice import Say
 from runner.transports.base import RealtimeTransportLayer
-
-#: Speaks a text: PCM16 at 24 kHz, in parts.
-Say = Callable[[str], AsyncIterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 from runner.errors import MissingModels
 from runner.tasks import in_thread
+
+#: Speaks a text: PCM16 at 24 kHz, in parts.
+Say = Callable[[str], AsyncIterator[bytes]]
 
 
 class LocalVoice:
@@ -33,3 +38,27 @@ class LocalVoice:
 
     def close(self) -> None:
         self._voice.close()
+
+
+@contextmanager
+def speaker() -> Iterator[Callable[[], Say]]:
+    """A voice for any number of calls at once, loaded when the first of them speaks."""
+    voices: list[LocalVoice] = []
+    one_at_a_time = asyncio.Lock()
+
+    async def say(text: str) -> AsyncIterator[bytes]:
+        async with one_at_a_time:
+            async for part in voices[0].say(text):
+                yield part
+
+    def loaded() -> Say:
+        """MissingModels when it is not installed."""
+        if not voices:
+            voices.append(LocalVoice())
+        return say
+
+    try:
+        yield loaded
+    finally:
+        for voice in voices:
+            voice.close()
