@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.docs import COMMANDS, Block, blocks, missing
+from support.doors import places
 
 from runner.config.load import load
 from runner.errors import ConfigError
@@ -103,13 +104,17 @@ RUN = [block for block in COMMAND_BLOCKS + PYTHON_BLOCKS if block.kind == "run" 
 
 @pytest.mark.parametrize("block", RUN, ids=ids)
 def test_a_block_does_what_it_shows(block: Block, tmp_path: Path) -> None:
-    env = _scratch(tmp_path)
+    with places() as runtime:  # control sockets that no other test's processes are at
+        _does_what_it_shows(block, tmp_path, {**_scratch(tmp_path), **runtime})
+
+
+def _does_what_it_shows(block: Block, folder: Path, env: dict[str, str]) -> None:
     start = (
         [sys.executable, "-c"] if block.language == "python" else ["bash", "-euo", "pipefail", "-c"]
     )
     done = subprocess.run(
         [*start, block.script if block.language != "python" else block.text],
-        cwd=tmp_path,
+        cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -179,7 +179,8 @@ class Admin:
         return Response(self._metrics.text(), media_type=CONTENT_TYPE, headers=_HEADERS)
 
     async def _config(self, request: Request) -> Response:
-        body = dumps(config_dump(self._asked(request), self._masks)).encode("utf-8", "replace")
+        told = config_dump(self._asked(request), self._masks)
+        body = dumps(told).encode("utf-8", "replace") + b"\n"
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         headers = {**_HEADERS, "ETag": tag}
         known = request.headers.get("if-none-match", "")
