@@ -363,3 +363,25 @@ def require_approval_shape(value: Any) -> None:
         names += wanted.get("tool_names") or ()
     if len(set(names)) != len(names):
         raise UserError("a tool stands under always and never of require_approval")
+
+
+def namesake(agent: RealtimeAgent, agents: Mapping[str, RealtimeAgent]) -> RealtimeAgent:
+    """The agent that takes the place of ``agent`` when these are the agents. One that is not among
+    them stays as it was for as long as it has the line; its ways lead to those that are."""
+    if agent.name in agents:
+        return agents[agent.name]
+    ways = [way if isinstance(way, Handoff) else Handoff(way) for way in agent.handoffs]
+    there = [replace(w, agent=agents[w.agent.name]) for w in ways if w.agent.name in agents]
+    return replace(agent, handoffs=there)
+
+
+def reachable(first: RealtimeAgent) -> dict[str, RealtimeAgent]:
+    """The agents that handoffs lead to from ``first``, itself included, by name."""
+    known: dict[str, RealtimeAgent] = {}
+    waiting = [first]
+    while waiting:
+        agent = waiting.pop()
+        if agent.name not in known:
+            known[agent.name] = agent
+            waiting += [way.agent if isinstance(way, Handoff) else way for way in agent.handoffs]
+    return known

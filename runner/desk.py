@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,9 @@ from typing import Any
 
 from runner.agent import Handoff, RealtimeAgent
 from runner.config.percall import fill, now_text, today_line
-from runner.core.events import SessionEvent
+from runner.core.events import SessionEvent, SettingsApplied, SettingsPending
+from runner.errors import NotConnectedError
+from runner.line import Outcome
 from runner.model.deployment import Deployment
 from runner.model.settings import SessionSettings
 from runner.session import RealtimeSession
@@ -28,6 +31,12 @@ from runner.transports.base import AudioSink, RealtimeTransportLayer
 LONGEST_CALL = 30.0
 
 Listener = Callable[["Call", SessionEvent], None]
+#: Makes of a deployment's session block what one call can have.
+Fit = Callable[[SessionSettings], SessionSettings]
+
+
+def _as_is(settings: SessionSettings) -> SessionSettings:
+    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,16 @@ class Call:
     reason: str | None = None
     lost: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    #: It is on the line; before, it is being connected.
+    opened: bool = False
+    #: time.monotonic() of the newest event.
+    active: float = field(default_factory=time.monotonic)
+    #: The newest revision that waits for the end of a turn.
+    waits_for: int = 0
+    #: Why it could not be given back what it had, empty when it has what it is to have.
+    degraded: str = ""
+    #: What it has of the deployment's session block.
+    fit: Fit = field(default=_as_is, repr=False)
 
 
 def build_agents(
@@ -105,9 +124,40 @@ class Desk:
         self._tasks = Supervisor(self._failed)
         self._moved = asyncio.Event()
 
-    def agents(self, call: Call) -> dict[str, RealtimeAgent]:
-        """The agents of the deployment in force, as this call is told of them."""
-        return build_agents(self.deployment, self.tools, call.about, call.started)
+    @property
+    def live(self) -> tuple[Call, ...]:
+        """The calls that are on the line."""
+        return tuple(c for c in self.calls.values() if c.opened and not c.ended.is_set())
+
+    def put(self, deployment: Deployment, tools: Toolbox, revision: int) -> None:
+        """New calls begin with this from now on."""
+        self.deployment, self.tools, self.revision = deployment, tools, revision
+
+    async def give(
+        self, call: Call, deployment: Deployment, tools: Toolbox, revision: int
+    ) -> Outcome | None:
+        """Give a call a version of the deployment: what its server says, None when the call ended
+        meanwhile."""
+        try:
+            return await call.session.reconfigure(
+                build_agents(deployment, tools, call.about, call.started),
+                call.fit(deployment.session),
+                revision,
+                own_voice=session_voice(deployment),
+                between_turns=deployment.reload.apply == "between_turns",
+                silence=deployment.silence,
+                guardrails=tools.guardrails,
+            )
+        except NotConnectedError:
+            if call.ended.is_set() or not call.session.connected:
+                return None
+            raise
+
+    async def _catch_up(self, call: Call) -> None:
+        while call.revision < (revision := self.revision) and not call.ended.is_set():
+            outcome = await self.give(call, self.deployment, self.tools, revision)
+            if not isinstance(outcome, SettingsApplied):
+                return  # it waits for a turn to end, or whoever applies the revision hears of it
 
     async def open(
         self,
@@ -116,11 +166,13 @@ class Desk:
         transport: RealtimeTransportLayer | None = None,
         about: Mapping[str, str] | None = None,
         settings: SessionSettings | None = None,
+        fit: Fit | None = None,
         started: datetime | None = None,
     ) -> Call:
         """Put one call on the line and greet. ConnectError when the engine refuses.
 
-        ``settings`` replaces the deployment's session block (typed mode has no audio); ``started``
+        ``settings`` replaces the deployment's session block for the whole call, ``fit`` makes of
+        it what this call can have (typed mode has no audio), also of an edited one; ``started``
         is when the agents believe the call began, now without it."""
         call_id = "call_" + secrets.token_hex(8)
         about = {"id": call_id, "from": "local", "to": self.deployment.name, **(about or {})}
@@ -132,7 +184,7 @@ class Desk:
             agent,
             transport=transport or self._line(),
             model=deployment.model,
-            config=settings or deployment.session,
+            config=settings or (fit or _as_is)(deployment.session),
             own_voice=session_voice(deployment),
             sink=sink,
             agents=agents,
@@ -140,6 +192,8 @@ class Desk:
             silence=deployment.silence,
         )
         call = Call(call_id, session, about, started, self.revision)
+        if settings is not None or fit is not None:
+            call.fit = fit or (lambda _: settings or deployment.session)
         session.on("*", lambda event: self._heard(call, event))
         self.calls[call_id] = call
         try:
@@ -151,6 +205,10 @@ class Desk:
         except BaseException:
             self.calls.pop(call_id, None)
             raise
+        call.opened = True
+        if call.revision < self.revision:
+            # It was being connected when the others were given an edit.
+            self._tasks.spawn(self._catch_up(call), f"newest revision for {call_id}")
         self._tasks.spawn(self._watch_limit(call), f"limit of {call_id}")
         return call
 
@@ -188,6 +246,11 @@ class Desk:
                     await server.close()
 
     def _heard(self, call: Call, event: SessionEvent) -> None:
+        call.active = time.monotonic()
+        if isinstance(event, SettingsPending):
+            if event.revision <= call.waits_for:
+                return  # told already: it had to wait for its turn before it was given
+            call.waits_for = event.revision
         if event.type == "connection_change" and event.status == "disconnected":  # type: ignore[union-attr]
             call.reason = call.reason or event.reason or "closed"  # type: ignore[union-attr]
             call.lost = event.lost  # type: ignore[union-attr]
@@ -196,6 +259,7 @@ class Desk:
             self._move()
         elif event.type == "settings_applied":
             call.revision = event.revision  # type: ignore[union-attr]
+            call.degraded = ""
             self._move()
         self._listener(call, event)
 

@@ -276,7 +276,12 @@ class Errands:
         if not await enabled(way.enabled, line.session.context, line.resolved.agent):
             raise UserError(f"Tool {effect.tool} not found")
         await way.begin(effect.arguments, line.session.context)
-        return await line.session.resolve(way.agent)
+        while True:
+            resolved = await line.session.resolve(way.agent)
+            newest = line.ways_to(effect.name, effect.tool)
+            if newest is None or newest.agent is way.agent:
+                return resolved
+            way = newest  # an edit came in between: its agent is the one that is wanted
 
     # -- guardrails ------------------------------------------------------------------------
     async def check_words(self, effect: CheckWords) -> None:

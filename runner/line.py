@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
-from runner.audio.formats import PCM16, AudioFormat
 from runner.audio.sink import RealTimeSink
 from runner.core.conversation import Conversation
 from runner.core.effects import (
@@ -40,13 +39,14 @@ from runner.core.events import (
 from runner.core.events import Handoff as HandedOver
 from runner.core.view import AgentView
 from runner.errands import Errands
-from runner.errors import ConnectError, NotConnectedError, RtrunError, UserError
+from runner.errors import ConnectError, NotConnectedError, RtrunError
 from runner.held import CallersAudio
+from runner.host import Host
+from runner.host import audio_format as audio_format
 from runner.listeners import report
-from runner.model.settings import SessionSettings
 from runner.renewal import Patience, hopeless, renewable
 from runner.tasks import Supervisor
-from runner.transports.base import AudioSink, Closed, ConnectOptions, RealtimeTransportLayer
+from runner.transports.base import AudioSink, Closed
 
 READY_SECONDS = 5.0
 #: Events that concern one agent: its own listeners hear them, behind those of the session.
@@ -55,29 +55,6 @@ _OF_AGENT = frozenset(
 )
 
 Outcome = SettingsApplied | SettingsPending | SettingsRefused
-
-
-class Host(Protocol):
-    """What a line needs of its session."""
-
-    transport: RealtimeTransportLayer
-    context: Any
-    reconnect: bool
-    store_audio: bool
-    approval_checks_first: bool
-    tool_error_formatter: Any
-
-    def emit(self, event: SessionEvent) -> None: ...
-
-    def wants(self, name: str) -> bool: ...
-
-    async def resolve(self, agent: RealtimeAgent) -> ResolvedAgent: ...
-
-    async def close(self, reason: str = ...) -> None: ...
-
-    async def target(self, settings: SessionSettings) -> ConnectOptions: ...
-
-    def agent_named(self, name: str) -> RealtimeAgent | None: ...
 
 
 class Line:
@@ -107,6 +84,7 @@ class Line:
         self._waiting: dict[int, asyncio.Future[Outcome]] = {}
         #: Agents of revisions that the server has not taken yet.
         self._next: dict[int, ResolvedAgent] = {}
+        self._for_quiet: list[asyncio.Future[None]] = []
         self._playing: dict[tuple[str, int], None] = {}
         #: Set when the connection has what it needs, or will never have it.
         self._ready: asyncio.Future[None] = self._loop.create_future()
@@ -202,6 +180,7 @@ class Line:
         if self._timer is not None:
             self._timer.cancel()
         self._callers.close()
+        self._calm()
         waiting: list[asyncio.Future[Any]] = [self._ready, *self._waiting.values()]
         for waiter in waiting:
             if not waiter.done():
@@ -276,6 +255,8 @@ class Line:
                 self._carry_out(self._queue.popleft())
         finally:
             self._running = False
+        if self._for_quiet and not self.conversation.busy:
+            self._calm()
 
     def _carry_out(self, effect: Any) -> None:
         match effect:
@@ -344,6 +325,24 @@ class Line:
         if waiter is not None and not waiter.done():
             waiter.set_result(event)
 
+    async def quiet(self) -> None:
+        """Wait until no turn is running, or the line is closed."""
+        if self.conversation.busy and not self._closed:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._for_quiet.append(waiter)
+            await waiter
+
+    def _calm(self) -> None:
+        waiting, self._for_quiet = self._for_quiet, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    @property
+    def coming(self) -> ResolvedAgent:
+        """The agent that has the line, or is on its way to it."""
+        return self._by_name.get(self.conversation.coming, self.resolved)
+
     async def reconfigure(
         self, resolved: ResolvedAgent, revision: int, between_turns: bool
     ) -> Outcome:
@@ -390,11 +389,3 @@ class Line:
     def _failed(self, name: str, error: BaseException) -> None:
         self.session.emit(SessionError("internal", f"{name}: {type(error).__name__}: {error}"))
         report(f"{name} failed", error)
-
-
-def audio_format(settings: SessionSettings, side: str) -> AudioFormat:
-    wire = settings.get(f"audio.{side}.format")
-    try:
-        return PCM16 if wire is None else AudioFormat.from_wire(wire)
-    except ValueError as error:
-        raise UserError(f"audio.{side}.format: {error}") from None

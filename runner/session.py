@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
-from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
+from runner.agent import RealtimeAgent, ResolvedAgent, namesake, reachable
 from runner.content import image_part, message_of
 from runner.core.conversation import Conversation
-from runner.core.events import Connection, Item, SessionError, ToolApproval
+from runner.core.events import Connection, Item, SessionError, SettingsPending, ToolApproval
 from runner.errors import ModelBehaviorError, NotConnectedError, UserError
 from runner.guardrails import Guardrail
 from runner.line import Line, Outcome
@@ -63,6 +63,8 @@ class RealtimeSession(Subscriptions):
         self._line: Line | None = None
         self._history: tuple[Item, ...] = ()
         self._usage: dict[str, int] = {}
+        #: The newest revision that reconfigure() was given.
+        self._edition = 0
 
     # -- life ------------------------------------------------------------------------------
     async def connect(
@@ -307,18 +309,34 @@ class RealtimeSession(Subscriptions):
         longer there keeps the line as it was."""
         line = self._need()
         before = (self._settings, self._own_voice, self._rules, self._checks, self._agents)
-        agent = agents.get(line.resolved.agent.name, line.resolved.agent)
+        self._edition = edition = max(self._edition, revision)
         self._settings, self._own_voice = settings, own_voice
         self._rules = self._rules if silence is None else with_silence(self._rules, silence)
         self._checks = self._checks if guardrails is None else tuple(guardrails)
         self._agents = agents
         try:
-            resolved = await self.resolve(agent)
-            self._still(line)
+            resolved = await self._as_coming(line, agents)
         except BaseException:
-            self._settings, self._own_voice, self._rules, self._checks, self._agents = before
+            if self._edition == edition:
+                self._settings, self._own_voice, self._rules, self._checks, self._agents = before
             raise
+        if revision < self._edition:
+            return SettingsPending(revision)  # a newer one came meanwhile, and stands for it
         return await line.reconfigure(resolved, revision, between_turns)
+
+    async def _as_coming(self, line: Line, agents: Mapping[str, RealtimeAgent]) -> ResolvedAgent:
+        """The agent that has the line, or is about to, as it is in ``agents``."""
+        while True:
+            coming = line.coming
+            resolved = await self.resolve(namesake(coming.agent, agents))
+            self._still(line)
+            if line.coming is coming:  # else the line was handed over while we asked
+                return resolved
+
+    async def quiet(self) -> None:
+        """Wait until no turn is running, or the line is gone."""
+        if self._line is not None:
+            await self._line.quiet()
 
     def tap(self, wrap: Callable[[Conversation], Any]) -> None:
         """Put something before the conversation that looks like it (core.record.Recorder). To be
@@ -354,16 +372,7 @@ class RealtimeSession(Subscriptions):
 
     def agent_named(self, name: str) -> RealtimeAgent | None:
         """An agent of the deployment, or one that handoffs lead to from the first."""
-        if name in self._agents:
-            return self._agents[name]
-        known: dict[str, RealtimeAgent] = {}
-        waiting = [self.initial_agent]
-        while waiting:
-            agent = waiting.pop()
-            if agent.name not in known:
-                known[agent.name] = agent
-                waiting += [w.agent if isinstance(w, Handoff) else w for w in agent.handoffs]
-        return known.get(name)
+        return self._agents.get(name) or reachable(self.initial_agent).get(name)
 
     def _over(self) -> bool:
         return self._line is None

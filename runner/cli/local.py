@@ -102,7 +102,7 @@ class LocalCall:
             warn=self._warn,
         )
         try:
-            call = await desk.open(sink=sound.sink, settings=None if engine.voice else settings)
+            call = await desk.open(sink=sound.sink, fit=None if engine.voice else typed)
             self._screen.report(reports.SessionStart(call.id, call.session.agent.name))
             return await self._hold(call, sound, spoken)
         finally:

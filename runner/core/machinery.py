@@ -16,11 +16,12 @@ from runner.core.events import (
     Handoff,
     HistoryAdded,
     HistoryUpdated,
+    SettingsPending,
     Transcript,
 )
 from runner.core.guard import Guard
 from runner.core.history import Entry, History
-from runner.core.link import Link
+from runner.core.link import Arrived, Link
 from runner.core.outbox import Outbox
 from runner.core.playback import Playback, rate_of
 from runner.core.settings import Outcome, Target
@@ -130,8 +131,19 @@ class Machinery:
             # The next line begins with it.
             self._revisions += revisions
             self._switch(view)
+            for number in revisions:
+                self._out.tell(SettingsPending(number))
             return
+        arrived = self._link.arrived
+        if arrived is not None and arrived.view.name == view.name:
+            self._link.arrived = Arrived(view, arrived.target)
         self._settings.want(Target(view, revisions, between_turns, previous=previous))
+
+    @property
+    def coming(self) -> str:
+        """The name of the agent that has the line, or is on its way to it."""
+        arrived = self._link.arrived
+        return self._view.name if arrived is None else arrived.view.name
 
     def _read_rate(self) -> None:
         self._rate = rate_of(self._settings.get("audio.output.format"))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.core.difference import MISSING, contained, difference, lookup
+from runner.core.difference import MISSING, OFF, contained, difference, lookup
 from runner.core.events import SessionError, SettingsApplied, SettingsPending, SettingsRefused
 from runner.core.outbox import Outbox
 from runner.core.view import AgentView
@@ -93,6 +93,8 @@ class Settings:
         #: Updates that were given up and may still be answered.
         self._late = 0
         self._late_ids: dict[str, None] = {}
+        #: Paths of those: the server may have taken them or not, so they are sent once more.
+        self._unsure: dict[str, None] = {}
 
     # -- wishes ----------------------------------------------------------------------------
     def connect(
@@ -162,6 +164,9 @@ class Settings:
 
     def _plan(self, target: Target) -> tuple[dict[str, Json], tuple[str, ...]]:
         changes = difference(target.view.settings, self.effective, self._accepted)
+        if self._unsure:
+            wanted = {**OFF, **dict(target.view.settings.leaves())}
+            changes.update({path: wanted[path] for path in self._unsure if path in wanted})
         deferred: list[str] = []
         model = target.view.settings.get("model")
         if model is not None and self._first_model not in (None, model):
@@ -200,6 +205,8 @@ class Settings:
         self.effective = session
         if update is None:
             self._late = max(0, self._late - 1)
+            if not self._late:
+                self._unsure.clear()  # this is what it has
             return None
         wrong = [p for p, v in update.changes.items() if not _echoed(v, lookup(session, p))]
         if wrong and self._late:
@@ -208,6 +215,7 @@ class Settings:
         for path, value in update.changes.items():
             if path not in wrong:
                 self._accepted[path] = value
+        self._unsure = {p: None for p in self._unsure if p not in update.changes}
         if not wrong:
             return self._answered()
         message = "the server did not take " + ", ".join(wrong)
@@ -262,6 +270,7 @@ class Settings:
             )
             self._accepted.update(update.changes)
             return self._answered()
+        self._unsure.update(dict.fromkeys(update.changes))
         return self._refuse("timeout", f"no session.updated within {ANSWER_WITHIN:g} s")
 
     def _answered(self) -> Outcome | None:

@@ -1,28 +1,32 @@
 """Apply an edited deployment to the calls that run: one call first, then all, or none.
 
 Every call waits for the server's echo. If one refuses, all go back to what they had, and the
-old deployment stays in force. A newer save overtakes one that still waits for turns to end.
+old deployment stays in force. A newer save overtakes a plan that still waits for answers or for
+turns to end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from runner.config.diff import diff
 from runner.config.load import Loaded
-from runner.core.events import SettingsApplied, SettingsPending, SettingsRefused
-from runner.desk import Call, Desk, session_voice
-from runner.errors import ConfigError, NotConnectedError, Problem
-from runner.model.deployment import Change, Deployment
-from runner.toolbox import Toolbox, load_tools
+from runner.core.events import SettingsRefused
+from runner.desk import Call, Desk
+from runner.errors import ConfigError, Problem
+from runner.model.deployment import Change
+from runner.reload import snapshot
+from runner.reload.plan import Plan, plan
+from runner.reload.revisions import Revision, Revisions, Version
+from runner.reload.spread import Spread, degrade
+from runner.tasks import Supervisor
+from runner.toolbox import Toolbox, again
 from runner.tools.base import in_own_thread
 
-#: session.update sent at once to at most so many calls.
-FAN_OUT = 64
 #: Reading a file takes milliseconds; what takes this long is a tool that hangs at import.
 READ_SECONDS = 15.0
 
@@ -42,9 +46,12 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Nothing changed; why, with places."""
+    """Nothing changed; why, with places. ``session`` is the call that refused it, empty when it
+    was the file; ``degraded`` are calls that could not be given back what they had."""
 
     problems: tuple[Problem, ...]
+    session: str = ""
+    degraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,12 @@ class Unchanged:
     """The file was saved and says what it said before."""
 
 
-Outcome = Applied | Rejected | Unchanged
-#: One version of the deployment, with its tools imported and the places of its values.
-Version = tuple[Deployment, Toolbox, Loaded]
-State = Literal["applied", "pending", "refused", "gone"]
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A newer save came before this one was in force, and every call gets that one."""
+
+
+Outcome = Applied | Rejected | Unchanged | Superseded
 
 
 class Applier:
@@ -64,132 +73,184 @@ class Applier:
     def __init__(self, desk: Desk, loaded: Loaded, load: Callable[[], Loaded]) -> None:
         self._desk = desk
         self._load = load
-        self.loaded = loaded
-        #: What to go back to when a call that waits for its turn's end refuses, and those calls.
-        self._undo: tuple[Version, frozenset[str]] | None = None
+        first = Version(desk.deployment, desk.tools, loaded)
+        #: What is in force last, below it what to go back to while a call may still refuse it.
+        self._taken: list[Version] = [first]
+        self._revisions = Revisions(first)
+        self._number = desk.revision
+        self._tickets = 0
+        #: The newest save that could be read.
+        self._newest = 0
         self._one_at_a_time = asyncio.Lock()
+        self._spread: Spread | None = None
+        #: A plan was overtaken: calls may have something of it.
+        self._mixed = False
+        #: Tools of versions that are not in force any more, or never were.
+        self._stale: list[Toolbox] = []
+        #: The numbers of undone revisions' successors.
+        self._ways_back: deque[int] = deque(maxlen=100)
+        self._tasks = Supervisor(self._failed)
 
+    @property
+    def loaded(self) -> Loaded:
+        """The file as it is in force."""
+        return self._taken[-1].loaded
+
+    @property
+    def revisions(self) -> tuple[Revision, ...]:
+        """The last twenty that were taken, the oldest first."""
+        return tuple(self._revisions)
+
+    def plan(self, loaded: Loaded) -> Plan:
+        """What ``loaded`` would change. Nothing is applied, no tool is imported."""
+        in_force = self._taken[-1].deployment
+        return plan(diff(in_force, loaded.deployment), in_force, self._desk.calls.values())
+
+    # -- a new version -------------------------------------------------------------------------
     async def saved(self, first_event: float) -> Outcome:
-        """Take what the file says now. ``first_event``: time.monotonic() of the save."""
+        """Take what the file says now. ``first_event``: time.monotonic() of the save. May be
+        called again before it has returned: the newest wins."""
+        ticket = self._ticket()
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                # Off the loop: a tool that takes its time to import must not stop the audio.
+                version = await in_own_thread(self._read, {}, "of a saved file")
+        except ConfigError as error:
+            return Rejected(error.problems)
+        except TimeoutError:
+            words = f"a tool is still being imported after {READ_SECONDS:.0f} s"
+            return Rejected((self.loaded.problem_at("tools", words),))
+        return await self._submit(ticket, version, "file", first_event)
+
+    async def back_to(self, number: int) -> Outcome:
+        """Put revision ``number`` in force again, as a new one, with the tools it had. UserError
+        when it is not kept."""
+        old = self._revisions.get(number).version
+        tools = again(old.tools, self._desk.tools)
+        version = Version(old.deployment, tools, old.loaded)
+        return await self._submit(self._ticket(), version, f"back to {number}", time.monotonic())
+
+    def _ticket(self) -> int:
+        self._tickets += 1
+        return self._tickets
+
+    def _read(self) -> Version:
+        return snapshot.read(self._load, self._desk.tools)
+
+    async def _submit(self, ticket: int, version: Version, how: str, first_event: float) -> Outcome:
+        if ticket < self._newest:
+            self._stale.append(version.tools)
+            return Superseded()
+        self._newest = ticket
+        if self._spread is not None:
+            self._spread.stop()
         async with self._one_at_a_time:
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    loaded, tools = await in_own_thread(self._read, {}, "of a saved file")
-            except ConfigError as error:
-                return Rejected(error.problems)
-            except TimeoutError:
-                words = f"a tool is still being imported after {READ_SECONDS:.0f} s"
-                return Rejected((self.loaded.problem_at("tools", words),))
-            return await self._take(loaded, tools, first_event)
+            if ticket < self._newest:
+                self._stale.append(version.tools)
+                return Superseded()
+            return await self._take(version, how, first_event)
 
-    def _read(self) -> tuple[Loaded, Toolbox]:
-        # Off the loop: a tool module that takes its time to import must not stop the audio.
-        loaded = self._load()
-        return loaded, load_tools(loaded, self._desk.tools)
-
-    async def _take(self, loaded: Loaded, tools: Toolbox, first_event: float) -> Outcome:
-        desk = self._desk
-        changes = diff(desk.deployment, loaded.deployment)
+    async def _take(self, version: Version, how: str, first_event: float) -> Outcome:
+        desk, old = self._desk, self._taken[-1]
+        changes = diff(old.deployment, version.deployment)
         if not changes:
-            self.loaded = loaded
-            desk.retire(tools)
+            self._taken[-1] = Version(old.deployment, old.tools, version.loaded)
+            self._stale.append(version.tools)
+            if self._mixed:
+                await self._back()
+            self._retire()
             return Unchanged()
-        old: Version = (desk.deployment, desk.tools, self.loaded)
-        desk.deployment, desk.tools, self.loaded = loaded.deployment, tools, loaded
-        desk.revision += 1
-        revision = desk.revision
-        calls = tuple(desk.calls.values())
-        states, refusal = await self._spread(calls, revision)
-        if refusal is not None:
-            await self._back(old)
-            desk.retire(tools)
-            return Rejected((self._refused_at(loaded, changes, refusal),))
-        desk.retire(old[1])
-        waiting = frozenset(id for id, state in states.items() if state == "pending")
-        self._undo = (old, waiting) if waiting else None
-        live = [state for state in states.values() if state != "gone"]
+        self._drop_proven()
+        spread = self._spread = Spread(desk, version, self._next_number())
+        await spread.run()
+        if spread.stopped:
+            self._mixed = True
+            self._stale.append(version.tools)
+            return Superseded()
+        if spread.refusal is not None:
+            call, event = spread.refusal
+            return await self._undone(version, changes, call, event)
+        self._mixed = False
+        self._spread = spread if spread.held else None
+        self._taken.append(version)
+        self._revisions.add(spread.number, changes, how, version)
+        desk.put(version.deployment, version.tools, spread.number)
+        self._stale.append(old.tools)
+        self._retire()
+        self._drop_proven()
+        if spread.held:
+            self._tasks.spawn(spread.later(), "the first call whose turn ends")
+        applied, pending = spread.count()
         return Applied(
-            revision=revision,
+            revision=spread.number,
             changes=changes,
-            applied=live.count("applied"),
-            pending=live.count("pending"),
-            total=len(live),
+            applied=applied,
+            pending=pending,
+            total=applied + pending,
             ms=(time.monotonic() - first_event) * 1000,
         )
 
+    # -- the way back ----------------------------------------------------------------------------
     async def refused_later(self, call: Call, event: SettingsRefused) -> Rejected | None:
-        """A call that had waited was refused at last: undo the revision everywhere."""
-        if self._undo is None or event.revision != self._desk.revision:
+        """A call that had waited was refused at last: undo the revision everywhere. None for any
+        other refusal."""
+        if event.code == "disconnected":
             return None
-        old, waiting = self._undo
-        if call.id not in waiting:
-            return None
-        self._undo = None
-        new, changes = self.loaded, diff(old[0], self._desk.deployment)
-        tools = self._desk.tools
-        await self._back(old)
-        self._desk.retire(tools)
-        return Rejected((self._refused_at(new, changes, event),))
-
-    async def _spread(
-        self, calls: Sequence[Call], revision: int
-    ) -> tuple[Mapping[str, State], SettingsRefused | None]:
-        """The canary, then the rest. Stops at the first refusal."""
-        states: dict[str, State] = {}
-        refusals: list[SettingsRefused] = []
-        room = asyncio.Semaphore(FAN_OUT)
-
-        async def give(call: Call) -> None:
-            async with room:
-                if refusals:
-                    return  # it goes back everywhere; this call need not see it at all
-                match await self._give(call, revision):
-                    case SettingsApplied():
-                        states[call.id] = "applied"
-                    case SettingsPending():
-                        states[call.id] = "pending"
-                    case SettingsRefused(code="disconnected"):
-                        states[call.id] = "gone"  # it ended for good: no reason to go back
-                    case SettingsRefused() as refused:
-                        states[call.id] = "refused"
-                        refusals.append(refused)
-                    case None:
-                        states[call.id] = "gone"
-
-        for canary in calls[:1]:
-            await give(canary)
-        await asyncio.gather(*(give(call) for call in calls[1:]))
-        return states, refusals[0] if refusals else None
-
-    async def _give(
-        self, call: Call, revision: int
-    ) -> SettingsApplied | SettingsPending | SettingsRefused | None:
-        """What the call's server says; None when the call ended meanwhile."""
-        deployment = self._desk.deployment
-        try:
-            return await call.session.reconfigure(
-                self._desk.agents(call),
-                deployment.session,
-                revision,
-                own_voice=session_voice(deployment),
-                between_turns=deployment.reload.apply == "between_turns",
-                silence=deployment.silence,
-                guardrails=self._desk.tools.guardrails,
-            )
-        except (NotConnectedError, asyncio.CancelledError):
-            if call.ended.is_set() or not call.session.connected:
+        async with self._one_at_a_time:
+            if event.revision in self._ways_back:
+                degrade(call, event)
                 return None
-            raise
+            self._drop_proven()
+            in_force = event.revision == self._desk.revision
+            if not in_force or len(self._taken) < 2 or call.degraded:
+                return None
+            if self._spread is not None:
+                self._spread.stop()
+            version = self._taken.pop()
+            changes = diff(self._taken[-1].deployment, version.deployment)
+            return await self._undone(version, changes, call, event)
 
-    async def _back(self, old: Version) -> None:
-        """Every call, also one that was opened meanwhile, gets the old version."""
-        desk = self._desk
-        desk.deployment, desk.tools, self.loaded = old
-        desk.revision += 1  # a revision is never used twice, also for the way back
-        await asyncio.gather(*(self._give(call, desk.revision) for call in desk.calls.values()))
+    async def _undone(
+        self, version: Version, changes: Iterable[Change], call: Call, event: SettingsRefused
+    ) -> Rejected:
+        degraded = await self._back()
+        self._stale.append(version.tools)
+        self._retire()
+        words = f"{call.id} refused it: {event.message} ({event.code}); nothing was changed"
+        place = next((change.path for change in changes), "")
+        problem = version.loaded.problem_at(place, words, "")
+        return Rejected((problem,), call.id, degraded)
 
-    def _refused_at(
-        self, loaded: Loaded, changes: Sequence[Change], event: SettingsRefused
-    ) -> Problem:
-        words = f"a running call refused it: {event.message} ({event.code}); nothing was changed"
-        return loaded.problem_at(changes[0].path if changes else "", words, "")
+    async def _back(self) -> tuple[str, ...]:
+        """Every call gets what is in force, also one that was opened meanwhile; those that do not
+        take it are returned."""
+        old = self._taken[-1]
+        # A revision is never used twice, also for the way back.
+        spread = self._spread = Spread(self._desk, old, self._next_number())
+        self._ways_back.append(spread.number)
+        self._revisions.add(spread.number, (), f"back to {self._revisions.number_of(old)}", old)
+        self._desk.put(old.deployment, old.tools, spread.number)
+        degraded = await spread.back()
+        self._mixed = False
+        self._spread = None
+        return degraded
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _drop_proven(self) -> None:
+        """Once every call has what is in force, nothing can undo it any more."""
+        number = self._desk.revision
+        if all(call.revision >= number or call.degraded for call in self._desk.calls.values()):
+            del self._taken[:-1]
+
+    def _retire(self) -> None:
+        stale, self._stale = self._stale, []
+        for tools in stale:
+            self._desk.retire(tools)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{name} failed", "exception": error}
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.config.diff import WORDS
 from runner.model.deployment import Change
-from runner.reload.apply import Applied, Outcome, Rejected, Unchanged
+from runner.reload.apply import Applied, Outcome, Rejected, Superseded, Unchanged
 from runner.serve.deployed import Deployed
 from runner.serve.status import problem
 
@@ -23,6 +23,8 @@ def outcome(result: Outcome | None) -> dict[str, Any]:
             return {"result": "started"}
         case Unchanged():
             return {"result": "unchanged"}
+        case Superseded():
+            return {"result": "superseded"}
         case Rejected():
             return {"result": "rejected", "problems": [problem(p) for p in result.problems]}
         case Applied():

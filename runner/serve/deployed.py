@@ -172,12 +172,19 @@ class Deployed:
             on_warning=lambda text: self._host.warn(self, text),
         )
         async for saved in watcher.changes():
-            await self.reload(saved.first_event)
-            # A rejected file may name new prompts and tools: to mend one of them counts as a save.
-            now = None if self.applier is None else self.applier.loaded.deployment
-            watcher.set_files(
-                (*(now.files if now else ()), *self._files()), digests=now.digests if now else None
-            )
+            taking = self._followed(watcher, saved.first_event)
+            if self.applier is None:
+                await taking
+            else:  # a newer save overtakes one that waits for a slow call
+                self._tasks.spawn(taking, "a save")
+
+    async def _followed(self, watcher: Watcher, first_event: float) -> None:
+        await self.reload(first_event)
+        # A rejected file may name new prompts and tools: to mend one of them counts as a save.
+        now = None if self.applier is None else self.applier.loaded.deployment
+        watcher.set_files(
+            (*(now.files if now else ()), *self._files()), digests=now.digests if now else None
+        )
 
     async def reload(self, first_event: float | None = None) -> Outcome | None:
         """Take what the file says now; None when it has just started with it.
@@ -241,7 +248,7 @@ class Deployed:
                 # This call had to end its turn first; the others have it already.
                 ms = (time.monotonic() - since) * 1000
                 self._host.told(self, Later(revision, changes, call.id, ms))
-            case SettingsRefused() if event.revision == revision:
+            case SettingsRefused():
                 self._tasks.spawn(self._undo(call, event), "undo")
         self._host.heard(self, call, event)
 
