@@ -27,11 +27,13 @@ _RELATIVE = "a base is named from the file that extends it, so that both can mov
 
 class Chain:
     """Reads a deployment file and its bases. ``files`` has each with its digest, also when the
-    reading ends with an error: absolute, links unresolved, empty for one that cannot be read."""
+    reading ends with an error: absolute, links unresolved, empty for one that cannot be read.
+    ``data`` stands for the content of the first file, which need not be there then."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, data: bytes | None = None) -> None:
         self.files: dict[FilePath, str] = {}
         self._schema = schema
+        self._data = data
 
     def read(self, path: FilePath, name: str) -> Tree:
         """The merged tree of ``path``, which messages call ``name``. ConfigError with places,
@@ -63,7 +65,7 @@ class Chain:
 
     def _bytes(self, path: FilePath, name: str, above: Tree | None) -> bytes:
         if above is None:
-            return read_bytes(path, name)
+            return read_bytes(path, name) if self._data is None else self._data
         self.files.setdefault(path, "")
         try:
             return read_bytes(path, name)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
+from typing import Any
 
 from runner.config import overrides as sets
 from runner.config import schema as schemas
@@ -58,6 +59,20 @@ class Loaded:
         return self.hider.problem(self.tree.problem(steps, message, hint, at_key=at_key, code=code))
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What there is to say of a file. ``loaded`` is None when there are ``problems``; ``document``
+    is expanded as far as could be, and ``broken`` has the paths in it that could not."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    loaded: Loaded | None = None
+    tree: Tree | None = None
+    document: Mapping[str, Any] = field(default_factory=dict)
+    broken: frozenset[Path] = frozenset()
+    hider: Hider = field(default=Hider({}, ()), repr=False)
+
+
 def load(
     path: str | os.PathLike[str],
     *,
@@ -74,36 +89,60 @@ def load(
     problems in the order of the file (exit 1), InputError when the file or the schema cannot
     be read (exit 2), UsageError for a ``--set`` without a path.
     """
+    found = examine(path, env=env, overrides=overrides, no_env=no_env)
+    if found.loaded is None:
+        raise ConfigError(found.problems)
+    return found.loaded
+
+
+def examine(
+    path: str | os.PathLike[str],
+    *,
+    env: Mapping[str, str],
+    overrides: Sequence[tuple[str, str]] = (),
+    no_env: bool = False,
+    data: bytes | None = None,
+    name: str = "",
+) -> Examined:
+    """As :func:`load`, with the problems, and the warnings beside them, as values. ``data`` is the
+    content of a file at ``path`` that need not be there, ``name`` what messages call it.
+    InputError and UsageError are raised."""
     schema = schemas.load()
-    name = shown(os.fspath(path), 4096)
+    name = name or shown(os.fspath(path), 4096)
     source_path = FilePath(os.path.abspath(path))
-    chain = Chain(schema)
-    tree = chain.read(source_path, name)
-    if overrides:
-        tree = sets.apply(tree, overrides, schema)
+    chain = Chain(schema, data)
+    try:
+        tree = chain.read(source_path, name)
+        if overrides:
+            tree = sets.apply(tree, overrides, schema)
+    except ConfigError as error:
+        return Examined(error.problems)
 
     expander = Expander(tree, env, schema, no_env)
     document = expander.document()
     problems = list(version_problems(tree, document, schema, expander.broken))
     if problems:
-        raise ConfigError(_hider(tree, expander).problems(problems))
+        return Examined(tuple(_hider(tree, expander).problems(problems)))
     problems = check(tree, document, schema, expander.broken)
     semantics = Semantics(tree, document, source_path.parent)
     problems += unset.known(semantics.problems(), expander.broken, expander.unset)
     prompts = read_prompts(tree, document, expander)
     problems += expander.problems
+    warnings = unset.known(semantics.warnings, expander.broken, expander.unset)
+    hider = _hider(tree, expander)
+    told = tuple(in_order(hider.problems(warnings), name))
+    broken = frozenset(expander.broken)
     if problems:
-        raise ConfigError(in_order(_hider(tree, expander).problems(problems), name))
+        errors = tuple(in_order(hider.problems(problems), name))
+        return Examined(errors, told, None, tree, document, broken, hider)
 
     files = {**chain.files, **prompts}
     files |= {file: _digest_of(file) for file in code_files(document, tree.folder)}
     files |= {FilePath(file): value for file, value in expander.files.items()}
     unset.fill_in(document, expander.unset, schema)
     deployment = build(document, source_path, files, env, tree.folder)
-    warnings = unset.known(semantics.warnings, expander.broken, expander.unset)
-    hider = _hider(tree, expander)
-    warnings = in_order(hider.problems(warnings), name)
-    return Loaded(deployment, tuple(warnings), tree, frozenset(expander.unset), hider)
+    loaded = Loaded(deployment, told, tree, frozenset(expander.unset), hider)
+    return Examined((), told, loaded, tree, document, broken, hider)
 
 
 def _hider(tree: Tree, expander: Expander) -> Hider:
