@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from dataclasses import asdict
@@ -10,22 +11,26 @@ import click
 
 from runner.cli.words import clean
 from runner.codec import dumps
+from runner.config import codes
 from runner.config import schema as schemas
-from runner.config.check import choices
+from runner.config.check import choices, near
 from runner.config.diff import WORDS
 from runner.config.explain import Explained, Key, explain, keys_below
 from runner.config.write import inline
+from runner.errors import UsageError
+
+_CODE = re.compile(r"RT[0-9]+\Z", re.IGNORECASE)
 
 
 @click.command("explain")
 @click.argument("path", required=False)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def explain_(path: str | None, form: str) -> None:
-    """Say what a key of a deployment file is: its values, its default, when a change acts.
+    """Say what a key of a deployment file is, or what the code of a problem means.
 
     PATH is a path such as session.audio.input.format, agents.NAME.tools, as it stands in a
-    message (agents.desk.tools[1]). Without one, the keys of the top level. Exit code 2 for a path
-    that there is not.
+    message (agents.desk.tools[1]), or the code of a message such as RT202. Without one, the keys
+    of the top level. Exit code 2 for a path or a code that there is not.
     """
     schema = schemas.load()
     if path is None:
@@ -34,12 +39,22 @@ def explain_(path: str | None, form: str) -> None:
             click.echo(dumps({"keys": keys}))
         else:
             click.echo("\n".join(["A deployment file has these keys:", "", *_keys(keys)]))
+    elif _CODE.match(path):
+        click.echo(_code(path.upper(), form))
     else:
         found = explain(path, schema)
         if form == "json":
             click.echo(dumps({**asdict(found), "words": WORDS[found.reload]}))
         else:
             click.echo("\n".join(_text(found)))
+
+
+def _code(code: str, form: str) -> str:
+    about = codes.about(code)
+    if about is None:
+        close = near(code, codes.codes())
+        raise UsageError(f"there is no code {code}", close or "codes stand in problems, as [RT202]")
+    return dumps({"code": code, "about": about}) if form == "json" else about.rstrip("\n")
 
 
 def _text(found: Explained) -> list[str]:

@@ -73,7 +73,7 @@ def explain(text: str, schema: Schema) -> Explained:
     try:
         given = parse_path(text)
     except ValueError:
-        hint = "a path such as session.audio.input.format, or a code such as RT012"
+        hint = "a path such as session.audio.input.format, or a code such as RT202"
         raise UsageError(f"{shown(text)}: this is no path", hint) from None
     path = _known(given, schema)
     nodes = schema.at(path)

@@ -10,6 +10,7 @@ from support.command import invoke
 from support.deployments import FULL
 
 from runner.config import schema as schemas
+from runner.config.codes import about, codes
 from runner.config.explain import explain, keys_below
 from runner.config.source import decode
 from runner.config.tree import dotted, parse
@@ -115,6 +116,20 @@ def test_without_a_path() -> None:
     assert code == 0
     for key in keys_below((), schemas.load()):
         assert f"\n  {key.name} " in out
+
+
+@pytest.mark.parametrize("code", codes())
+def test_every_code_is_explained(code: str) -> None:
+    exit_code, out, err = invoke("explain", code.lower())
+    assert (exit_code, err) == (0, "")
+    assert out == (about(code) or "").rstrip("\n") + "\n"
+    assert json.loads(invoke("explain", code, "--format", "json")[1])["about"] == about(code)
+
+
+def test_a_code_that_there_is_not() -> None:
+    code, out, err = invoke("explain", "RT0")
+    assert (code, out) == (2, "")
+    assert err.startswith("rtrun: there is no code RT0\n")
 
 
 def test_as_json() -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.deployments import EXAMPLES, FULL
 
+from runner.config.codes import Code, codes
 from runner.config.format import FormatError, formatted
 from runner.config.source import decode, make_source
 from runner.config.tree import parse
@@ -54,6 +55,19 @@ def test_any_other_indent_comes_back_to_two_spaces(file: Any, step: int) -> None
     assert said(other) == said(text)
     # Comments at the end of a line stay in their column.
     assert re.sub(" +#", " #", fmt(other)) == re.sub(" +#", " #", text)
+
+
+@pytest.mark.parametrize("code", codes().values(), ids=lambda code: code.code)
+def test_no_example_of_a_code_loses_anything(code: Code) -> None:
+    for text in (code.wrong, code.right):
+        try:
+            before = said(text)
+        except ConfigError:
+            continue
+        out = fmt(text)
+        assert said(out) == before
+        assert words(out) == words(text)
+        assert fmt(out) == out
 
 
 BEFORE = """\

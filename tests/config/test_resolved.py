@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.deployments import EXAMPLES, FULL, SMALL, loaded, write
 
 from runner.config import percall
+from runner.config.codes import Code, codes
 from runner.config.diff import diff
 from runner.config.load import Loaded, load
 from runner.config.resolved import as_written, opened, origin, resolved
@@ -46,6 +47,16 @@ def test_the_same_deployment_again(file: Path, tmp_path: Path) -> None:
         w.message for w in one.warnings if "key stands in the file" not in w.message
     ]
     # Nothing is left to be said.
+    assert resolved(two) == resolved(one)
+
+
+@pytest.mark.parametrize("code", codes().values(), ids=lambda code: code.code)
+def test_what_is_right_stays_the_same_deployment(tmp_path: Path, code: Code) -> None:
+    for name, text in code.beside.items():
+        write(tmp_path, text, name)
+    one = read(write(tmp_path, code.right))
+    two = written_out(one)
+    assert diff(one.deployment, two.deployment) == ()
     assert resolved(two) == resolved(one)
 
 
