@@ -19,6 +19,7 @@ _VERBS = {
     "Run": {
         "run": ("runner.cli.run", "run"),
         "engine": ("runner.cli.engine", "engine"),
+        "doctor": ("runner.cli.doctor", "doctor"),
     },
     "Check": {
         "validate": ("runner.cli.validate", "validate"),

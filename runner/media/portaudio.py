@@ -47,6 +47,23 @@ def device_name(kind: Kind, device: str | int | None = None) -> str:
     return str(sounddevice.query_devices(index)["name"])
 
 
+def listed(kind: Kind) -> list[tuple[int, str, bool]]:
+    """``(number, name, is it the system's choice)`` of every device of this kind. DeviceError
+    without PortAudio."""
+    sounddevice = _library()
+    with _quiet():
+        found = sounddevice.query_devices()
+        try:
+            default = int(sounddevice.query_devices(None, kind)["index"])
+        except (sounddevice.PortAudioError, ValueError):
+            default = -1
+    return [
+        (int(d["index"]), str(d["name"]), int(d["index"]) == default)
+        for d in found
+        if d[f"max_{kind}_channels"] > 0
+    ]
+
+
 #: PortAudio's thread calls into a stream until it is closed: none may be freed before.
 _open: set[Stream] = set()
 

@@ -1,0 +1,53 @@
+"""`rtrun doctor`: what this machine has for rtrun, and what it lacks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+
+import click
+
+from runner import tasks
+from runner.cli import checkup, words
+from runner.codec import dumps
+from runner.errors import UsageError
+
+_SIGNS = {"well": "ok", "lacks": "-", "broken": "!!"}
+
+
+@click.command("doctor")
+@click.option("--engine", metavar="ENGINE", help="Open a line to it: openai, local or a URL.")
+@click.option("--sound", is_flag=True, help="Play a tone, and listen to the microphone.")
+@click.option("--input", "input_", metavar="DEVICE", help="With --sound: this microphone.")
+@click.option("--output", metavar="DEVICE", help="With --sound: this speaker.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+def doctor(
+    engine: str | None, sound: bool, input_: str | None, output: str | None, format_: str
+) -> None:
+    """Say what works here, what lacks, and what to do about it.
+
+    Exit code 0 when only optional things lack, 1 when something that is needed does, or when what
+    --engine or --sound tried does not work.
+    """
+    if not sound and (input_ is not None or output is not None):
+        raise UsageError("--input and --output go with --sound", "without it none is opened")
+    env = dict(os.environ)
+    found = [
+        *checkup.installation(),
+        *checkup.engines(env),
+        checkup.control(),
+        *checkup.devices(),
+    ]
+    if engine is not None:
+        found.append(tasks.run(checkup.line(engine, env)))
+    if sound:
+        found += tasks.run(checkup.sound(input_, output))
+    if format_ == "json":
+        print(dumps({"findings": [asdict(finding) for finding in found]}))
+    else:
+        for finding in found:
+            hint = f" ({words.clean(finding.hint)})" if finding.hint else ""
+            sign = _SIGNS[finding.state]
+            print(f"{sign:3} {finding.name + ':':14} {words.clean(finding.text)}{hint}")
+    if any(finding.state == "broken" for finding in found):
+        raise click.exceptions.Exit(1)
