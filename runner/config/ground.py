@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,12 +13,11 @@ from runner.config.check import choices, near
 from runner.config.source import shown
 from runner.config.tree import Path, Tree
 from runner.errors import Problem
-from runner.model.secret import Secret
+from runner.model.secret import MASK, Secret
 
 #: Tools that need no entry under `tools:`.
 BUILT_IN_TOOLS: frozenset[str] = frozenset({"end_call"})
 
-BESIDE = "the path begins in the folder of the deployment file"
 _KEY_IN_FILE = ("a key stands in the file", "write ${NAME} and set NAME")
 #: What is not there -> its code; of others RT203.
 _NO_SUCH = {"agent": "RT201", "tool": "RT202"}
@@ -100,7 +99,7 @@ class Ground:
             beside = [str(p.relative_to(base)) for p in file.parent.glob(f"*{file.suffix}")]
         except (OSError, ValueError):
             beside = []
-        hint = near(name, beside) or BESIDE
+        hint = near(name, beside) or self.tree.begins(path)
         yield self.say(path, f"no file {shown(name)}", hint, code="RT207")
 
     def url(self, path: Path, url: Any) -> Iterator[Problem]:
@@ -122,7 +121,9 @@ class Ground:
         secret = self.at(path)
         written = self.tree.place(path).text or ""
         if isinstance(secret, Secret) and secret and "${" not in written:
-            self.warn(path, *_KEY_IN_FILE, code="RT904")
+            problem = self.tree.problem(path, *_KEY_IN_FILE, code="RT904")
+            source = problem.source.replace(secret.reveal(), MASK)
+            self.warnings.append(replace(problem, source=source))
 
     def keys_in_map(self, path: Path) -> None:
         """The same for headers and environments, by their names."""

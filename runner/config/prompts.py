@@ -34,22 +34,19 @@ def read_prompts(tree: Tree, document: Any, expander: Expander) -> dict[FilePath
         path: Path = ("agents", name, "instructions", "file")
         if path in expander.broken:
             continue
-        own = tree.place(path).source.folder in (None, tree.source.folder)
-        where = tree.source if own else tree.place(path).source
         base = tree.folder(path)
         file = FilePath(os.path.abspath(base / ref)) if "\0" not in ref else base / ref
         try:
             data = _read(file)
         except _Refused as why:
-            whose = "the deployment file" if own else os.path.basename(where.name)
-            hint = _hint(file, base, ref, why, whose)
+            hint = (near(ref, _beside(file, base)) or tree.begins(path)) if why.missing else ""
             expander.problems.append(tree.problem(path, str(why), hint, code="RT501"))
             expander.broken.add(path[:3])
             files.setdefault(file, "")
             continue
         files[file] = digest(data)
         try:
-            source = decode(data, os.path.join(os.path.dirname(where.name), ref))
+            source = decode(data, os.path.join(os.path.dirname(tree.home(path).name), ref))
         except ConfigError as error:
             expander.problems += [
                 Problem(
@@ -98,11 +95,8 @@ def _read(file: FilePath) -> bytes:
     return data
 
 
-def _hint(file: FilePath, base: FilePath, ref: str, why: _Refused, whose: str) -> str:
-    if not why.missing:
-        return ""
+def _beside(file: FilePath, base: FilePath) -> list[str]:
     try:
-        beside = [str(p.relative_to(base)) for p in file.parent.iterdir() if p.is_file()]
+        return [str(p.relative_to(base)) for p in file.parent.iterdir() if p.is_file()]
     except (OSError, ValueError):
-        beside = []
-    return near(ref, beside) or f"the path begins in the folder of {whose}"
+        return []

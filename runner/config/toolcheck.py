@@ -11,7 +11,7 @@ from jsonschema.exceptions import SchemaError
 
 from runner.config.behind import argument_file, argv_of, is_script
 from runner.config.check import choices, near
-from runner.config.ground import BESIDE, BUILT_IN_TOOLS, Ground, as_list, as_map
+from runner.config.ground import BUILT_IN_TOOLS, Ground, as_list, as_map
 from runner.config.source import shown
 from runner.config.tree import Path
 from runner.errors import Problem
@@ -137,7 +137,8 @@ def _command(ground: Ground, path: Path, command: Any) -> Iterator[Problem]:
         except (OSError, ValueError):
             there = False
         if not there:
-            yield ground.say((*path, "cwd"), f"no folder {shown(folder)}", BESIDE, code="RT207")
+            hint = ground.tree.begins((*path, "cwd"))
+            yield ground.say((*path, "cwd"), f"no folder {shown(folder)}", hint, code="RT207")
     ground.keys_in_map((*path, "env"))
 
 

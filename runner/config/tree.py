@@ -7,6 +7,7 @@ while reading, keys are checked for duplicates, and scalars follow YAML 1.2.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -66,10 +67,20 @@ class Tree:
                 return found
         return Place(self.source, 0, 0, 0, 0)
 
+    def home(self, path: Path) -> Source:
+        """The file in which ``path`` stands; the deployment file for ``--set``."""
+        source = self.place(path).source
+        return self.source if source.folder is None else source
+
     def folder(self, path: Path) -> FilePath:
-        """The folder in which a relative path at ``path`` begins: that of the file it stands in,
-        of the deployment file for ``--set``."""
-        return self.place(path).source.folder or self.source.folder or FilePath.cwd()
+        """The folder in which a relative path at ``path`` begins: that of its file."""
+        return self.home(path).folder or FilePath.cwd()
+
+    def begins(self, path: Path) -> str:
+        """The same in words, for a hint."""
+        home = self.home(path)
+        whose = "the deployment file" if home is self.source else os.path.basename(home.name)
+        return f"the path begins in the folder of {whose}"
 
     def problem(
         self, path: Path, message: str, hint: str = "", *, at_key: bool = False, code: str = ""
