@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -193,6 +194,24 @@ def test_secrets_are_marked() -> None:
     assert schema.secret(("tools", "t", "mcp", "env", "A")) is True
     assert schema.secret(("tools", "t", "hosted_mcp", "authorization")) is True
     assert schema.secret(("guardrails", 0, "moderation", "api_key")) is True
+
+
+KEYS = re.compile(r"(^|_)(url|key|token|secret|authorization|password|webhook|cookie)$")
+MAPS = ("headers", "env", "query", "options")
+
+
+def test_every_key_url_and_header_is_a_secret() -> None:
+    """True, or at least when ``${...}`` had a part in it; also in a field that is added later."""
+    found = {
+        path: field
+        for path, field in fields(SCHEMA)
+        if KEYS.search(name := path.rpartition(".")[2]) or name in MAPS
+    }
+    assert len(found) > 12
+    for path, field in found.items():
+        inner = field.get("additionalProperties", field)
+        target = SCHEMA["$defs"].get(inner.get("$ref", "").rpartition("/")[2], {})
+        assert "x-secret" in {**target, **inner}, path
 
 
 @pytest.mark.parametrize(
