@@ -102,6 +102,17 @@ def test_a_byte_order_mark_and_line_ends(tmp_path: Path) -> None:
     assert file.read_bytes() == NEAT.replace("\n", "\r\n").encode()
 
 
+def test_a_file_that_would_say_another_thing_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, WIDE)
+    monkeypatch.setattr("runner.config.format.STEP", 0)
+    code, out, err = invoke("fmt", file)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"rtrun: {file}: another layout would change what this file says")
+    assert file.read_text() == WIDE
+
+
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(tmp_path, WIDE)
 

@@ -7,10 +7,12 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.deployments import EXAMPLES, FULL
 
+from runner.config import format as format_
 from runner.config.codes import Code, codes
 from runner.config.format import FormatError, formatted
 from runner.config.source import decode, make_source
@@ -187,6 +189,19 @@ k: |2-
 def test_corners(text: str, out: str) -> None:
     assert fmt(text) == out
     assert fmt(out) == out
+
+
+def test_without_libyaml_the_layout_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = BEFORE.replace("*y_", "v").replace("yes   \t", "yes   ")
+    with_it = fmt(text)
+    monkeypatch.setattr(format_, "LOADER", yaml.SafeLoader)
+    assert fmt(text) == with_it
+
+
+def test_a_layout_that_says_another_thing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(format_, "STEP", 0)
+    with pytest.raises(FormatError, match="it is left as it is"):
+        fmt("a:\n    b: 1\n")
 
 
 def test_a_byte_order_mark_goes() -> None:
