@@ -29,11 +29,15 @@ _DOLLAR = re.compile(r"\$(?=[${])")
 
 def resolved(loaded: Loaded) -> dict[str, Any]:
     """The document as it is understood, in the order of the schema; secrets are Secret objects,
-    ``${call.*}`` and ``${now}`` stay. Written as YAML beside the file it is the same deployment."""
+    ``${call.*}``, ``${now}`` and what ``no_env`` left open stay. Written as YAML beside the file
+    it is the same deployment."""
     d = loaded.deployment
     filled = with_defaults(d)
     _beside(filled, loaded)
-    return {key: _written(value, (key,)) for key, value in filled.items()}
+    out = {key: _written(value, (key,)) for key, value in filled.items()}
+    for path in loaded.unset:
+        _put_back(out, loaded.tree.value, path)
+    return out
 
 
 def with_defaults(d: Deployment) -> dict[str, Any]:
@@ -193,6 +197,19 @@ def _beside(document: dict[str, Any], loaded: Loaded) -> None:
 def _argument(item: Any, base: FilePath, home: FilePath) -> Any:
     file = argument_file(base, item) if isinstance(item, str) else None
     return item if file is None else _named_from(home, file)
+
+
+def _put_back(document: Any, written: Any, path: Path) -> None:
+    """What hangs on a variable that is not set, as the file has it: nobody knows more."""
+    *above, last = path
+    for step in above:
+        written = written[step]
+        following = document[step]
+        if not isinstance(following, (dict, list)):
+            document[step] = written  # a short form, or a prompt that was read
+            return
+        document = following
+    document[last] = written[last]
 
 
 def _named_from(home: FilePath, file: FilePath) -> str:
