@@ -13,7 +13,7 @@ from runner.config.check import choices, near
 from runner.config.source import shown
 from runner.config.tree import Path, Tree
 from runner.errors import Problem
-from runner.model.secret import MASK, Secret
+from runner.model.secret import Secret
 
 #: Tools that need no entry under `tools:`.
 BUILT_IN_TOOLS: frozenset[str] = frozenset({"end_call"})
@@ -122,7 +122,7 @@ class Ground:
         written = self.tree.place(path).text or ""
         if isinstance(secret, Secret) and secret and "${" not in written:
             problem = self.tree.problem(path, *_KEY_IN_FILE, code="RT904")
-            source = problem.source.replace(secret.reveal(), MASK)
+            source = problem.source.replace(secret.reveal(), "***")
             self.warnings.append(replace(problem, source=source))
 
     def keys_in_map(self, path: Path) -> None:
