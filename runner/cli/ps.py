@@ -64,7 +64,7 @@ def _calls(found: Found) -> list[str]:
             if row["pending"]:
                 state += ", a revision waits for its turn's end"
             if row["degraded"]:
-                state += ", degraded"
+                state += f", degraded: {row['degraded']}"
             since = words.duration(row["seconds"])
             cells = (row["session"], target.name, row["agent"], since, row["revision"], state)
             rows.append(cells)

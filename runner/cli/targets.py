@@ -81,6 +81,16 @@ def one(name: str | None, pid: int | None, *, file: str | None = None) -> Target
     raise RtrunError(f"no deployment {what} is running", hint)
 
 
+def for_file(file: str, name: str | None, pid: int | None) -> Target:
+    """The deployment that runs from ``file``, an absolute path, or that is named, or the only
+    one: a candidate may stand beside it. Errors as of :func:`one`."""
+    if name is None:
+        known = deployments(running(pid))
+        if any(target.row["file"] == file for target in known):
+            return one(None, pid, file=file)
+    return one(name, pid)
+
+
 def call(session: str, name: str | None, pid: int | None) -> tuple[Target, str]:
     """The call of this id, or of the only id that begins so."""
     fitting = [

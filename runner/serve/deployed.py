@@ -57,10 +57,12 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The newest file that was not taken; ``at`` is time.time()."""
+    """The newest file that was not taken; ``at`` is time.time(), ``session`` the call that refused
+    it, empty when it was the file."""
 
     problems: tuple[Problem, ...]
     at: float
+    session: str = ""
 
 
 Told = Started | Applied | Rejected | Pending | Later
@@ -233,7 +235,7 @@ class Deployed:
 
     def _refused(self, rejected: Rejected, *, tell: bool = True) -> Rejected:
         self.counts["rejected"] += 1
-        self.rejected = Rejection(rejected.problems, time.time())
+        self.rejected = Rejection(rejected.problems, time.time(), rejected.session)
         if tell:
             self._host.told(self, rejected)
         return rejected

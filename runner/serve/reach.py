@@ -80,7 +80,7 @@ class Process:
             raise self.other()
         if told.get("ok") is not True:
             words = str(told.get("error") or "it refused")
-            raise Declined(f"rtrun {self.pid}: {words}", str(told.get("hint") or ""))
+            raise Declined(f"process {self.pid}: {words}", str(told.get("hint") or ""))
         return told
 
     def _gone(self) -> Gone:

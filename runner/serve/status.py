@@ -49,7 +49,8 @@ def _session(desk: Desk, call: Call) -> dict[str, Any]:
         # The desk's revision is in force; this call takes it when its turn is over.
         "pending": call.revision < desk.revision,
         "state": _state(call),
-        "degraded": bool(getattr(call, "degraded", False)),
+        # Why it has not what it should have, and goes on with it.
+        "degraded": call.degraded or None,
     }
 
 
@@ -62,10 +63,14 @@ def _state(call: Call) -> str:
 
 
 def rejection(rejected: Rejection | None) -> dict[str, Any] | None:
-    """The newest refusal: when, and its problems with their places."""
+    """The newest refusal: when, its problems with their places, and the call that refused it."""
     if rejected is None:
         return None
-    return {"at": when(rejected.at), "problems": [problem(p) for p in rejected.problems]}
+    return {
+        "at": when(rejected.at),
+        "session": rejected.session or None,
+        "problems": [problem(found) for found in rejected.problems],
+    }
 
 
 def problem(found: Problem) -> Mapping[str, Any]:

@@ -8,7 +8,9 @@ when it is false. ``deployment`` chooses among several, a session by its id need
     {"do": "decide", "session", "call_id", "yes", "message"?, "always"?}
     {"do": "tail", "deployment"?, "session"?, "raw"?, "audio"?}      a line an event, to the end
     {"do": "send", "session", "event", "seconds"?}
-    {"do": "reload", "deployment"?}
+    {"do": "reload", "deployment"?, "to"?}
+    {"do": "plan", "deployment"?, "file"?}                           what a reload would do
+    {"do": "revisions", "deployment"?}
     {"do": "drain", "deadline"?}                                     open until the process ends
 """
 
@@ -79,6 +81,8 @@ class Verbs:
             "tail": self._tail,
             "send": self._send,
             "reload": self._reload,
+            "plan": self._plan,
+            "revisions": self._revisions,
             "drain": self._drain,
         }
 
@@ -190,7 +194,17 @@ class Verbs:
     # -- configuration -------------------------------------------------------------------------
     async def _reload(self, asked: Asked) -> Reply:
         name, deployed = asked.deployed()
-        return {"ok": True, "deployment": name, **await changing.reload(deployed)}
+        done = await changing.reload(deployed, asked.whole("to"))
+        return {"ok": True, "deployment": name, **done}
+
+    async def _plan(self, asked: Asked) -> Reply:
+        name, deployed = asked.deployed()
+        planned = await changing.plan(deployed, asked.text("file"), self._load)
+        return {"ok": True, "deployment": name, **planned}
+
+    async def _revisions(self, asked: Asked) -> Reply:
+        name, deployed = asked.deployed()
+        return {"ok": True, "deployment": name, **changing.revisions(deployed)}
 
     # -- the end -------------------------------------------------------------------------------
     async def _drain(self, asked: Asked) -> Stream:

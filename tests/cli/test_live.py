@@ -266,6 +266,70 @@ def test_what_could_mean_two_is_refused_with_the_list(tmp_path: Path, engine: st
         assert "did you mean shop?" in typo.stderr
 
 
+def test_a_save_is_planned_taken_and_taken_back(tmp_path: Path, engine: str) -> None:
+    file = shop(tmp_path)
+    with running(engine, file, flags=("--no-watch",)) as run:
+        nothing = rtrun("diff", str(file), "--live")
+        assert (nothing.returncode, nothing.stdout) == (0, "shop: no change that acts\n")
+        shop(tmp_path, words="Say two.")
+        live = rtrun("diff", str(file), "--live", "--exit-code")
+        assert live.returncode == 1
+        assert f"1 change to shop (process {run.process.pid}), revision 0, 1 call" in live.stdout
+        assert "agents.desk.instructions: Say one. → Say two.  (1 call)" in live.stdout
+        dry = rtrun("reload", "--dry-run")
+        assert (dry.returncode, dry.stdout) == (0, live.stdout), "the same answer"
+        told = json.loads(rtrun("reload", "--dry-run", "--format", "json").stdout)
+        assert (told["calls"], told["changes"][0]["calls"]) == (1, 1)
+        assert told["file"] == str(file)
+        candidate = shop(tmp_path, "candidate", "Say three.")
+        beside = rtrun("diff", str(candidate), "--live").stdout
+        assert "Say one. → Say three." in beside
+        assert run.of("config_applied") == []
+
+        taken = rtrun("reload")
+        assert taken.returncode == 0
+        assert re.match(r"shop: revision 1 applied in .* \(1 of 1 call\): agents", taken.stdout)
+        assert run.wait_for("config_applied")["revision"] == 1
+        back = rtrun("reload", "--to", "0")
+        assert back.stdout.startswith("shop: revision 2 applied")
+        listed = rtrun("reload", "--list").stdout.splitlines()
+        assert [line.split()[1] for line in listed] == ["0", "1", "2"]
+        assert "back to 0, in force" in listed[2]
+        none = rtrun("reload", "--to", "9")
+        assert none.returncode == 1
+        assert "no revision 9" in none.stderr
+
+        file.write_text("agents: 7\n")
+        for verb in (("reload",), ("reload", "--dry-run"), ("diff", str(file), "--live")):
+            bad = rtrun(*verb)
+            assert bad.returncode == 1
+            assert f"{file}:1:9: agents: " in bad.stdout
+        assert ended(run) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["reload", "--to", "1", "--list"], 2, "exclude each other"),
+        (["reload", "--to", "x"], 2, "not a valid integer"),
+        (["reload"], 1, "no rtrun of yours is running"),
+        (["reload", "--pid", "1"], 1, "no rtrun 1 is running"),
+        (["tail", "--audio"], 2, "--audio goes with --raw"),
+        (["drain", "--all", "--pid", "1"], 1, "no rtrun 1 is running"),
+        (["diff", "a.yaml"], 2, "two files are compared"),
+        (["diff", "a.yaml", "--live"], 2, "no such file"),
+        (["diff", "a.yaml", "b.yaml", "--live"], 2, "--live takes one file"),
+        (["diff", "a.yaml", "b.yaml", "--pid", "1"], 2, "go with --live"),
+        (["run", "agents.d/hello.yaml", "--admin", "x"], 2, "not [HOST:]PORT"),
+    ],
+)
+def test_used_wrongly_or_too_early(arguments: list[str], code: int, words: str) -> None:
+    done = rtrun(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_drain_waits_until_the_process_has_ended(tmp_path: Path, engine: str) -> None:
     with running(engine, shop(tmp_path)) as run:
         done = rtrun("drain")
@@ -356,7 +420,6 @@ def test_the_port_is_there_when_it_is_asked_for(tmp_path: Path, engine: str) -> 
             assert client.get("/config", headers=auth).status_code == 200
         run.process.terminate()
         assert run.finish() == 0, run.story()
-    assert rtrun("run", str(tmp_path / "shop.yaml"), "--admin", "x").returncode == 2
 
 
 def test_nothing_of_the_port_is_imported_without_it() -> None:

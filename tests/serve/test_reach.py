@@ -47,7 +47,7 @@ def test_a_running_process_is_found_and_asked() -> None:
         process = found[0][0]
         with pytest.raises(reach.Declined) as no:
             await in_thread(process.ask, {"do": "else"})
-        assert str(no.value) == f"rtrun {os.getpid()}: no\n  ask otherwise"
+        assert str(no.value) == f"process {os.getpid()}: no\n  ask otherwise"
         first, more = await in_thread(process.stream, {"do": "tail"})
         assert first == {"ok": True}
         assert await in_thread(list, more) == [b"one", b"two" * 50_000]

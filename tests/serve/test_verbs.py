@@ -55,7 +55,7 @@ def test_ps_tells_of_deployments_and_calls(tmp_path: Path) -> None:
             "revision": 0,
             "pending": False,
             "state": "idle",
-            "degraded": False,
+            "degraded": None,
         }
         json.dumps(told)
 
@@ -308,3 +308,81 @@ def test_a_reload_says_what_became_of_it(tmp_path: Path) -> None:
         assert told["problems"][0]["line"] == 1
 
     in_hall(tmp_path, test)
+
+
+def test_a_plan_counts_the_calls_that_it_touches_and_applies_nothing(tmp_path: Path) -> None:
+    async def test(it: Hall) -> None:
+        call = await it.call("shop")
+        await it.call("shop")
+        assert (await it.ask("plan"))["changes"] == []
+        file = tmp_path / "shop.yaml"
+        file.write_text(SHOP.replace("Say one.", "Say two.") + "model: gpt-realtime-mini\n")
+        told = await it.ask("plan")
+        assert (told["result"], told["calls"], told["revision"]) == ("planned", 2, 0)
+        rows = {row["path"]: (row["class"], row["calls"]) for row in told["changes"]}
+        assert rows == {"agents.desk.instructions": ("next", 2), "model": ("new", 0)}
+        assert told["model"] == "gpt-realtime-mini"
+        assert call.revision == 0
+        assert call.session.settings.get("instructions") in (None, "Say one.")
+        # A candidate beside the file: its name and its folder are no change.
+        file.write_text(SHOP)
+        other = tmp_path / "elsewhere"
+        other.mkdir()
+        (other / "candidate.yaml").write_text(SHOP.replace("Say one.", "Say three."))
+        told = await it.ask("plan", file=str(other / "candidate.yaml"))
+        assert [row["path"] for row in told["changes"]] == ["agents.desk.instructions"]
+        (other / "candidate.yaml").write_text("agents: 7\n")
+        told = await it.ask("plan", file=str(other / "candidate.yaml"))
+        assert (told["result"], told["problems"][0]["line"]) == ("invalid", 1)
+        told = await it.ask("plan", file=str(other / "nothing.yaml"))
+        assert told["ok"] is False
+        assert "no such file" in told["error"]
+
+    in_hall(tmp_path, test)
+
+
+def test_a_plan_is_read_with_the_environment_of_the_process(tmp_path: Path) -> None:
+    async def test(it: Hall) -> None:
+        (tmp_path / "shop.yaml").write_text(SHOP.replace("Say one.", "${WORDS}"))
+        [row] = (await it.ask("plan"))["changes"]
+        assert row["new"] == "Say it from the environment."
+
+    in_hall(tmp_path, test, {"WORDS": "Say it from the environment."})
+
+
+def test_revisions_can_be_gone_back_to(tmp_path: Path) -> None:
+    async def test(it: Hall) -> None:
+        call = await it.call("shop")
+        file = tmp_path / "shop.yaml"
+        file.write_text(SHOP.replace("Say one.", "Say two."))
+        await it.ask("reload")
+        told = await it.ask("revisions")
+        assert told["in_force"] == 1
+        assert [(row["revision"], row["how"]) for row in told["revisions"]] == [
+            (0, "start"),
+            (1, "file"),
+        ]
+        assert told["revisions"][1]["changes"][0]["new"] == "Say two."
+        told = await it.ask("reload", to=0)
+        assert (told["result"], told["revision"]) == ("applied", 2)
+        assert call.revision == 2
+        assert it["shop"].counts["applied"] == 2
+        told = await it.ask("reload", to=7)
+        assert (told["ok"], told["error"]) == (False, "there is no revision 7 to go back to")
+        assert "0, 1, 2" in told["hint"]
+        for wrong in ("1", 1.5, True):
+            assert (await it.ask("reload", to=wrong))["ok"] is False
+
+    in_hall(tmp_path, test)
+
+
+def test_a_deployment_that_was_never_valid_has_nothing_to_change(tmp_path: Path) -> None:
+    async def test(it: Hall) -> None:
+        for do, fields in (("revisions", {}), ("reload", {"to": 0})):
+            told = await it.ask(do, deployment="bar", **fields)
+            assert (told["ok"], told["error"]) == (False, "bar has never been valid")
+        assert (await it.ask("plan", deployment="bar"))["result"] == "invalid"
+        (tmp_path / "bar.yaml").write_text(SHOP)
+        assert (await it.ask("reload", deployment="bar"))["result"] == "started"
+
+    in_hall(tmp_path, test, shop=SHOP, bar="agents: 7\n")
