@@ -47,14 +47,11 @@ def init(
     NAME that of the purpose. No file is written over without --force.
     """
     known = transports()
-    asked = sys.stdin.isatty() and sys.stdout.isatty()
-    if purpose is None:
-        purpose = _ask_purpose() if asked else "receptionist"
-    if transport is None:
-        transport = _ask("Transport", known) if asked and len(known) > 1 else known[0]
-    if name is None:
-        name = click.prompt("Name", default=purpose) if asked else purpose
-    assert name is not None
+    try:
+        name, purpose, transport = _answers(name, purpose, transport, known)
+    except click.Abort:
+        click.echo()  # the question stands there without an end of its line
+        raise
     _check(name, purpose, transport, known)
     texts = _texts(name, purpose, transport, folder)
     there = [path for path in texts if os.path.lexists(path) and path.suffix != ".json"]
@@ -70,6 +67,21 @@ def init(
     then = "explain agents.assistant" if purpose == "blank" else f"test {file}"
     click.echo(f"\nNow:\n  rtrun validate {file}\n  rtrun {then}\n  rtrun {file}")
     click.echo("\nSave an edit of it while it runs: the call on the line has it.")
+
+
+def _answers(
+    name: str | None, purpose: str | None, transport: str | None, known: list[str]
+) -> tuple[str, str, str]:
+    """What was given, else what is answered on a terminal, else the usual. click.Abort when the
+    questions are left."""
+    asked = sys.stdin.isatty() and sys.stdout.isatty()
+    if purpose is None:
+        purpose = _ask_purpose() if asked else "receptionist"
+    if transport is None:
+        transport = _ask("Transport", known) if asked and len(known) > 1 else known[0]
+    if name is None:
+        name = str(click.prompt("Name", default=purpose)) if asked else purpose
+    return name, purpose, transport
 
 
 def transports() -> list[str]:

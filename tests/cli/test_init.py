@@ -186,4 +186,5 @@ def test_leaving_the_questions_writes_nothing(tmp_path: Path, key: bytes) -> Non
     code, screen = on_a_terminal(tmp_path, key)
     assert code == 130
     assert "Traceback" not in screen
+    assert screen.endswith("\n")
     assert files(tmp_path) == set()
