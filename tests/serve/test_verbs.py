@@ -222,7 +222,9 @@ def test_a_call_that_begins_later_is_tapped_from_its_first_event(tmp_path: Path)
         await desk.hang_up(call)
         stream.close()
         types = [json.loads(line)["wire"]["type"] async for line in stream.lines]
-        assert types[:3] == ["session.created", "session.update", "session.updated"]
+        # The first two cross on the way.
+        assert sorted(types[:2]) == ["session.created", "session.update"]
+        assert types[2] == "session.updated"
         assert it.verbs._wires._taps == {}
 
     in_hall(tmp_path, test)
