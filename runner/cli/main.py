@@ -99,7 +99,9 @@ def cli() -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point. Exit codes: 0 well, 1 invalid or failed, 2 usage or input/output."""
     try:
-        code: Any = cli.main(args=argv, prog_name="rtrun", standalone_mode=False)
+        # https://no-color.org: None leaves it to whether this is a terminal.
+        color = False if os.environ.get("NO_COLOR") else None
+        code: Any = cli.main(args=argv, prog_name="rtrun", standalone_mode=False, color=color)
     except click.exceptions.Exit as left:
         code = left.exit_code
     except click.ClickException as error:

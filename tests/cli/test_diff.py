@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from support.command import invoke
+from support.command import environment, invoke
 from support.deployments import EXAMPLES, write
 
 pytestmark = pytest.mark.quick
@@ -168,6 +173,22 @@ def test_code_behind_a_tool_is_a_change(tmp_path: Path) -> None:
         write(tmp_path / folder, f"def find(): return '{folder}'\n", "t.py")
     out = invoke("diff", tmp_path / "one/d.yaml", tmp_path / "two/d.yaml")[1]
     assert "now:\n  tools.find.python: t.py:find, with other code in it\n" in out
+
+
+@pytest.mark.parametrize(("extra", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_are_for_terminals(tmp_path: Path, extra: dict[str, str], coloured: bool) -> None:
+    a, b = pair(tmp_path, ("from 9 to 5", "from 10 to 6"))
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "runner.cli.main", "diff", str(a), str(b)]
+    with subprocess.Popen(command, stdout=its, env=environment(TERM="xterm", **extra)):
+        os.close(its)
+        screen = b""
+        with contextlib.suppress(OSError):  # the other side is closed
+            while part := os.read(ours, 4096):
+                screen += part
+    os.close(ours)
+    assert b"We are open from 10 to 6." in screen
+    assert (b"\x1b[" in screen) is coloured
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda f: f.name)
