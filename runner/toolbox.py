@@ -170,7 +170,8 @@ def _other_format(loaded: Loaded, kind: type[RealtimeTransportLayer]) -> Iterato
         if any(asked.get(key) != value for key, value in carried.items()):
             message = f"{kind.__name__} carries {carried['type']}, and the session {asked['type']}"
             hint = f"write format: {{ type: {carried['type']} }}"
-            yield loaded.problem_at(f"session.audio.{side}.format", message, hint)
+            path = f"session.audio.{side}.format"
+            yield loaded.problem_at(path, message, hint, code="RT405")
 
 
 def _transport_class(spec: TransportSpec) -> type[RealtimeTransportLayer]:

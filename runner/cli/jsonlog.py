@@ -254,5 +254,6 @@ def _problem(problem: Problem) -> Mapping[str, Any]:
         "line": problem.line,
         "column": problem.column,
         "path": problem.path,
+        "code": problem.code,
         "message": problem.message + hint,
     }

@@ -4,38 +4,77 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 
-from runner.config.find import deployments_in
-from runner.config.load import Loaded, load
-from runner.errors import ConfigError, InputError, Problem, RtrunError, UsageError
+from runner.cli import formats, given
+from runner.cli.found import extending, meant
+from runner.cli.verdict import Verdict, verdict, verdict_of_tests
+from runner.config.find import deployments_in, is_base, is_tests
+from runner.errors import InputError, UsageError
+
+FORMATS = ("text", "json", "github", "sarif", "junit")
+_UNUSED_BASE = "a base; no deployment in its folder or below extends it, so it was not checked"
 
 
 @click.command("validate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
-@click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Override one field.")
-def validate(files: tuple[str, ...], sets: tuple[str, ...]) -> None:
-    """Check deployment files; a folder stands for its *.yaml.
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text")
+@click.option("--strict", is_flag=True, help="A warning fails too.")
+@click.option(
+    "--stdin-name",
+    metavar="NAME",
+    help="What messages call the file on standard input, and where its paths begin.",
+)
+@given.options
+def validate(
+    files: tuple[str, ...],
+    form: str,
+    strict: bool,
+    stdin_name: str | None,
+    sets: tuple[str, ...],
+    env_file: Path | None,
+    no_env: bool,
+) -> None:
+    """Check deployment files; a folder stands for its *.yaml, - for standard input.
 
-    Prints file:line:column, what is wrong there, the line and a caret. Exit code 0 when all are
-    valid, 1 when one is not, 2 when one cannot be read. Tools are imported, nothing is called.
+    Prints file:line:column, what is wrong there, its code, the line and a caret; rtrun explain CODE
+    says more. A quoted pattern such as 'agents.d/**/*.yaml' goes through folders. _*.yaml is
+    checked through what extends it, NAME.test.yaml with NAME.yaml beside it. Exit code 0 when all
+    are valid, 1 when one is not, 2 when one cannot be read. Tools are imported, nothing is called.
     """
-    overrides = tuple(_override(entry) for entry in sets)
-    worst = 0
+    overrides = tuple(given.override(entry) for entry in sets)
+    env = given.environment(env_file)
+    if stdin_name is not None and "-" not in files:
+        raise UsageError("--stdin-name names what is read with -", "add - as a file")
+    verdicts: list[Verdict] = []
     for name in files:
         try:
-            expanded = deployments(name)
+            if name == "-":
+                data = sys.stdin.buffer.read()
+                label = stdin_name or "<stdin>"
+                place = stdin_name or os.path.join(os.getcwd(), "stdin.yaml")
+                verdicts.append(
+                    verdict(
+                        place, env=env, overrides=overrides, no_env=no_env, data=data, name=label
+                    )
+                )
+                continue
+            expanded = meant(name)
         except InputError as error:
-            print(f"rtrun: {error}", file=sys.stderr)
-            worst = max(worst, error.exit_code)
+            verdicts.append(Verdict(name, failure=str(error)))
             continue
         for file in expanded:
-            worst = max(worst, _validate(file, overrides))
-    if worst:
-        raise click.exceptions.Exit(worst)
+            verdicts += _verdicts(file, env, overrides, no_env)
+    # One file that is named in two ways is told once.
+    verdicts = list({v.name: v for v in verdicts}.values())
+    _print(verdicts, form, strict)
+    if any(v.failure for v in verdicts):
+        raise click.exceptions.Exit(2)
+    if not all(v.good(strict) for v in verdicts):
+        raise click.exceptions.Exit(1)
 
 
 def deployments(name: str) -> list[str]:
@@ -43,45 +82,42 @@ def deployments(name: str) -> list[str]:
     return deployments_in(name) if Path(name).is_dir() else [name]
 
 
-def check(
-    file: str, env: Mapping[str, str], overrides: tuple[tuple[str, str], ...] = ()
-) -> tuple[Loaded, tuple[Problem, ...]]:
-    """The deployment with its tools imported, and its warnings. ConfigError, InputError."""
-    loaded = load(file, env=env, overrides=overrides)
-    if loaded.deployment.tools or loaded.deployment.transport.type == "custom":
-        # Only now: a file without code of its own needs no event loop to be checked.
-        from runner.toolbox import load_tools
+def _verdicts(
+    file: str, env: Mapping[str, str], overrides: tuple[tuple[str, str], ...], no_env: bool
+) -> list[Verdict]:
+    if is_tests(file):
+        return [_one(file, lambda: verdict_of_tests(file, env=env, no_env=no_env))]
+    if is_base(file) and Path(file).is_file():
+        standing = extending(file, env)
+        if not standing:
+            return [Verdict(file, note=_UNUSED_BASE)]
+        return [v for name in standing for v in _verdicts(name, env, overrides, no_env)]
+    return [_one(file, lambda: verdict(file, env=env, overrides=overrides, no_env=no_env))]
 
-        load_tools(loaded)
-    return loaded, loaded.warnings
 
-
-def _validate(file: str, overrides: tuple[tuple[str, str], ...]) -> int:
+def _one(file: str, check: Callable[[], Verdict]) -> Verdict:
     try:
-        loaded, warnings = check(file, os.environ, overrides)
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem.render())
-        return error.exit_code
-    except RtrunError as error:
-        print(f"rtrun: {error}", file=sys.stderr)
-        return error.exit_code
-    for problem in warnings:
-        print(f"warning: {problem.render()}")
-    deployment = loaded.deployment
-    parts = [_count(len(deployment.agents), "agent")]
-    if deployment.tools:
-        parts.append(_count(len(deployment.tools), "tool"))
-    print(f"{file}: ok ({', '.join(parts)})")
-    return 0
+        return check()
+    except InputError as error:
+        return Verdict(file, failure=str(error))
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def _print(verdicts: list[Verdict], form: str, strict: bool) -> None:
+    for found in verdicts:
+        if found.failure:
+            print(f"rtrun: {found.failure}", file=sys.stderr)
+    if form == "text":
+        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        out = formats.text(verdicts, color)
+    elif form == "json":
+        out = formats.as_json(verdicts, strict)
+    elif form == "github":
+        out = formats.github(verdicts)
+    elif form == "junit":
+        out = formats.junit(verdicts, strict)
+    else:
+        from runner.cli.sarif import sarif
 
-
-def _override(entry: str) -> tuple[str, str]:
-    path, sign, value = entry.partition("=")
-    if not sign or not path:
-        raise UsageError(f"--set {entry}: not PATH=VALUE", "such as --set model=gpt-realtime-2")
-    return path, value
+        out = sarif(verdicts)
+    sys.stdout.write(out)
+    sys.stdout.flush()

@@ -42,7 +42,7 @@ class Code:
 def codes() -> Mapping[str, Code]:
     """Every code, in order. InputError when the table is missing from the installation."""
     try:
-        table = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  our own
+        table = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=LOADER)
     except (OSError, ValueError) as error:
         raise InputError(f"{_FILE}: the table of codes cannot be read ({error})") from None
     return {code: _code(code, entry) for code, entry in table.items()}

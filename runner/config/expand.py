@@ -70,6 +70,9 @@ class Expander:
     #: What the environment gave, to its variable: for :class:`runner.config.hide.Hider`.
     filled: dict[str, str] = field(default_factory=dict, repr=False)
     files: dict[str, str] = field(default_factory=dict)
+    #: Names of ``vars:`` that something fills in, and the prompt files with their agents.
+    used: set[str] = field(default_factory=set)
+    prompts: list[tuple[Source, Path]] = field(default_factory=list)
     _vars: dict[str, list[Piece] | _Bad] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -79,6 +82,7 @@ class Expander:
 
     def prompt(self, source: Source, path: Path) -> str:
         """The text of a prompt file, filled in; problems stand in the prompt file."""
+        self.prompts.append((source, path))
         try:
             return percall.join(self._pieces(source.text, 0))
         except _Bad as bad:
@@ -237,6 +241,7 @@ class Expander:
             near = difflib.get_close_matches(name, own, 1)
             hint = f"did you mean ${{vars.{near[0]}}}?" if near else "add it under vars:"
             raise _Bad(offset, f"vars has no '{shown(name)}'", hint, code="RT504")
+        self.used.add(name)
         if name in self._open:
             raise _Bad(offset, f"vars.{shown(name)} refers to itself", code="RT504")
         pieces = self._var_pieces(name)

@@ -128,6 +128,7 @@ def examine(
     problems += unset.known(semantics.problems(), expander.broken, expander.unset)
     prompts = read_prompts(tree, document, expander)
     problems += expander.problems
+    semantics.afterwards(expander.used, expander.prompts)
     warnings = unset.known(semantics.warnings, expander.broken, expander.unset)
     hider = _hider(tree, expander)
     told = tuple(in_order(hider.problems(warnings), name))

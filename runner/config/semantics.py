@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
 from runner.config.check import near
+from runner.config.clear import clear_secrets
 from runner.config.ground import BUILT_IN_TOOLS, Ground, as_list, as_map, texts
-from runner.config.source import shown
+from runner.config.hearing import hearing_warnings
+from runner.config.source import Source, shown
 from runner.config.speech import speech_problems
 from runner.config.testcheck import conversation_problems
 from runner.config.toolcheck import tool_problems
@@ -49,6 +51,18 @@ class Semantics:
         self._reasoning()
         self._unused()
         return out
+
+    def afterwards(self, used: Collection[str], prompts: Iterable[tuple[Source, Path]]) -> None:
+        """More warnings, of what is known when all is filled in: the names of ``vars:`` that were
+        used, and the texts of prompt files."""
+        own = self.ground.tree.source
+        for name in self.ground.map("vars"):
+            path = ("vars", name)
+            # A base gives what only some of its deployments use.
+            if name not in used and self.ground.tree.place(path).source is own:
+                hint = near(name, used) if used else ""
+                self.ground.warn(path, "nothing uses this", hint, at_key=True, code="RT903")
+        clear_secrets(self.ground, prompts)
 
     def _entry(self) -> Iterator[Problem]:
         entry = self.ground.at(("entry",))
@@ -207,6 +221,8 @@ class Semantics:
             if name not in reached and reached:
                 words = "no handoff leads to this agent"
                 self.ground.warn(("agents", name), words, at_key=True, code="RT901")
+        if isinstance(entry, str):
+            hearing_warnings(self.ground, entry, reached)
         lists = [as_list(as_map(agent).get("tools")) for agent in self.agents.values()]
         for name in self.tools:
             if not any(name in tools for tools in lists):

@@ -204,6 +204,7 @@ def test_reports_of_the_run() -> None:
                 "line": 5,
                 "column": 3,
                 "path": "agents.x",
+                "code": "",
                 "message": "unknown key (did you mean y?)",
             }
         ],

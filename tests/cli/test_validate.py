@@ -47,11 +47,11 @@ def test_an_invalid_file(tmp_path: Path) -> None:
     file = write(tmp_path, "modle: x\n" + SMALL + "    greeting: 5\n")
     assert validate(file) == (
         1,
-        f"{file}:1:1: modle: unknown key 'modle' (did you mean model?)\n"
+        f"{file}:1:1: modle: unknown key 'modle' (did you mean model?) [RT101]\n"
         "    modle: x\n"
         "    ^\n"
         f"{file}:5:15: agents.desk.greeting: a number where text or a map belongs "
-        '(put it in quotes: "5")\n'
+        '(put it in quotes: "5") [RT103]\n'
         "        greeting: 5\n"
         "                  ^\n",
         "",
@@ -112,7 +112,7 @@ def test_warnings_are_shown_and_do_not_fail(tmp_path: Path) -> None:
     file = write(tmp_path, SMALL + "  lost: { instructions: x }\n")
     code, out, _ = validate(file)
     assert code == 0
-    assert out.startswith(f"warning: {file}:4:3: agents.lost: no handoff leads to this agent\n")
+    assert out.startswith(f"warning: {file}:4:3: agents.lost: no handoff leads to this agent [RT901]\n")
     assert out.endswith(f"{file}: ok (2 agents)\n")
 
 

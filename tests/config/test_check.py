@@ -323,6 +323,7 @@ def test_warnings_do_not_refuse(tmp_path: Path) -> None:
     )
     found = loaded(tmp_path, text).warnings
     assert [(p.line, p.path) for p in found] == [
+        (1, "model"),
         (2, "session.reasoning"),
         (6, "agents.lost"),
         (8, "tools.unused"),
