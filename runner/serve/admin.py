@@ -24,6 +24,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from runner.codec import dumps, loads
+from runner.config.find import SUFFIXES
 from runner.errors import InputError, UsageError
 from runner.listening import Server, listen
 from runner.serve.control import MAX_LINE, no
@@ -219,11 +220,24 @@ class Admin:
             asked = loads(bytes(body))
         except ValueError:
             return _json(no("the request is not JSON"), 400)
+        if self._foreign(asked):
+            return _json(no("over HTTP a plan is of a YAML file beside a deployment's own"), 403)
         reply = await self._verbs.answer(asked)
         if isinstance(reply, Stream):
             kind = "application/x-ndjson"
             return StreamingResponse(_lines(reply), media_type=kind, headers=_HEADERS)
         return _json(reply)
+
+    def _foreign(self, asked: Any) -> bool:
+        """A plan of any file would show whoever has the token what stands in it, in what is wrong
+        with it. The socket is for who can read them anyway."""
+        file = asked.get("file") if isinstance(asked, dict) else None
+        if not isinstance(file, str):
+            return False
+        folders = {e.file.absolute().parent for e in self._house.deployments.values()}
+        return os.path.splitext(file)[1] not in SUFFIXES or (
+            Path(os.path.normpath(file)).parent not in folders
+        )
 
 
 async def _lines(stream: Stream) -> AsyncIterator[bytes]:

@@ -102,7 +102,7 @@ class Control:
                 await self._stream(reply, reader, writer)
             elif reply is not None:
                 async with asyncio.timeout(self._seconds):
-                    writer.write(dumps(reply).encode() + b"\n")
+                    writer.write(_line(dumps(reply)))
                     await writer.drain()
                     writer.close()
                     await writer.wait_closed()
@@ -133,17 +133,17 @@ class Control:
         assert me is not None
         if len(self._streams) >= MAX_STREAMS:
             stream.close()
-            writer.write(dumps(no(f"{MAX_STREAMS} are looking already")).encode() + b"\n")
+            writer.write(_line(dumps(no(f"{MAX_STREAMS} are looking already"))))
             await writer.drain()
             return
         self._streams.add(me)
         gone = self._tasks.spawn(_end_of(reader, me), "control")
         try:
             async with contextlib.aclosing(stream.lines) as lines:
-                writer.write(dumps(stream.first).encode() + b"\n")
+                writer.write(_line(dumps(stream.first)))
                 await writer.drain()
                 async for line in lines:
-                    writer.write(line.encode("utf-8", "replace") + b"\n")
+                    writer.write(_line(line))
                     # A reader that does not read holds up this one alone: its lines wait in
                     # their own queue, and are lost beyond its bound.
                     await writer.drain()
@@ -166,3 +166,8 @@ async def _end_of(reader: asyncio.StreamReader, streaming: asyncio.Task[Any]) ->
 
 def no(why: str) -> Mapping[str, Any]:
     return {"ok": False, "error": why}
+
+
+def _line(text: str) -> bytes:
+    # Half of a surrogate pair, from a model or from whoever asks, cannot be sent.
+    return text.encode("utf-8", "replace") + b"\n"

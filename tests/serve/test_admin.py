@@ -230,6 +230,24 @@ def test_control_takes_the_requests_of_the_socket(tmp_path: Path) -> None:
     on_a_port(tmp_path, test)
 
 
+def test_a_plan_over_http_shows_no_other_files(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("notes.txt", "sub/x.yaml", "next.yaml"):
+        (tmp_path / name).write_text("a secret line\n")
+
+    async def test(page: Page) -> None:
+        for name in ("notes.txt", "sub/x.yaml", "sub/../notes.txt", "sub/../../passwd.yaml", ""):
+            got = await page.control({"do": "plan", "file": str(tmp_path / name)})
+            assert got.status_code == 403, name
+            assert "secret" not in got.text
+        for name in ("next.yaml", "sub/../next.yaml"):
+            got = await page.control({"do": "plan", "file": str(tmp_path / name)})
+            assert got.json()["result"] == "invalid"
+        assert (await page.control({"do": "plan"})).json()["result"] == "planned"
+
+    on_a_port(tmp_path, test)
+
+
 def test_a_stream_over_http_ends_with_either_side(tmp_path: Path) -> None:
     async def test(page: Page) -> None:
         tails = page.hall.tails

@@ -131,6 +131,14 @@ def test_what_cannot_be_understood_is_refused_in_words(line: bytes, words: str) 
     assert with_control(test) == []
 
 
+def test_what_cannot_be_encoded_is_answered_all_the_same() -> None:
+    async def test(hall: Hall, path: Path, control: c.Control) -> None:
+        hall.reply = {"ok": True, "said": "\ud800"}
+        assert (await ask(path, ASK))["said"] == "?"
+
+    assert with_control(test) == []
+
+
 def test_one_question_a_connection() -> None:
     async def test(hall: Hall, path: Path, control: c.Control) -> None:
         both = json.dumps(ASK).encode() + b"\n"
