@@ -50,7 +50,7 @@ def test_what_is_written_is_whole(here: Path, purpose: str, transport: str) -> N
     text = (here / "agents.d/my-desk.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=../schemas/rtrun.v1.schema.json\n")
     assert max(map(len, text.splitlines())) <= 100
-    code, out, err = invoke("validate", "agents.d/my-desk.yaml")
+    code, out, err = invoke("validate", "--strict", "agents.d/my-desk.yaml")
     assert (code, err, out.count("\n")) == (0, "", 1)  # and no warning
     assert "ok (" in out
     assert invoke("fmt", "--check", "--diff", "agents.d/my-desk.yaml") == (0, "", "")
