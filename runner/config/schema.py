@@ -173,7 +173,8 @@ def _resolved(node: Any) -> Any:
         elif key != "allOf" or (value := _resolved(value)):  # an empty allOf is no schema
             out[key] = _resolved(value)
     if node.get("x-null") == "deletes":  # a word to a base, gone when they are merged
-        out["type"] = next(kind for kind in node["type"] if kind != "null")
+        kinds = [kind for kind in node["type"] if kind != "null"]
+        out["type"] = kinds[0] if len(kinds) == 1 else kinds
     if node.get("pattern") == _PLACEHOLDER and isinstance(node.get("type"), list):
         kinds = [kind for kind in node["type"] if kind != "string"]
         out["type"] = kinds[0] if len(kinds) == 1 else kinds

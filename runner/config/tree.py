@@ -230,7 +230,11 @@ class _Builder:
         target = self.anchors.get(event.anchor)
         if target is None:
             near = difflib.get_close_matches(event.anchor[:80], self.anchors, 1)
-            hint = f"did you mean *{near[0]}?" if near else f"&{name} must stand before it"
+            hint = (
+                f"did you mean *{near[0]}?"
+                if near
+                else f"&{name} must stand before it, in the same file"
+            )
             words = f"no anchor &{name} for this alias"
             raise self.stop(event.start_mark, words, hint, code="RT017")
         if target.open and target.kind != "scalar":

@@ -222,6 +222,7 @@ TABLE = [
         "'hang_up'",
         "hang_up?",
     ),
+    Bad("empty variable", AGENTS + "vars: { v: ¦null }\n", "$.vars.v", "'boolean'", "is empty"),
     Bad(
         "misspelt on top of a base",
         "extends: _base.yaml\nagents: { desk: { ¦greting: Hi } }\n",
@@ -244,6 +245,7 @@ extends: _base.yaml
 x-notes: { mine: true }
 session: { audio: { input: { turn_detection: { eagerness: high }, noise_reduction: null } } }
 agents: { desk: { voice: cedar }, gone: null }
+vars: { gone: null }
 tools: { t: { timeout: 3s }, gone: null }
 """,
     "anchors": """\
