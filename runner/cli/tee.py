@@ -32,6 +32,7 @@ class Tee:
         self._screen = screen
         self._log = log
         self._tails = tails
+        self._of: dict[str, Tee] = {}
 
     @classmethod
     def on(cls, screen: Screen, tails: Tails, began: float) -> Tee:
@@ -40,7 +41,11 @@ class Tee:
         return cls(screen, JsonLog(_Lines(tails), began, err=StringIO()), tails)
 
     def of(self, deployment: str) -> Tee:
-        return Tee(self._screen.of(deployment), self._log.of(deployment), self._tails)
+        known = self._of.get(deployment)
+        if known is None:  # asked for with every event
+            known = Tee(self._screen.of(deployment), self._log.of(deployment), self._tails)
+            self._of[deployment] = known
+        return known
 
     def handle(self, session_id: str, event: SessionEvent) -> None:
         self._screen.handle(session_id, event)

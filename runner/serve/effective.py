@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.model.deployment import Deployment
+from runner.config.resolved import resolved
 from runner.serve.deployed import Deployed
 from runner.serve.mask import Masks, masked
 from runner.serve.status import rejection, when
@@ -31,11 +31,12 @@ def rejected_dump(known: Mapping[str, Deployed]) -> dict[str, Any]:
 
 def _dump(name: str, entry: Deployed, masks: Masks) -> dict[str, Any]:
     active = error = None
-    if entry.desk is not None:
+    if entry.desk is not None and entry.applier is not None:
         active = {
             "version_info": str(entry.desk.revision),
             "last_updated": when(entry.accepted_at),
-            "config": masks(name, effective(entry.desk.deployment)),
+            # What `rtrun show --resolved` prints.
+            "config": masks(name, masked(resolved(entry.applier.loaded))),
         }
     if entry.rejected is not None:
         error = {
@@ -45,27 +46,3 @@ def _dump(name: str, entry: Deployed, masks: Masks) -> dict[str, Any]:
         }
     file = str(entry.file.absolute())
     return {"deployment": name, "file": file, "active_state": active, "error_state": error}
-
-
-def effective(deployment: Deployment) -> dict[str, Any]:
-    """The document with ``${...}`` filled in, the session's defaults and the texts of prompt files
-    in their places; secrets stand as ``***``."""
-    document = masked(deployment.document)
-    transport = document.get("transport", deployment.transport.type)
-    agents = {
-        name: {**_map(document.get("agents", {}).get(name)), "instructions": spec.instructions}
-        for name, spec in deployment.agents.items()
-    }
-    return {
-        **document,
-        "name": deployment.name,
-        "model": deployment.model,
-        "transport": transport if isinstance(transport, dict) else {"type": transport},
-        "session": masked(deployment.session.wire),
-        "entry": deployment.entry,
-        "agents": agents,
-    }
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}

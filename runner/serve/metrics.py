@@ -33,6 +33,21 @@ _TOOL_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _CALL_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _RECONNECT_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 
+_COUNTED = frozenset(
+    {
+        Connection,
+        TurnEnd,
+        Usage,
+        ToolStart,
+        ToolEnd,
+        Interrupted,
+        Handoff,
+        GuardrailTripped,
+        Reconnected,
+        SettingsRefused,
+        SessionError,
+    }
+)
 #: Tokens by the names of events.Usage: what they are of, and which way they went. Cached ones are
 #: among the input.
 _TOKENS = {
@@ -184,6 +199,8 @@ class Metrics:
             self._reload.observe(what.ms / 1000, of.name)
 
     def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
+        if type(event) not in _COUNTED:
+            return  # most are audio, and soon done with
         name = of.name
         match event:
             case Connection(status="connecting") if call.id not in self._live:
