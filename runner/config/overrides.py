@@ -48,7 +48,7 @@ def apply(tree: Tree, overrides: Sequence[tuple[str, str]], schema: Schema) -> T
         if path[0] == "extends":
             hint = "write another file that names its base"
             message = "a file's base is settled before --set"
-            problems.append(Problem("--set", 0, 0, dotted(path), message, hint))
+            problems.append(Problem("--set", 0, 0, dotted(path), message, hint, code="RT021"))
             continue
         try:
             _put(tree, path, value, schema)

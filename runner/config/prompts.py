@@ -15,6 +15,8 @@ from runner.errors import ConfigError, Problem
 
 MAX_PROMPT = 256 * 1024
 """The most that one prompt file may hold, in bytes."""
+MAX_PROMPTS = 4 << 20
+"""The most that all of a deployment may hold together."""
 
 
 def read_prompts(tree: Tree, document: Any, expander: Expander) -> dict[FilePath, str]:
@@ -25,6 +27,7 @@ def read_prompts(tree: Tree, document: Any, expander: Expander) -> dict[FilePath
     one that could not be read); problems go to ``expander.problems``.
     """
     files: dict[FilePath, str] = {}
+    total = 0
     agents = document.get("agents") if isinstance(document, dict) else None
     for name, agent in (agents if isinstance(agents, dict) else {}).items():
         wanted = agent.get("instructions") if isinstance(agent, dict) else None
@@ -45,6 +48,12 @@ def read_prompts(tree: Tree, document: Any, expander: Expander) -> dict[FilePath
             files.setdefault(file, "")
             continue
         files[file] = digest(data)
+        total += len(data)
+        if total > MAX_PROMPTS:
+            words = "with this one the prompts are over 4 MiB"
+            expander.problems.append(tree.problem(path, words, code="RT501"))
+            expander.broken.add(path[:3])
+            break
         try:
             source = decode(data, os.path.join(os.path.dirname(tree.home(path).name), ref))
         except ConfigError as error:

@@ -283,3 +283,12 @@ def test_a_deployment_behind_links_keeps_their_names(tmp_path: Path) -> None:
         tmp_path / "d.yaml",
         tmp_path / "p.md",
     )
+
+
+def test_all_prompts_together_are_bounded(tmp_path: Path) -> None:
+    """Each is small enough, and an agent may name the same one as another."""
+    write(tmp_path, "x" * (256 * 1024), "p.md")
+    agents = [f"  a{i}: {{ instructions: {{ file: p.md }} }}\n" for i in range(17)]
+    assert loaded(tmp_path, "agents:\n" + "".join(agents[:16]))
+    problem = only(problems(tmp_path, "agents:\n" + "".join(agents)))
+    assert (problem.line, problem.message) == (18, "with this one the prompts are over 4 MiB")
