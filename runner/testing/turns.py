@@ -108,7 +108,8 @@ class Turns:
             if now - quiet >= self._quiet:
                 return
             if now - began > turn.timeout:
-                self._fail(turn.path, f"the greeting was not over after {turn.timeout:g} s")
+                words = f"the greeting was not over within {turn.timeout:g} s"
+                self._fail(turn.path, self._lost(turn) or words)
                 raise Stop
             await asyncio.sleep(POLL)
 
@@ -187,10 +188,14 @@ class Turns:
             return f"the line was lost: {self._call.reason}"
         return ""
 
+    def _lost(self, turn: TurnSpec) -> str:
+        words = f"the line was lost, and did not come back within {turn.timeout:g} s"
+        return "" if self._session.connected else words
+
     def _why(self, turn: TurnSpec, answered: bool, ends: bool) -> str:
         after = f"within {turn.timeout:g} s"
-        if not self._session.connected:
-            return f"the line was lost, and did not come back {after}"
+        if lost := self._lost(turn):
+            return lost
         if self._diary.working:
             names = ", ".join(dict.fromkeys(self._diary.working.values()))
             return f"the turn was not over {after}: {names} is still at work"
