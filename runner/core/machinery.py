@@ -16,7 +16,6 @@ from runner.core.events import (
     Handoff,
     HistoryAdded,
     HistoryUpdated,
-    SettingsPending,
     Transcript,
 )
 from runner.core.guard import Guard
@@ -131,8 +130,6 @@ class Machinery:
             # The next line begins with it.
             self._revisions += revisions
             self._switch(view)
-            for number in revisions:
-                self._out.tell(SettingsPending(number))
             return
         arrived = self._link.arrived
         if arrived is not None and arrived.view.name == view.name:

@@ -206,7 +206,7 @@ class Settings:
         if update is None:
             self._late = max(0, self._late - 1)
             if not self._late:
-                self._unsure.clear()  # this is what it has
+                self._learn(session)
             return None
         wrong = [p for p, v in update.changes.items() if not _echoed(v, lookup(session, p))]
         if wrong and self._late:
@@ -224,6 +224,12 @@ class Settings:
             self._out.tell(SessionError("echo_mismatch", message, event_id=update.event_id))
             return self._answered()
         return self._refuse("echo_mismatch", message)
+
+    def _learn(self, session: Mapping[str, Json]) -> None:
+        """What was given up was answered after all: the server has this."""
+        found = {path: lookup(session, path) for path in self._unsure}
+        self._accepted.update({p: value for p, value in found.items() if value is not MISSING})
+        self._unsure.clear()
 
     def refused(
         self, event_id: str | None, code: str, message: str, param: object

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.core.calls import Calls
 from runner.core.effects import CheckWords, Effects, HangUp, PrepareAgent, Wake
-from runner.core.events import GuardrailTripped, HistoryUpdated, SettingsPending
+from runner.core.events import GuardrailTripped, HistoryUpdated
 from runner.core.history import Entry
 from runner.core.playback import Track
 from runner.core.replay import GO_ON, cut_text, items_of
@@ -174,8 +174,6 @@ class Watch(Calls):
         elif self._settings.target.name == self._view.name:
             self._view = self._settings.target
         self._revisions = self._settings.revisions()
-        for revision in self._revisions:
-            self._out.tell(SettingsPending(revision))
         again, go_on, due = self._owed_again(now)
         due = self._ledger.new_line() or due
         self._playback.new_line()

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from runner.config.diff import diff
 from runner.config.load import Loaded
@@ -82,7 +83,9 @@ class Applier:
         #: The newest save that could be read.
         self._newest = 0
         self._one_at_a_time = asyncio.Lock()
-        self._spread: Spread | None = None
+        #: The one whose answers are waited for, and the one that waits for a turn's end.
+        self._running: Spread | None = None
+        self._held: Spread | None = None
         #: A plan was overtaken: calls may have something of it.
         self._mixed = False
         #: Tools of versions that are not in force any more, or never were.
@@ -142,8 +145,8 @@ class Applier:
             self._stale.append(version.tools)
             return Superseded()
         self._newest = ticket
-        if self._spread is not None:
-            self._spread.stop()
+        if self._running is not None:
+            self._running.stop()
         async with self._one_at_a_time:
             if ticket < self._newest:
                 self._stale.append(version.tools)
@@ -161,8 +164,9 @@ class Applier:
             self._retire()
             return Unchanged()
         self._drop_proven()
-        spread = self._spread = Spread(desk, version, self._next_number())
-        await spread.run()
+        self._let_go()
+        spread = Spread(desk, version, self._next_number())
+        await self._run(spread, spread.run())
         if spread.stopped:
             self._mixed = True
             self._stale.append(version.tools)
@@ -171,7 +175,6 @@ class Applier:
             call, event = spread.refusal
             return await self._undone(version, changes, call, event)
         self._mixed = False
-        self._spread = spread if spread.held else None
         self._taken.append(version)
         self._revisions.add(spread.number, changes, how, version)
         desk.put(version.deployment, version.tools, spread.number)
@@ -179,6 +182,7 @@ class Applier:
         self._retire()
         self._drop_proven()
         if spread.held:
+            self._held = spread
             self._tasks.spawn(spread.later(), "the first call whose turn ends")
         applied, pending = spread.count()
         return Applied(
@@ -204,8 +208,7 @@ class Applier:
             in_force = event.revision == self._desk.revision
             if not in_force or len(self._taken) < 2 or call.degraded:
                 return None
-            if self._spread is not None:
-                self._spread.stop()
+            self._let_go()
             version = self._taken.pop()
             changes = diff(self._taken[-1].deployment, version.deployment)
             return await self._undone(version, changes, call, event)
@@ -226,14 +229,26 @@ class Applier:
         take it are returned."""
         old = self._taken[-1]
         # A revision is never used twice, also for the way back.
-        spread = self._spread = Spread(self._desk, old, self._next_number())
+        spread = Spread(self._desk, old, self._next_number())
         self._ways_back.append(spread.number)
         self._revisions.add(spread.number, (), f"back to {self._revisions.number_of(old)}", old)
         self._desk.put(old.deployment, old.tools, spread.number)
-        degraded = await spread.back()
+        # Not to be stopped: what is half undone is a mixture.
+        await spread.back()
         self._mixed = False
-        self._spread = None
-        return degraded
+        return tuple(call.id for call in self._desk.live if call.degraded)
+
+    async def _run(self, spread: Spread, work: Coroutine[Any, Any, None]) -> None:
+        self._running = spread
+        try:
+            await work
+        finally:
+            self._running = None
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.stop()
+            self._held = None
 
     def _next_number(self) -> int:
         self._number += 1

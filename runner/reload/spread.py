@@ -13,6 +13,7 @@ from runner.core.events import (
     SettingsRefused,
 )
 from runner.desk import Call, Desk
+from runner.line import Outcome
 from runner.reload.revisions import Version
 from runner.tasks import Supervisor
 
@@ -70,12 +71,11 @@ class Spread:
         if not self.over:
             await self._rest()
 
-    async def back(self) -> tuple[str, ...]:
-        """As the way back: to every call, whatever the others say. The calls that refuse it are
-        marked, and returned."""
+    async def back(self) -> None:
+        """As the way back: to every call, whatever the others say. Those that refuse it are
+        marked."""
         self._going_back = True
         await self._all(self._left())
-        return tuple(call.id for call in self._desk.live if call.degraded)
 
     def count(self) -> tuple[int, int]:
         """How many calls have it, and how many wait for their turn's end."""
@@ -128,8 +128,13 @@ class Spread:
         async with self._room:
             if self.over and not self._going_back:
                 return  # it goes back everywhere; this call need not see it at all
-            version = self._version
-            outcome = await self._desk.give(call, version.deployment, version.tools, self.number)
+            if not call.session.connected:
+                # Its next line begins with it: nobody else waits for that.
+                call.session.emit(SettingsPending(self.number))
+                self._tasks.spawn(self._ask(call), "an edit for a call without a line")
+                self._states[call.id] = "pending"
+                return
+            outcome = await self._ask(call)
         match outcome:
             case SettingsApplied():
                 self._states[call.id] = "applied"
@@ -140,6 +145,10 @@ class Spread:
                 self._refused(call, outcome)
             case _:
                 self._states[call.id] = "gone"
+
+    async def _ask(self, call: Call) -> Outcome | None:
+        version = self._version
+        return await self._desk.give(call, version.deployment, version.tools, self.number)
 
     def _refused(self, call: Call, event: SettingsRefused) -> None:
         if self._going_back:

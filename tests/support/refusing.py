@@ -38,6 +38,11 @@ class RefusingServer:
             self.heard[number].append(event)
             if event["type"] == "session.update":
                 await self._update(number, event)
+            else:
+                await self._hear(number, event)
+
+    async def _hear(self, number: int, event: dict[str, Any]) -> None:
+        """Everything else: nothing comes of it here."""
 
     async def _update(self, number: int, event: dict[str, Any]) -> None:
         self.updates[number].append(event["session"])

@@ -1,0 +1,24 @@
+"""Edits race turns, tools, handoffs, barge-in and each other: a tenth of the seeds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from support import edit_race
+
+
+def test_every_call_ends_on_one_revision_whole(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("runner.core.settings.ANSWER_WITHIN", edit_race.PATIENCE)
+
+    async def main() -> Counter[str]:
+        total: Counter[str] = Counter()
+        for seed in range(100):
+            total += await edit_race.run(seed, tmp_path)
+        return total
+
+    seen = asyncio.run(main())
+    wanted = ("Applied", "Rejected", "Superseded", "pending", "refuses", "deaf", "mute", "late")
+    assert all(seen[what] for what in wanted), seen
