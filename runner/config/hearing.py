@@ -45,9 +45,7 @@ def _after_handoff(ground: Ground, entry: str, reached: set[str]) -> None:
     rails = [as_map(rail).get("to") for rail in as_list(ground.document.get("guardrails"))]
     for name, agent in agents.items():
         voice = as_map(agent).get("voice")
-        if name == entry or name not in reached or not voice or voice == first:
-            continue
-        if not isinstance(voice, (str, dict)):
+        if name == entry or name not in reached or not isinstance(voice, str) or voice == first:
             continue
         message = f"{shown(entry)} speaks as {_name(first)}; a voice cannot change once it is heard"
         way = "a guardrail" if name in rails else "a handoff"
@@ -56,12 +54,10 @@ def _after_handoff(ground: Ground, entry: str, reached: set[str]) -> None:
 
 
 def _local(ground: Ground, engine: str) -> None:
-    paths = [_SESSION_VOICE, *(("agents", name, "voice") for name in ground.map("agents"))]
-    for path in paths:
-        voice = ground.at(path)
-        if isinstance(voice, dict) and voice.get("id"):  # the names are known to both
-            message = f"{engine} has no voice of your own"
-            ground.warn(path, message, "it speaks in its one voice", code="RT906")
+    voice = ground.at(_SESSION_VOICE)
+    if isinstance(voice, dict) and voice.get("id"):  # the names are known to both
+        message = f"{engine} has no voice of your own"
+        ground.warn(_SESSION_VOICE, message, "it speaks in its one voice", code="RT906")
     language = ground.at(_LANGUAGE)
     if isinstance(language, str) and language and not language.lower().startswith("en"):
         message = f"{engine} understands English, not '{shown(language)}'"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
-from support.deployments import write
+from support.deployments import ROOT, write
 
 from runner.cli.verdict import verdict
 from runner.config.codes import Code, about, codes
@@ -53,3 +55,21 @@ def test_an_explanation_is_short(code: Code) -> None:
     assert len(code.title) <= 60
     assert 1 <= code.text.count(". ") + code.text.endswith(".") <= 5
     assert code.text.endswith(".")
+
+
+def test_the_page_has_every_code() -> None:
+    """RTRUN_WRITE_REFERENCE=1 writes the table."""
+    page = ROOT / "docs" / "validate.md"
+    rows = "".join(f"| `{c.code}` | {c.title} | {_cell(c.text)} |\n" for c in ALL)
+    table = f"| code | | |\n| --- | --- | --- |\n{rows}"
+    text = page.read_text(encoding="utf-8")
+    whole = re.sub(
+        r"(<!-- codes -->\n).*?(<!-- end -->)", lambda m: m[1] + table + m[2], text, flags=re.S
+    )
+    if os.environ.get("RTRUN_WRITE_REFERENCE"):
+        page.write_text(whole, encoding="utf-8")
+    assert text == whole or os.environ.get("RTRUN_WRITE_REFERENCE")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("{", "&#123;").replace("<<", "&lt;&lt;")

@@ -112,7 +112,8 @@ def test_warnings_are_shown_and_do_not_fail(tmp_path: Path) -> None:
     file = write(tmp_path, SMALL + "  lost: { instructions: x }\n")
     code, out, _ = validate(file)
     assert code == 0
-    assert out.startswith(f"warning: {file}:4:3: agents.lost: no handoff leads to this agent [RT901]\n")
+    words = "agents.lost: no handoff leads to this agent [RT901]"
+    assert out.startswith(f"warning: {file}:4:3: {words}\n")
     assert out.endswith(f"{file}: ok (2 agents)\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from runner.config.codes import codes
 from runner.config.load import Loaded, load
 from runner.errors import ConfigError, Problem
 
@@ -46,8 +47,12 @@ def problems(
     try:
         loaded(folder, text, env, overrides)
     except ConfigError as error:
-        return error.problems
-    return ()
+        found = error.problems
+    else:
+        return ()
+    # Whatever a test does wrong has a code that can be explained.
+    assert [p for p in found if p.code not in codes()] == []
+    return found
 
 
 def told(folder: Path, marked: str, message: str) -> None:
