@@ -16,7 +16,7 @@ from typing import Any
 
 from runner.agent import Handoff, RealtimeAgent
 from runner.config.percall import fill, now_text, today_line
-from runner.core.events import SessionEvent, SettingsApplied, SettingsPending
+from runner.core.events import SessionEvent, SettingsApplied, SettingsPending, SettingsRefused
 from runner.errors import NotConnectedError
 from runner.line import Outcome
 from runner.model.deployment import Deployment
@@ -68,6 +68,8 @@ class Call:
     active: float = field(default_factory=time.monotonic)
     #: The newest revision that waits for the end of a turn.
     waits_for: int = 0
+    #: Its server has not answered an edit yet.
+    asked: bool = False
     #: Why it could not be given back what it had, empty when it has what it is to have.
     degraded: str = ""
     #: What it has of the deployment's session block.
@@ -138,8 +140,9 @@ class Desk:
     ) -> Outcome | None:
         """Give a call a version of the deployment: what its server says, None when the call ended
         meanwhile."""
+        call.asked = True
         try:
-            return await call.session.reconfigure(
+            outcome = await call.session.reconfigure(
                 build_agents(deployment, tools, call.about, call.started),
                 call.fit(deployment.session),
                 revision,
@@ -152,6 +155,8 @@ class Desk:
             if call.ended.is_set() or not call.session.connected:
                 return None
             raise
+        call.asked = False
+        return outcome
 
     async def _catch_up(self, call: Call) -> None:
         while call.revision < (revision := self.revision) and not call.ended.is_set():
@@ -251,6 +256,8 @@ class Desk:
             if event.revision <= call.waits_for:
                 return  # told already: it had to wait for its turn before it was given
             call.waits_for = event.revision
+        elif isinstance(event, (SettingsApplied, SettingsRefused)):
+            call.asked = False
         if event.type == "connection_change" and event.status == "disconnected":  # type: ignore[union-attr]
             call.reason = call.reason or event.reason or "closed"  # type: ignore[union-attr]
             call.lost = event.lost  # type: ignore[union-attr]

@@ -92,8 +92,8 @@ class Spread:
             if not idle:
                 self._hold(left)
                 return False
-            # The call that is disturbed least; one that is broken tells nothing.
-            canary = min(idle, key=lambda call: (bool(call.degraded), call.active))
+            # The one idle longest, unless it is broken, or its server silent at present.
+            canary = min(idle, key=lambda call: (bool(call.degraded), call.asked, call.active))
             await self._all([canary])
             if self._states.get(canary.id) == "applied":
                 return True

@@ -25,6 +25,11 @@ class RefusingServer:
         self.sessions: list[dict[str, Any]] = []
         self.connections: list[ServerConnection] = []
         self.url = ""
+        #: Connections whose updates are taken without a word; words that no server hears.
+        self.silent: set[int] = set()
+        self.deaf_to = ""
+        #: Connections that take poison and nothing else any more.
+        self.stubborn: frozenset[int] = frozenset()
 
     async def _serve(self, connection: ServerConnection) -> None:
         number = len(self.sessions)
@@ -46,16 +51,28 @@ class RefusingServer:
 
     async def _update(self, number: int, event: dict[str, Any]) -> None:
         self.updates[number].append(event["session"])
-        if number in self.refusing and "poison" in event["session"].get("instructions", ""):
+        words = event["session"].get("instructions", "")
+        if self.deaf_to and self.deaf_to in words:
+            return
+        stubborn = number in self.stubborn and "poison" not in words
+        if (
+            stubborn
+            or number in self.refusing
+            and "poison" in event["session"].get("instructions", "")
+        ):
             error = {
                 "type": "invalid_request_error",
                 "code": "invalid_value",
-                "message": "no poison here",
+                "message": "not back" if stubborn else "no poison here",
                 "event_id": event.get("event_id"),
             }
             await self.send(number, {"type": "error", "error": error})
             return
         self.sessions[number] = merge(self.sessions[number], event["session"])
+        if number not in self.silent:
+            await self.echo(number)
+
+    async def echo(self, number: int) -> None:
         await self.send(number, {"type": "session.updated", "session": self.sessions[number]})
 
     async def send(self, number: int, event: dict[str, Any]) -> None:
