@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ POISON = SHOP.replace("Say one.", "Say poison.")
 
 
 @pytest.fixture
-def hasty(monkeypatch: Any) -> Iterator[None]:
+def hasty(monkeypatch: Any) -> None:
     """A server has a fifth of a second to answer."""
     monkeypatch.setattr("runner.core.settings.ANSWER_WITHIN", 0.2)
-    yield
 
 
 def test_the_call_that_was_idle_longest_tries_it(tmp_path: Path) -> None:
@@ -123,7 +121,7 @@ def test_a_late_refusal_undoes_what_several_had_waited_for(tmp_path: Path) -> No
 
 def test_a_newer_save_does_not_wait_for_a_server_that_is_silent(tmp_path: Path) -> None:
     async def edit(it: Shop) -> None:
-        silent, *others = it.desk.calls.values()
+        silent = next(iter(it.desk.calls.values()))
         silent.active -= 60
         it.server.silent.add(0)
         it.file.write_text(TWO)

@@ -55,11 +55,7 @@ class RefusingServer:
         if self.deaf_to and self.deaf_to in words:
             return
         stubborn = number in self.stubborn and "poison" not in words
-        if (
-            stubborn
-            or number in self.refusing
-            and "poison" in event["session"].get("instructions", "")
-        ):
+        if stubborn or (number in self.refusing and "poison" in words):
             error = {
                 "type": "invalid_request_error",
                 "code": "invalid_value",
