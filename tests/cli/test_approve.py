@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.command import Command, Row, rtrun
-from support.doors import door, places
+from support.doors import door
 from support.engine import Puppet, last_words, serving
 
 from runner.engine.ports import Call, Prompt
@@ -47,18 +46,6 @@ def book_repair(day: str) -> str:
         book.write(day + "\\n")
     return f"booked for {day}"
 '''
-
-
-@pytest.fixture(autouse=True)
-def runtime(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
-    tmp_path_factory.getbasetemp()  # where pytest's own folders are is settled by now
-    with places() as env:
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(tempfile, "tempdir", None)
-        yield
 
 
 @pytest.fixture

@@ -1,126 +1,32 @@
-"""ps, tail, send, reload and drain, asked of real processes from another terminal."""
+"""ps, tail, send and reload, asked of real processes from another terminal."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from support.command import Command, Row, environment, rtrun
-from support.doors import door, places
+from support.command import Row, environment, rtrun
+from support.doors import door
 from support.engine import Puppet, serving
+from support.live import ended, running, sessions, shop, tailing
 from support.until import until_sync
 
 from runner.serve.sockets import own_folder, socket_of
-
-SHOP = """\
-transport: websocket
-timezone: none
-session: { output_modalities: [text] }
-agents:
-  desk:
-    instructions: Say one.
-"""
-
-
-@pytest.fixture(autouse=True)
-def runtime(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
-    tmp_path_factory.getbasetemp()
-    with places() as env:
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(tempfile, "tempdir", None)
-        yield
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[str]:
     with serving(Puppet(), no_speech="typed") as running:
         yield running.url
-
-
-def shop(folder: Path, name: str = "shop", words: str = "Say one.") -> Path:
-    file = folder / f"{name}.yaml"
-    file.write_text(SHOP.replace("Say one.", words))
-    return file
-
-
-@contextmanager
-def running(engine: str, *files: Path, flags: tuple[str, ...] = ()) -> Iterator[Command]:
-    """A process with one typed call on each file, whose input stays open."""
-    names = [str(file) for file in files]
-    with Command("run", *names, "--engine", engine, "--text", *flags) as run:
-        for _ in files:
-            run.wait_for("session_start")
-        yield run
-
-
-def sessions(run: Command) -> dict[str, str]:
-    return {row["deployment"]: row["session"] for row in run.of("session_start")}
-
-
-class Tail:
-    """A running `rtrun tail`."""
-
-    def __init__(self, *args: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "runner.cli.main", "tail", *args],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-
-    def rows(self) -> list[Row]:
-        """All that came, once the other side has closed."""
-        out, err = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0, err
-        return [json.loads(line) for line in out.splitlines()]
-
-    def next(self) -> Row:
-        assert self.process.stdout is not None
-        row: Row = json.loads(self.process.stdout.readline())
-        return row
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=30)
-        return self.process.returncode
-
-    def __enter__(self) -> Tail:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-
-@contextmanager
-def tailing(*args: str) -> Iterator[Tail]:
-    """Past the moment in which the process has taken the reader in."""
-    with Tail(*args) as tail:
-        assert tail.process.stderr is not None
-        assert tail.process.stderr.readline().endswith(", from now on\n")
-        yield tail
-
-
-def ended(run: Command) -> int:
-    run.end_input()
-    return run.finish()
 
 
 def test_ps_shows_what_runs_in_every_process(tmp_path: Path, engine: str) -> None:
@@ -328,56 +234,6 @@ def test_used_wrongly_or_too_early(arguments: list[str], code: int, words: str) 
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_drain_waits_until_the_process_has_ended(tmp_path: Path, engine: str) -> None:
-    with running(engine, shop(tmp_path)) as run:
-        done = rtrun("drain")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines() == [
-            f"draining shop (process {run.process.pid}): 1 call on the line",
-            f"process {run.process.pid} has ended",
-        ]
-        assert run.process.wait(10) == 0
-        assert run.wait_for("session_end")["reason"] == "drained"
-    assert rtrun("drain").returncode == 1
-    assert list(own_folder().iterdir()) == []
-
-
-def test_a_deadline_ends_a_turn_that_takes_too_long(tmp_path: Path) -> None:
-    class Silent(Puppet):
-        async def think(self, prompt: Any) -> Any:  # type: ignore[override]
-            import asyncio
-
-            await asyncio.sleep(3600)
-            yield None
-
-    with (
-        serving(Silent(), no_speech="typed") as slow,
-        running(slow.url, shop(tmp_path)) as run,
-    ):
-        run.type("hello")
-        run.wait_for("transcript")
-        assert rtrun("drain", "--no-wait").returncode == 0
-        told = json.loads(rtrun("ps", "--format", "json").stdout)
-        assert told[0]["draining"] is True
-        assert told[0]["deployments"][0]["sessions"][0]["state"] == "in a turn"
-        assert "draining" in rtrun("ps").stdout
-        done = rtrun("drain", "--deadline", "200ms")
-        assert done.returncode == 0
-        assert run.process.wait(30) == 0
-    assert rtrun("drain", "--deadline", "soon").returncode == 2
-
-
-def test_all_processes_are_drained(tmp_path: Path, engine: str) -> None:
-    with (
-        running(engine, shop(tmp_path), shop(tmp_path, "bar")) as two,
-        running(engine, shop(tmp_path, "pub")) as one,
-    ):
-        done = rtrun("drain", "--all")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("has ended") == 2
-        assert (two.process.wait(10), one.process.wait(10)) == (0, 0)
 
 
 def test_a_process_that_is_killed_meanwhile(tmp_path: Path, engine: str) -> None:
