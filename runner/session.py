@@ -17,7 +17,7 @@ from runner.errors import ModelBehaviorError, NotConnectedError, UserError
 from runner.guardrails import Guardrail
 from runner.line import Line, Outcome
 from runner.model.legacy import wire_settings
-from runner.model.settings import DEFAULT_MODEL, SessionSettings
+from runner.model.settings import DEFAULT_MODEL, SessionSettings, in_formats_of
 from runner.model.silence import Silence
 from runner.options import (
     SessionKeywords,
@@ -310,7 +310,7 @@ class RealtimeSession(Subscriptions):
         line = self._need()
         before = (self._settings, self._own_voice, self._rules, self._checks, self._agents)
         self._edition = edition = max(self._edition, revision)
-        self._settings, self._own_voice = settings, own_voice
+        self._settings, self._own_voice = in_formats_of(self._settings, settings), own_voice
         self._rules = self._rules if silence is None else with_silence(self._rules, silence)
         self._checks = self._checks if guardrails is None else tuple(guardrails)
         self._agents = agents

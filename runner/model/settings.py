@@ -127,3 +127,14 @@ def nested(leaves: Mapping[str, Json]) -> dict[str, Json]:
             node = node.setdefault(key, {})
         node[last] = value
     return out
+
+
+def in_formats_of(line: SessionSettings, settings: SessionSettings) -> SessionSettings:
+    """``settings`` with the audio formats that a line began with: what is at its other end, a
+    telephone or a speaker, knows of no other."""
+    formats = ("audio.input.format", "audio.output.format")
+    leaves = {path: value for path, value in settings.leaves() if path not in formats}
+    kept = {path: value for path, value in line.leaves() if path in formats}
+    if kept == {path: value for path, value in settings.leaves() if path in formats}:
+        return settings
+    return SessionSettings(nested(leaves | kept))

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.shop import PRICE, SHOP, Shop, in_shop
+from support.live_shop import PRICE, SHOP, Shop, in_shop
 from support.until import until
 
 from runner.core.events import SettingsRefused

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.shop import PRICE, SHOP, Shop, in_shop
+from support.live_shop import PRICE, SHOP, Shop, in_shop
 from support.until import until
 
 from runner.config.load import load

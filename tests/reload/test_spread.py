@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shop import SHOP, Shop, in_shop
+from support.live_shop import SHOP, Shop, in_shop
 from support.until import until
 
 from runner.core.events import SettingsPending
@@ -238,5 +238,25 @@ def test_an_agent_that_was_removed_keeps_its_call_and_loses_ways_to_others(tmp_p
         await it.save(NIGHT.replace("Say day.", "Say dawn."))
         assert it.instructions() == ["Say dawn."]
         assert len(it.server.sessions[0]["tools"]) == 2
+
+    in_shop(tmp_path, edit, calls=1)
+
+
+def test_a_call_keeps_the_audio_format_that_it_began_with(tmp_path: Path) -> None:
+    """Its own end knows of no other: the caller would hear noise."""
+
+    async def edit(it: Shop) -> None:
+        phone = TWO + (
+            "session:\n  audio:\n"
+            "    input: { format: { type: audio/pcmu } }\n"
+            "    output: { format: { type: audio/pcmu }, speed: 1.2 }\n"
+        )
+        assert isinstance(await it.save(phone), Applied)
+        [session] = it.server.sessions
+        assert session["audio"]["output"]["speed"] == 1.2
+        for side in ("input", "output"):
+            assert session["audio"][side]["format"] == {"type": "audio/pcm", "rate": 24000}
+        await it.desk.open()
+        assert it.server.sessions[1]["audio"]["output"]["format"] == {"type": "audio/pcmu"}
 
     in_shop(tmp_path, edit, calls=1)
