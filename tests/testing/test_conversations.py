@@ -3,75 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.deployments import ROOT, write
-from support.engine import Serving, serving, speech_models
+from support.refusing import refusing_server
+from support.shop import HOURS, SHOP, hold, words
 
 from runner.desk import Address
-from runner.engine.brain import make_brain
 from runner.engines import Engine
-from runner.errors import ConfigError, InputError, UsageError
+from runner.errors import ConfigError, UsageError
 from runner.testing import Report, run_test
-from runner.testing.conversation import play
-from runner.testing.record import read_log, replay_log
-from runner.testing.rerun import stage_of
-from runner.testing.stage import Stage
 from runner.testing.suite import read_suite
-
-SHOP = """\
-agents:
-  desk:
-    instructions: |
-      You are the front desk of a bicycle shop called Spokes.
-      We are open from 9 to 5, Monday to Friday.
-      A new tyre costs 12 dollars.
-    greeting: Spokes, how can I help?
-    tools: [price, end_call]
-  workshop:
-    instructions: You answer for the workshop.
-tools:
-  price:
-    command: { argv: [sleep, "60"] }
-    description: Find the price of a repair.
-    parameters:
-      type: object
-      properties: { repair: { type: string, enum: [brake, chain] } }
-      required: [repair]
-    timeout: 30s
-"""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Serving]:
-    with serving(make_brain(), speech_models()) as running:
-        yield running
-
-
-@pytest.fixture
-def engine(server: Serving) -> Engine:
-    return Engine("local", Address(url=server.url, api_key="test"))
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     return write(tmp_path, SHOP, "shop.yaml")
-
-
-def hold(deployment: Path, engine: Engine, *turns: Mapping[str, Any], **more: Any) -> Report:
-    about = {"name": "a test", "turns": list(turns), **more}
-    return asyncio.run(run_test(deployment, about, engine=engine, env={}))
-
-
-def words(report: Report) -> list[str]:
-    return [failure.message for failure in report.failures]
-
-
-HOURS = {"caller": "When are you open?", "expect": {"agent": "9 to 5", "within": "5s"}}
 
 
 def test_what_is_said_is_heard(shop: Path, engine: Engine) -> None:
@@ -257,99 +206,21 @@ def test_the_receptionist_passes_its_own_tests(name: str, engine: Engine) -> Non
     assert report.passed, str(report)
 
 
-# -- records -----------------------------------------------------------------------------------
+def test_an_edit_that_the_server_refuses(tmp_path: Path) -> None:
+    """It fails where it stands, and the call goes on as it was."""
+    text = SHOP.replace("    greeting: Spokes, how can I help?\n", "")
+    file = write(tmp_path, text, "shop.yaml")
+    edit: dict[str, Any] = {"edit": {"agents.desk.instructions": "poison"}}
 
-TURNS = [HOURS, {"caller": "What is the price of a brake repair?", "expect": {"agent": "30"}}]
-STUBS = {"price": {"output": "A brake repair costs 30 dollars.", "delay": "50ms"}}
+    async def scenario(**more: Any) -> Report:
+        async with refusing_server(frozenset({0})) as server:
+            engine = Engine("other", Address(server.url, "key"))
+            about = {"name": "poison", "turns": [{**edit, **more}, {"silence": "10ms"}]}
+            return await run_test(file, about, engine=engine, env={})
 
-
-@pytest.fixture
-def log(tmp_path: Path, engine: Engine) -> Path:
-    text = f"{SHOP}tests:\n  - {json.dumps({'name': 'kept', 'turns': TURNS, 'stubs': STUBS})}\n"
-    file, log = write(tmp_path, text, "kept.yaml"), tmp_path / "kept.jsonl"
-    report = asyncio.run(run_test(file, "kept", engine=engine, env={}, record=log))
+    report = asyncio.run(scenario())
+    assert report.outcome == "failed"
+    assert "refused it" in words(report)[0]
+    assert report.failures[0].path == "tests[0].turns[0].edit.agents.desk.instructions"
+    report = asyncio.run(scenario(rejected=True))
     assert report.passed, str(report)
-    return log
-
-
-def again(log: Path, text: str | None = None) -> Report:
-    """The test once more, from its record, with another deployment or its own."""
-    file = log.with_suffix(".yaml")
-    if text is not None:
-        file.write_text(text)
-    case = read_suite(file, {})[1][0]
-    stage = stage_of(read_log(log), Stage(Address()))
-
-    async def scenario() -> Report:
-        return await play(case, stage)
-
-    return asyncio.run(scenario())
-
-
-def test_a_record_plays_without_engine_and_tools(log: Path) -> None:
-    """Not even its stubs are asked."""
-    text = log.with_suffix(".yaml").read_text().replace("costs 30 dollars", "costs a fortune")
-    report = again(log, text)
-    assert report.passed, str(report)
-    assert any(entry.text == "A brake repair costs 30 dollars." for entry in report.entries)
-
-
-def test_an_agent_that_says_something_else_now(log: Path) -> None:
-    text = log.with_suffix(".yaml").read_text().replace("from 9 to 5", "from 9 to 6")
-    (failure,) = again(log, text).failures
-    assert "the session sends something else than in the record (event 1)" in failure.message
-    assert "9 to 5, Monday" in failure.message
-    assert "9 to 6, Monday" in failure.message
-
-
-def test_a_caller_who_says_something_else_now(log: Path) -> None:
-    text = log.with_suffix(".yaml").read_text().replace("When are you open?", "Are you open?")
-    (failure,) = again(log, text).failures
-    assert "Are you open?" in failure.message
-
-
-def test_turns_that_are_gone_are_missed(log: Path) -> None:
-    file = log.with_suffix(".yaml")
-    text = f"{SHOP}tests:\n  - {json.dumps({'name': 'kept', 'turns': TURNS[:1]})}\n"
-    assert file.read_text() != text
-    (failure,) = again(log, text).failures
-    assert failure.message.endswith("now:  nothing")
-
-
-def test_expectations_are_checked_in_a_replay(log: Path) -> None:
-    text = log.with_suffix(".yaml").read_text().replace('9 to 5", "within', '9 to 7", "within')
-    (failure,) = again(log, text).failures
-    assert "was to say '9 to 7'" in failure.message
-
-
-def test_a_recorded_call_does_the_same_again(log: Path) -> None:
-    replayed = replay_log(read_log(log))
-    assert replayed.difference is None
-    assert replayed.calls > 20
-    assert log.stat().st_mode & 0o777 == 0o600
-
-
-def test_where_a_recorded_call_differs(log: Path) -> None:
-    lines = log.read_text().splitlines()
-    number = next(i for i, line in enumerate(lines) if "A brake repair costs 30 dollars." in line)
-    lines[number] = lines[number].replace("costs 30", "costs 31", 1)
-    log.write_text("\n".join(lines) + "\n")
-    difference = replay_log(read_log(log)).difference
-    assert difference is not None
-    assert difference.line == number + 1
-    assert difference.then != difference.now
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("", "no recorded call"),
-        ("{}\n", "no recorded call"),
-        ("no json\n", "no JSON"),
-        ("[1]\n", "no JSON object"),
-        ('{"rtrun_log": 1, "conversation": {}}\n', "this call cannot be begun"),
-    ],
-)
-def test_what_is_no_log_says_why(text: str, why: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=why):
-        read_log(write(tmp_path, text, "log.jsonl"))
