@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -115,6 +114,11 @@ def title(code: str) -> str:
     return codes()[code].title if code in codes() else ""
 
 
+def file_of(verdict: Verdict, problem: Problem) -> str:
+    """The file in which a problem stands; what ``--set`` brought belongs to the deployment."""
+    return problem.file if problem.line or problem.file != "--set" else verdict.name
+
+
 def sentence(problem: Problem) -> str:
     """What is wrong and what to do, without the place."""
     where = f"{problem.path}: " if problem.path else ""
@@ -127,9 +131,7 @@ def github(verdicts: Sequence[Verdict]) -> str:
     lines, levels = [], []
     for verdict, level, problem in told(verdicts):
         levels.append(level)
-        where = {}
-        if os.path.exists(problem.file) or problem.file == verdict.name:
-            where = {"file": problem.file, "line": problem.line, "col": problem.column}
+        where = {"file": file_of(verdict, problem), "line": problem.line, "col": problem.column}
         given = {**where, "title": f"{problem.code} {title(problem.code)}".strip()}
         shown = ",".join(f"{key}={_property(value)}" for key, value in given.items() if value)
         lines.append(f"::{level} {shown}::{_data(sentence(problem))}")

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runner import __version__
-from runner.cli.formats import sentence, told
+from runner.cli.formats import file_of, sentence, told
 from runner.cli.verdict import Verdict
 from runner.config.codes import Code, codes
 from runner.errors import Problem
@@ -40,7 +40,9 @@ def sarif(verdicts: Sequence[Verdict]) -> str:
                 ],
             }
         ],
-        "results": [_result(level, problem, used) for _, level, problem in found],
+        "results": [
+            _result(level, problem, file_of(v, problem), used) for v, level, problem in found
+        ],
     }
     whole = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
@@ -60,11 +62,11 @@ def _rule(code: Code) -> dict[str, Any]:
     }
 
 
-def _result(level: str, problem: Problem, used: Sequence[str]) -> dict[str, Any]:
+def _result(level: str, problem: Problem, file: str, used: Sequence[str]) -> dict[str, Any]:
     out: dict[str, Any] = {"level": level, "message": {"text": sentence(problem)}}
     if problem.code in used:
         out |= {"ruleId": problem.code, "ruleIndex": used.index(problem.code)}
-    place: dict[str, Any] = {"artifactLocation": {"uri": uri(problem.file)}}
+    place: dict[str, Any] = {"artifactLocation": {"uri": uri(file)}}
     if problem.line:
         region: dict[str, Any] = {"startLine": problem.line, "startColumn": max(1, problem.column)}
         if problem.source:

@@ -69,7 +69,10 @@ def validate(
         for file in expanded:
             verdicts += _verdicts(file, env, overrides, no_env)
     # One file that is named in two ways is told once.
-    verdicts = list({v.name: v for v in verdicts}.values())
+    once: dict[str, Verdict] = {}
+    for found in verdicts:
+        once.setdefault(found.name, found)
+    verdicts = list(once.values())
     _print(verdicts, form, strict)
     if any(v.failure for v in verdicts):
         raise click.exceptions.Exit(2)

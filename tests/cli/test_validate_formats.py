@@ -127,6 +127,18 @@ def test_sarif(tmp_path: Path) -> None:
     assert how["toolExecutionNotifications"][0]["message"]["text"] == "none.yaml: no such file"
 
 
+def test_what_set_brought_belongs_to_the_deployment(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    given = ("validate", "d.yaml", "--set", "modle=x", "--format")
+    assert invoke(*given, "github")[1].startswith("::error file=d.yaml,title=RT101")
+    (result,) = json.loads(invoke(*given, "sarif")[1])["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"] == {"artifactLocation": {"uri": "d.yaml"}}
+
+
+def test_a_name_that_is_given_twice_is_read_once(tmp_path: Path) -> None:
+    assert invoke("validate", "-", "-", stdin=SMALL) == (0, "<stdin>: ok (1 agent)\n", "")
+
+
 def test_a_file_elsewhere_has_a_whole_uri(tmp_path: Path) -> None:
     assert uri(str(tmp_path.parent / "x.yaml")).startswith("file:///")
 
