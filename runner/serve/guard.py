@@ -32,7 +32,7 @@ def given_token(headers: Mapping[str, str]) -> str:
 
 
 def right_token(token: str, given: str) -> bool:
-    return hmac.compare_digest(token.encode(), given.encode("utf-8", "replace"))
+    return hmac.compare_digest(token.encode("utf-8", "replace"), given.encode("utf-8", "replace"))
 
 
 def own_host(host: str | None, bound: str) -> bool:

@@ -59,6 +59,10 @@ def test_the_names_that_dashboards_know(tmp_path: Path) -> None:
         assert names["rtrun_reload_seconds"] == "histogram"
         assert names["rtrun_session_update_rejected"] == "counter"
         for line in metrics.text().splitlines():
+            if line.startswith("# TYPE"):  # what `promtool check metrics` looks at
+                _, _, name, kind = line.split()
+                assert name.endswith("_total") is (kind == "counter")
+                assert kind != "histogram" or name.endswith("_seconds")
             if line.startswith("# HELP"):
                 name, _, about = line.removeprefix("# HELP ").partition(" ")
                 assert name.startswith("rtrun_")

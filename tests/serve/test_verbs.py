@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from support.engine import Puppet, serving
 from support.houses import SHOP, Hall, hall
+from support.refusing import refusing_server
 from support.until import until
 
 from runner.serve import sending, verbs
 from runner.serve.deployed import Deployed
+from runner.serve.metrics import Metrics
 from runner.transports.websocket import OpenAIRealtimeWebSocket
 
 Test = Callable[[Hall], Awaitable[None]]
@@ -388,3 +390,30 @@ def test_a_deployment_that_was_never_valid_has_nothing_to_change(tmp_path: Path)
         assert (await it.ask("reload", deployment="bar"))["result"] == "started"
 
     in_hall(tmp_path, test, shop=SHOP, bar="agents: 7\n")
+
+
+def test_the_call_that_refused_a_save_is_named_and_one_that_cannot_go_back_says_so(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with (
+            refusing_server(frozenset({1})) as server,
+            hall(tmp_path, server.url, shop=SHOP) as it,
+        ):
+            metrics = Metrics(it.house)
+            first, second = await it.call("shop"), await it.call("shop")
+            server.stubborn = {0}
+            (tmp_path / "shop.yaml").write_text(SHOP.replace("Say one.", "Say poison."))
+            told = await it.ask("reload")
+            assert (told["result"], told["session"]) == ("rejected", second.id)
+            assert "no poison here" in told["problems"][0]["message"]
+            assert told["degraded"] == [first.id]
+            [row] = (await it.ask("ps"))["deployments"]
+            assert row["rejected"]["session"] == second.id
+            reasons = {call["session"]: call["degraded"] for call in row["sessions"]}
+            assert reasons[second.id] is None
+            assert "not back" in reasons[first.id]
+            assert 'rtrun_session_update_rejected_total{deployment="shop",code=' in metrics.text()
+            metrics.close()
+
+    asyncio.run(main())
