@@ -21,10 +21,11 @@ _LOCAL = {
 
 def hearing_warnings(ground: Ground, entry: str, reached: set[str]) -> None:
     """``entry`` is the agent that picks up, ``reached`` whom a caller can come to."""
-    _model(ground)
     _after_handoff(ground, entry, reached)
     given = ground.at(("engine",))
     kind = as_map(given).get("type") if isinstance(given, dict) else given or "auto"
+    if kind in ("auto", "openai"):
+        _model(ground)  # another engine may call its own model so
     engine = _LOCAL.get(kind) if isinstance(kind, str) else None
     if engine is not None:
         _local(ground, engine)

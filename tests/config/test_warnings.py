@@ -90,6 +90,25 @@ def test_what_the_local_engine_lacks(tmp_path: Path, engine: str, warns: int) ->
     assert warned(tmp_path, text.replace("language: de", "language: en-GB"))[1:] == []
 
 
+@pytest.mark.parametrize(
+    ("engine", "warns"),
+    [("", True), ("engine: auto\n", True), ("engine: { type: openai }\n", True),
+     ("engine: local\n", False), ("engine: ws://127.0.0.1:9000/v1\n", False)],
+)  # fmt: skip
+def test_a_model_that_ends_at_openai(tmp_path: Path, engine: str, warns: bool) -> None:
+    text = f"{engine}model: gpt-realtime\n{SMALL}"
+    assert warned(tmp_path, text) == ([("RT908", "model")] if warns else [])
+    if warns:
+        assert (
+            only(tmp_path, text)
+            .headline()
+            .endswith(
+                "model: gpt-realtime is announced to shut down on 2027-01-20 "
+                "(OpenAI names gpt-realtime-2.1 instead)"
+            )
+        )
+
+
 def test_models_that_end() -> None:
     assert shutdown("gpt-realtime-2.1") is None
     assert shutdown("gpt-realtime-2025-08-28") == SHUTDOWNS["gpt-realtime"]
