@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from runner.cli import targets, words
 from runner.codec import dumps
-from runner.serve.reach import Found, everyone
+from runner.serve.reach import Found
 
 _DEPLOYMENTS = ("DEPLOYMENT", "PID", "REVISION", "CALLS", "STATE")
 _CALLS = ("CALL", "DEPLOYMENT", "AGENT", "SINCE", "REVISION", "STATE")
@@ -24,9 +23,7 @@ def ps(deployment: str | None, format_: str) -> None:
 
     Exit code 0, also when nothing runs.
     """
-    found, silent = everyone({"do": "ps"})
-    for error in silent:
-        print(f"rtrun: {error}", file=sys.stderr)
+    found = targets.answers()
     for _, told in found:
         told.pop("ok", None)
         if deployment is not None:
@@ -43,7 +40,7 @@ def ps(deployment: str | None, format_: str) -> None:
 def _deployments(found: Found) -> list[str]:
     rows = []
     notes = []
-    for target in targets.deployments(found) if found else ():
+    for target in targets.deployments(found):
         row, told = target.row, next(t for p, t in found if p is target.process)
         state = "draining" if told.get("draining") else "ready" if row["valid"] else "not valid"
         if (rejected := row["rejected"]) is not None:
@@ -58,7 +55,7 @@ def _deployments(found: Found) -> list[str]:
 
 def _calls(found: Found) -> list[str]:
     rows = []
-    for target in targets.deployments(found) if found else ():
+    for target in targets.deployments(found):
         for row in target.row["sessions"]:
             state = row["state"]
             if row["pending"]:

@@ -44,13 +44,20 @@ def chosen(command: Callable[..., None]) -> Callable[..., None]:
     )
 
 
-def running(pid: int | None = None) -> Found:
-    """What each process says of itself; what does not answer is told on standard error. RtrunError
-    when none runs, or none of this pid."""
+def answers() -> Found:
+    """What each process says of itself; one that does not, or in words of another version, is
+    told of on standard error."""
     found, silent = everyone({"do": "ps"})
-    found = [(process, told) for process, told in found if pid in (None, process.pid)]
-    for error in silent:
+    known = [entry for entry in found if isinstance(entry[1].get("deployments"), list)]
+    others = [process.other() for process, told in found if "deployments" not in told]
+    for error in (*silent, *others):
         print(f"rtrun: {error}", file=sys.stderr)
+    return known
+
+
+def running(pid: int | None = None) -> Found:
+    """The processes that answer. RtrunError when none does, or none of this pid."""
+    found = [(process, told) for process, told in answers() if pid in (None, process.pid)]
     if not found:
         nothing = "no rtrun of yours is running" if pid is None else f"no rtrun {pid} is running"
         raise RtrunError(nothing, "" if supported() else "start it with --admin: it is found by it")
@@ -58,10 +65,7 @@ def running(pid: int | None = None) -> Found:
 
 
 def deployments(found: Found) -> list[Target]:
-    try:
-        return [Target(process, row) for process, told in found for row in told["deployments"]]
-    except (KeyError, TypeError):
-        raise found[0][0].other() from None
+    return [Target(process, row) for process, told in found for row in told["deployments"]]
 
 
 def one(name: str | None, pid: int | None, *, file: str | None = None) -> Target:
