@@ -127,3 +127,16 @@ def test_what_a_killed_process_left_is_swept_up_and_nothing_else(runtime: Path) 
         assert not left.exists()
         assert starting.exists()
         assert open_.exists()
+
+
+def test_a_door_of_somebody_else_is_not_knocked_at(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = s.own_folder()
+    bound(s.socket_of(folder, 7)).close()
+    s.card_of(folder, 8).write_text('{"url": "http://127.0.0.1:9", "token": "theirs"}')
+    s.card_of(folder, 9).symlink_to(s.card_of(folder, 8))
+    assert [pid for pid, _ in s.doors()] == [7, 8], "a link is no card"
+    monkeypatch.setattr(s, "private", lambda folder: True)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert s.doors() == []
