@@ -103,8 +103,8 @@ def test_no_more_is_sent_than_the_lead() -> None:
 
 
 def test_what_is_heard_is_the_last_mark_and_a_little_more() -> None:
-    """TI2, TI4, TI5, TI6: 100 ms acknowledged are 150 heard, a part acknowledged whole is that long,
-    and of a part behind another nothing was heard."""
+    """TI2, TI4, TI5, TI6: 100 ms acknowledged are 150 heard, a part acknowledged whole is that
+    long, and of a part behind another nothing was heard."""
 
     async def play(far: Far) -> None:
         far.stream.play("item_1", 0, bytes(2400))
