@@ -149,7 +149,8 @@ class _Run:
             finally:
                 await workers.close(3.0)
                 await self._engines.close()
-                self._end(total)
+                if self._reports or self._stopped:
+                    self._end(total)
         return 0 if all(report.passed for report in self._reports) else 1
 
     def _end(self, total: int) -> None:
@@ -179,6 +180,8 @@ class _Run:
             case = replace(case, test=replace(case.test, name=name))
         try:
             return await play(case, await self._stage(case, number, voice))
+        except UsageError:  # --engine: the same for every test
+            raise
         except RtrunError as error:  # no engine, or no record
             return refused(case, error)
 

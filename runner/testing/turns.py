@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runner.desk import Call
 from runner.errors import NotConnectedError, Problem, RtrunError
-from runner.model.calltest import Expect, TurnSpec
+from runner.model.calltest import TURN_SECONDS, Expect, TurnSpec
 from runner.testing.caller import Ear, Mouth
 from runner.testing.diary import Diary
 from runner.testing.edits import Edits
@@ -100,15 +100,15 @@ class Turns:
             begins = len(self._diary.entries)
 
     async def _greeting(self, turn: TurnSpec) -> None:
-        began = self._loop.time()
-        quiet = began
+        began = quiet = self._loop.time()
+        seconds = max(turn.timeout, TURN_SECONDS)  # a short one is meant for answers
         while not self._ear.over.is_set():
             now = self._loop.time()
             quiet = now if self._ear.busy else quiet
             if now - quiet >= self._quiet:
                 return
-            if now - began > turn.timeout:
-                words = f"the greeting was not over within {turn.timeout:g} s"
+            if now - began > (seconds if self._session.connected else turn.timeout):
+                words = f"the greeting was not over within {seconds:g} s"
                 self._fail(turn.path, self._lost(turn) or words)
                 raise Stop
             await asyncio.sleep(POLL)
@@ -182,7 +182,7 @@ class Turns:
             elif now - since >= self._quiet:
                 return ""
             if now > deadline:
-                return self._why(turn, answered, ends)
+                return self._why(turn, answered, ends, cut)
             await asyncio.sleep(POLL)
         if self._call.lost:
             return f"the line was lost: {self._call.reason}"
@@ -192,7 +192,7 @@ class Turns:
         words = f"the line was lost, and did not come back within {turn.timeout:g} s"
         return "" if self._session.connected else words
 
-    def _why(self, turn: TurnSpec, answered: bool, ends: bool) -> str:
+    def _why(self, turn: TurnSpec, answered: bool, ends: bool, cut: bool) -> str:
         after = f"within {turn.timeout:g} s"
         if lost := self._lost(turn):
             return lost
@@ -201,6 +201,8 @@ class Turns:
             return f"the turn was not over {after}: {names} is still at work"
         if ends and answered and not self._ear.busy:
             return ""  # the expectation itself says that the call did not end
+        if cut:
+            return f"the agent said nothing {after} that the next turn could cut off"
         return f"the turn was not over {after}" if answered else f"no answer came {after}"
 
     # -- what came of it ---------------------------------------------------------------------

@@ -141,6 +141,9 @@ def test_what_cannot_be_played(engine: Serving, tmp_path: Path) -> None:
     both = run(engine, good, broken)
     assert (both.returncode, "1 passed" in both.stdout) == (1, True)
     assert run(engine, good, "-k", "(").returncode == 2
+    keyless = rtrun("test", str(good), "--engine", "openai")
+    assert (keyless.returncode, keyless.stdout) == (2, "")
+    assert "OPENAI_API_KEY" in keyless.stderr
     assert run(engine, good, "--record", tmp_path, "--replay", tmp_path).returncode == 2
 
 
