@@ -230,6 +230,8 @@ def test_an_engine_that_dies_fails_the_tests_it_had(tmp_path: Path) -> None:
     subprocess.run(["kill", "-9", *children], check=True)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "the line was lost, and did not come back within 1 s" in out
+    # In the middle of its call, or before it was on the line.
+    lost = "the line was lost, and did not come back within 1 s" in out
+    assert lost or "cannot reach" in out or "the line closed" in out, out
     assert "engine: it ended with exit code -9" in errors
     assert "Traceback" not in errors
