@@ -133,8 +133,8 @@ def in_formats_of(line: SessionSettings, settings: SessionSettings) -> SessionSe
     """``settings`` with the audio formats that a line began with: what is at its other end, a
     telephone or a speaker, knows of no other."""
     formats = ("audio.input.format", "audio.output.format")
+    if all(settings.get(path) == line.get(path) for path in formats):
+        return settings  # asked for every live call of an edit
     leaves = {path: value for path, value in settings.leaves() if path not in formats}
     kept = {path: value for path, value in line.leaves() if path in formats}
-    if kept == {path: value for path, value in settings.leaves() if path in formats}:
-        return settings
     return SessionSettings(nested(leaves | kept))

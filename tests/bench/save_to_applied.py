@@ -9,6 +9,7 @@ server (tests/support/refusing.py) is a process of its own, as the service is.
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
@@ -81,7 +82,9 @@ async def measure(calls: int) -> None:
             await desk.close()
     took.sort()
     p95 = took[int(len(took) * 0.95) - 1]
-    print(f"{calls:4d} calls: p50 {statistics.median(took):5.1f} ms   p95 {p95:5.1f} ms")
+    load_now = f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    p50 = statistics.median(took)
+    print(f"{calls:4d} calls: p50 {p50:5.1f} ms   p95 {p95:5.1f} ms   (load {load_now})")
 
 
 if __name__ == "__main__":
