@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from support.chat_server import Answer, chat_server
 from support.deployments import ROOT
 
 from runner.desk import Address
+from runner.errors import RtrunError
 from runner.model.calltest import StubSpec
 from runner.testing.acoustics import tail, through
+from runner.testing.diary import Entry
+from runner.testing.judge import Judge, judge_of
 from runner.testing.stubs import StubbedDesk
 from runner.testing.suite import read_suite
 from runner.toolbox import Toolbox
@@ -71,3 +76,44 @@ def test_the_silence_after_a_voice() -> None:
     voice = np.full(12_000, 8000, "<i2").tobytes()
     assert tail(voice + bytes(24_000)) == 0.5
     assert tail(bytes(2400)) == tail(b"") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("said", "yes"), [("YES, it is.", True), ("**Yes**", True), ("No, it is rude.", False)]
+)
+def test_a_judge_answers_with_yes_or_no(said: str, yes: bool) -> None:
+    answers: Answer = _completion(said)
+
+    async def scenario() -> tuple[bool, str]:
+        async with chat_server(answers) as server:
+            env = {"RTRUN_JUDGE_URL": server.url, "RTRUN_JUDGE_KEY": "k"}
+            deployment = read_suite(ROOT / "agents.d" / "hello.yaml", {})[0].loaded.deployment
+            judge = judge_of(deployment, env)
+            assert judge is not None
+            answer = await judge.ask("Is it polite?", [Entry(0.0, "agent", "Good morning.")])
+            asked = server.requests[0]["messages"][1]["content"]
+            assert "agent: Good morning." in asked
+            assert asked.endswith("The question: Is it polite?")
+            return answer
+
+    assert asyncio.run(scenario()) == (yes, said)
+
+
+def test_a_judge_that_cannot_be_asked_says_so() -> None:
+    judge = Judge("http://127.0.0.1:9/v1", "m")
+    with pytest.raises(RtrunError, match="the judge did not answer: APIConnectionError"):
+        asyncio.run(judge.ask("Is it polite?", []))
+
+
+def _completion(said: str) -> Answer:
+    message = {"role": "assistant", "content": said}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    told = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
+    body = json.dumps({**told, "choices": [choice]}).encode()
+
+    async def answer(writer: asyncio.StreamWriter, _: dict[str, Any]) -> None:
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+
+    return answer
