@@ -154,18 +154,12 @@ class RealtimeAgent:
         ``rules`` and ``guardrails`` are the session's. UserError when two things share a name.
         """
         troubles: list[str] = []
-        if self.mcp_servers or callable(self.instructions):
-            words, prompt, tools, ways = await asyncio.gather(
-                _asked(self.instructions, context, self),
-                _asked(self.prompt, context, self),
-                self._tools(context, troubles),
-                self._ways(context),
-            )
-        else:  # nobody is waited for: an edit asks this for every live call
-            words = await _asked(self.instructions, context, self)
-            prompt = await _asked(self.prompt, context, self)
-            tools = await self._tools(context, troubles)
-            ways = await self._ways(context)
+        words, prompt, tools, ways = await asyncio.gather(
+            _asked(self.instructions, context, self),
+            _asked(self.prompt, context, self),
+            self._tools(context, troubles),
+            self._ways(context),
+        )
         if not isinstance(words, str):
             raise UserError(f"the instructions of agent {self.name} are no text")
         own = [tool for tool in tools if tool.wire().get("type") == "function"]

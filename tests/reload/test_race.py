@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from support import edit_race
 
 
-def test_every_call_ends_on_one_revision_whole(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("runner.core.settings.ANSWER_WITHIN", edit_race.PATIENCE)
-
+def test_every_call_ends_on_one_revision_whole(tmp_path: Path) -> None:
     async def main() -> Counter[str]:
         total: Counter[str] = Counter()
         for seed in range(100):
