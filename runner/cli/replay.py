@@ -17,9 +17,9 @@ from runner.testing.record import Difference, excerpts, read_log, replay_log
 def replay(logs: tuple[Path, ...], form: str) -> None:
     """Play recorded calls into the conversation and compare what it asks for, byte for byte.
 
-    A LOG is a file that `rtrun test --record DIR` wrote; a folder stands for all in it. There is
-    no engine, no tool runs and no time passes. Exit code 0 when all is the same, 1 when
-    something differs, 2 when a log cannot be read.
+    A LOG is a file that `rtrun FILE --record DIR` or `rtrun test --record DIR` wrote; a folder
+    stands for all in it. There is no engine, no tool runs and no time passes. Exit code 0 when all
+    is the same, 1 when something differs, 2 when a log cannot be read.
     """
     worst = 0
     for log in _files(logs):

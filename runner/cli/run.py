@@ -25,6 +25,10 @@ from runner.serve.guard import address
 @click.option("--say", multiple=True, metavar="TEXT", help="The caller says this; repeatable.")
 @click.option("--text", is_flag=True, help="Each line of standard input is a typed turn.")
 @click.option("--out", type=click.Path(path_type=Path), help="Record both sides: caller left.")
+@click.option(
+    "--record", metavar="DIR", type=click.Path(path_type=Path),
+    help="Keep each call in DIR, for rtrun replay.",
+)  # fmt: skip
 @click.option("--input", "input_", metavar="DEVICE", help="Microphone, by name or number.")
 @click.option("--output", metavar="DEVICE", help="Speaker, by name or number.")
 @click.option("--headphones", is_flag=True, help="No echo to fear: keep the microphone open.")
@@ -45,6 +49,7 @@ def run(
     say: tuple[str, ...],
     text: bool,
     out: Path | None,
+    record: Path | None,
     input_: str | None,
     output: str | None,
     headphones: bool,
@@ -79,6 +84,7 @@ def run(
         say=say,
         text=text,
         out=out,
+        record=record,
         microphone=input_,
         speaker=output,
         headphones=headphones,

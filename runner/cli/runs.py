@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runner.cli import reports
 from runner.cli.callers import Lines, on_terminal, typed_lines
 from runner.cli.local import Leaving, LocalCall
+from runner.cli.recorder import Records
 from runner.cli.screens import Screen, make_screen
 from runner.cli.tee import Tee
 from runner.config.check import near
@@ -60,6 +61,8 @@ class Options:
     overrides: tuple[tuple[str, str], ...] = ()
     env: Mapping[str, str] | None = None
     watch: bool = True
+    #: Where each call is kept for `rtrun replay`, None for nowhere.
+    record: Path | None = None
     #: ``[HOST:]PORT`` of the admin port, None for none.
     admin: str | None = None
     json: bool = False
@@ -88,6 +91,7 @@ class Run:
         self._verbs: Verbs | None = None
         self._control: Control | None = None
         self._admin: Admin | None = None
+        self._records: Records | None = None
         self._tasks = Supervisor(self._task_failed)
         self._house = House(
             self._address,
@@ -101,6 +105,9 @@ class Run:
         options = self._options
         recording = self._recording()
         self._house.listen(self._heard)
+        if options.record is not None:
+            self._records = Records(options.record, self._warn)
+            self._house.listen(self._records.heard)
         for file in options.files:
             self._add(file)
         self._watch_signals()
@@ -346,4 +353,6 @@ class Run:
         await self._house.close()
         await self._tasks.close()
         await self._engines.close()
+        if self._records is not None:
+            self._records.close()
         self._screen.close()
