@@ -6,6 +6,7 @@ import ast
 import fcntl
 import os
 import pty
+import select
 import subprocess
 import sys
 import termios
@@ -160,6 +161,10 @@ def on_a_terminal(folder: Path, typed: bytes) -> tuple[int, str]:
             screen += os.read(ours, 4096)
         os.write(ours, typed)
         while True:
+            # A key of the terminal's own is lost while the prompt is being set up: press again.
+            if not select.select([ours], [], [], 1.0)[0] and len(typed) == 1:
+                os.write(ours, typed)
+                continue
             screen += os.read(ours, 4096)
     except OSError:  # the other side is closed
         pass
