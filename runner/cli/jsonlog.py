@@ -189,7 +189,8 @@ class JsonLog:
                     ms=_ms(report.ms),
                 )
             case reports.ConfigRejected():
-                self._line("config_rejected", None, errors=[_problem(p) for p in report.problems])
+                errors = [_problem(p) for p in report.problems]
+                self._line("config_rejected", report.session, errors=errors)
             case reports.Warn():
                 name = f" {self._deployment}:" if self._deployment else ""
                 print(f"rtrun:{name} {report.message}", file=self._err, flush=True)

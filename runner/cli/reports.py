@@ -64,10 +64,12 @@ class ConfigApplied:
 
 @dataclass(frozen=True, slots=True)
 class ConfigRejected:
-    """A saved file changed nothing; why, with places. ``runs``: a version before it is in force."""
+    """A saved file changed nothing; why, with places. ``runs``: a version before it is in force.
+    ``session`` is the call that refused it, None when it was the file."""
 
     problems: tuple[Problem, ...] = field(default=())
     runs: bool = True
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,7 +290,8 @@ class Run:
             case Pending():
                 screen.report(reports.ConfigPending(what.revision, what.call))
             case Rejected():
-                screen.report(reports.ConfigRejected(what.problems, of.desk is not None))
+                runs = of.desk is not None
+                screen.report(reports.ConfigRejected(what.problems, runs, what.session or None))
 
     def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         """Every event of every call, in order."""

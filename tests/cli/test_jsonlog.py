@@ -209,6 +209,8 @@ def test_reports_of_the_run() -> None:
             }
         ],
     }
+    by_a_call = reports.ConfigRejected((problem,), session="call_1")
+    assert log.told(by_a_call)["session"] == "call_1"
     assert log.told(reports.SessionEnd("call_1", "input ended")) == {
         "event": "session_end",
         "session": "call_1",
