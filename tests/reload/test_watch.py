@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import watchfiles
+from support import saving
+from support.saving import atomic, delete_create, in_place, vim
 from support.until import until
 
 from runner.reload import watch
@@ -54,29 +56,6 @@ def file(at: Path, text: str = "one") -> Path:
     at.parent.mkdir(parents=True, exist_ok=True)
     at.write_text(text)
     return at
-
-
-# -- ways to save ------------------------------------------------------------------------------
-def in_place(path: Path, text: str) -> None:
-    path.write_text(text)
-
-
-def atomic(path: Path, text: str) -> None:
-    other = path.with_name(path.name + ".tmp")
-    other.write_text(text)
-    os.replace(other, path)
-
-
-def vim(path: Path, text: str) -> None:
-    backup = path.with_name(path.name + "~")
-    os.rename(path, backup)
-    path.write_text(text)
-    os.unlink(backup)
-
-
-def delete_create(path: Path, text: str) -> None:
-    path.unlink()
-    path.write_text(text)
 
 
 def whole_directory(path: Path, text: str) -> None:
@@ -458,3 +437,8 @@ def test_close_ends_the_iteration(tmp_path: Path) -> None:
             await consumer
 
     run(main())
+
+
+def test_six_kinds_of_saving_are_seen_once_each_and_no_touch(tmp_path: Path) -> None:
+    counts, others = asyncio.run(saving.seen(tmp_path, 12))
+    assert (counts, others) == (dict.fromkeys(saving.KINDS, 2), 0)
