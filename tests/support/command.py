@@ -22,7 +22,9 @@ Row = dict[str, Any]
 
 
 def environment(**extra: str) -> dict[str, str]:
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "RTRUN_"))}
+    # pytest-xdist tells its workers the size of a terminal that is not the command's.
+    not_ours = ("OPENAI_", "RTRUN_", "COLUMNS", "LINES")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(not_ours)}
     return {**env, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **extra}
 
 

@@ -10,7 +10,8 @@ A block of commands (```console or ```bash) has a mark, an HTML comment on the l
     <!-- shown: why -->      nobody runs it, and why that is so
 
 In ```console, lines behind `$ ` are commands and the others what they print: each has to come, in
-this order, and `...` stands for anything. Without any `$ ` all lines are commands.
+this order; `...` stands for anything, and a space for as many as a column needs. Without any `$ `
+all lines are commands.
 """
 
 from __future__ import annotations
@@ -113,7 +114,11 @@ def missing(printed: list[str], output: str) -> str | None:
     for wanted in printed:
         if wanted in ("...", "…"):
             continue
-        parts = [re.escape(part) for part in re.split(r"\.\.\.|…", wanted)]
+        # Columns are as wide as what stands in them: any run of spaces is as good as another.
+        parts = [
+            r"\s+".join(re.escape(word) for word in re.split(r"\s+", part))
+            for part in re.split(r"\.\.\.|…", wanted)
+        ]
         pattern = re.compile(".*".join(parts))
         if not any(pattern.search(line) for line in lines):
             return wanted

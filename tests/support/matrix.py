@@ -1,7 +1,8 @@
 """docs/conformance.md: which event was reached by which test. Also a small pytest plugin.
 
 ``RTRUN_WRITE_MATRIX=1 pytest tests/engine`` writes the page from what its Checkers saw; without
-the variable, tests/engine/test_matrix.py, which runs last, holds the page against the run.
+the variable, tests/engine/test_matrix.py, which runs last, holds the page against the run. Under
+pytest-xdist each process sees its own share, so the whole is held against the page at the end.
 """
 
 from __future__ import annotations
@@ -88,11 +89,27 @@ def parse(page: str) -> dict[tuple[str, str], tuple[str, ...]]:
     return out
 
 
+def unlisted(page: Mapping[tuple[str, str], tuple[str, ...]], seen: Seen) -> list[Any]:
+    """Events that were reached and whose row on the page is open."""
+    return sorted(kind for kind, tests in seen.items() if tests and not page[kind])
+
+
+def stale(page: Mapping[tuple[str, str], tuple[str, ...]], ran: set[str], seen: Seen) -> list[Any]:
+    """Rows that name a test which ran without reaching the event."""
+    return [
+        (kind, test)
+        for kind, tests in page.items()
+        for test in tests
+        if test in ran and test not in seen.get(kind, ())
+    ]
+
+
 class Plugin:
     """Runs the matrix test last and writes the page when asked to."""
 
     def __init__(self) -> None:
         self.ran: set[str] = set()
+        self.faults: list[Any] = []
 
     def passed(self) -> Seen:
         """What the tests that passed so far have reached."""
@@ -106,7 +123,25 @@ class Plugin:
         if report.when == "call" and report.passed:
             self.ran.add(report.nodeid)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        for kind, tests in getattr(node, "workeroutput", {}).get("matrix", ()):
+            SEEN[tuple(kind)].update(tests)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for fault in self.faults:
+            terminalreporter.write_line(f"docs/conformance.md is not true: {fault}", red=True)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
+        if hasattr(session.config, "workeroutput"):
+            seen = [(list(kind), sorted(tests)) for kind, tests in SEEN.items()]
+            session.config.workeroutput["matrix"] = seen
+            return
+        page = parse(PAGE.read_text(encoding="utf-8"))
+        self.faults = unlisted(page, self.passed()) + stale(page, self.ran, SEEN)
+        if self.faults and exitstatus == 0 and os.environ.get("RTRUN_WRITE_MATRIX") != "1":
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if os.environ.get("RTRUN_WRITE_MATRIX") == "1" and SEEN and exitstatus in (0, 1):
             PAGE.parent.mkdir(exist_ok=True)
             PAGE.write_text(render(self.passed()), encoding="utf-8")

@@ -171,6 +171,7 @@ def _closed_port() -> int:
         ("nonsense", "nonsense is not a WebSocket address"),
         ("ws://[bad/", "is not a WebSocket address"),
     ],
+    ids=["refused", "unknown", "http", "nonsense", "brackets"],  # a port has no place in a name
 )
 def test_an_address_where_nobody_is(url: str, words: str) -> None:
     async def test() -> None:
