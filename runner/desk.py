@@ -13,19 +13,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from runner.agent import Handoff, RealtimeAgent
 from runner.config.percall import fill, now_text, today_line
 from runner.core.events import SessionEvent, SettingsApplied, SettingsPending, SettingsRefused
 from runner.errors import NotConnectedError
 from runner.line import Outcome
-from runner.model.deployment import Deployment
+from runner.model.deployment import Deployment, TransportSpec
 from runner.model.settings import SessionSettings
+from runner.moving import Way
 from runner.session import RealtimeSession
 from runner.tasks import Supervisor
 from runner.toolbox import Toolbox
 from runner.tools.base import ToolServer
 from runner.transports.base import AudioSink, RealtimeTransportLayer
+from runner.transports.registry import create
 
 #: Seconds for which the servers of an old revision are kept for calls of tools under way.
 LONGEST_CALL = 30.0
@@ -108,6 +111,11 @@ def session_voice(deployment: Deployment) -> bool:
     return node is not None
 
 
+def _ours(transport: RealtimeTransportLayer) -> bool:
+    """Does who speaks and hears on this line do so through us?"""
+    return transport.playback == "client" and transport.sink is None
+
+
 class Desk:
     """Opens and ends the calls of one deployment.
 
@@ -125,6 +133,8 @@ class Desk:
         self._listener = listener
         self._tasks = Supervisor(self._failed)
         self._moved = asyncio.Event()
+        #: What each transport that was made here was made from.
+        self._specs: WeakKeyDictionary[RealtimeTransportLayer, TransportSpec] = WeakKeyDictionary()
 
     @property
     def live(self) -> tuple[Call, ...]:
@@ -141,6 +151,7 @@ class Desk:
         """Give a call a version of the deployment: what its server says, None when the call ended
         meanwhile."""
         call.asked = True
+        way = self._way(call, deployment, tools)
         try:
             outcome = await call.session.reconfigure(
                 build_agents(deployment, tools, call.about, call.started),
@@ -150,6 +161,7 @@ class Desk:
                 between_turns=deployment.reload.apply == "between_turns",
                 silence=deployment.silence,
                 guardrails=tools.guardrails,
+                way=way,
             )
         except NotConnectedError:
             if call.ended.is_set() or not call.session.connected:
@@ -157,6 +169,21 @@ class Desk:
             raise
         call.asked = False
         return outcome
+
+    def _way(self, call: Call, deployment: Deployment, tools: Toolbox) -> Way | None:
+        """Where a line opened anew for this version of the deployment goes, None when calls keep
+        the line that they have."""
+        if deployment.reload.in_call != "reconnect":
+            return None
+        from runner.media.convert import converter  # numpy, for the few who need it
+
+        spec, transport = deployment.transport, None
+        if self._specs.get(call.session.transport, spec) != spec:
+            transport = tools.transport() if tools.transport is not None else create(spec.type)
+            self._specs[transport] = spec
+            if not (_ours(transport) and _ours(call.session.transport)):
+                transport = None  # there is an ear at its other end: the call stays on its line
+        return Way(deployment.model, transport, converter)
 
     async def _catch_up(self, call: Call) -> None:
         while call.revision < (revision := self.revision) and not call.ended.is_set():
@@ -197,6 +224,8 @@ class Desk:
             silence=deployment.silence,
         )
         call = Call(call_id, session, about, started, self.revision)
+        if transport is None:
+            self._specs[session.transport] = deployment.transport
         if settings is not None or fit is not None:
             call.fit = fit or (lambda _: settings or deployment.session)
         session.on("*", lambda event: self._heard(call, event))

@@ -19,6 +19,7 @@ from runner.core.approvals import REJECTED
 from runner.core.conversation import Conversation
 from runner.core.effects import CheckTool, CheckWords, Effects, PrepareAgent, RunTool
 from runner.core.events import GuardrailTripped, SessionError, SessionEvent, ToolApproval
+from runner.crew import Crew
 from runner.errors import RtrunError, ToolError, UserError
 from runner.guardrails import Guardrail, GuardrailArgs
 from runner.listeners import report
@@ -64,7 +65,7 @@ class Caller(Protocol):
     """What errands need of the line they run for."""
 
     conversation: Conversation
-    resolved: ResolvedAgent
+    crew: Crew
     now: Callable[[], float]
 
     @property
@@ -72,13 +73,7 @@ class Caller(Protocol):
 
     def run(self, effects: Effects) -> None: ...
 
-    def owner(self, agent: str) -> ResolvedAgent: ...
-
-    def ways_to(self, name: str, tool: str) -> Any: ...
-
     def agent_named(self, name: str) -> RealtimeAgent | None: ...
-
-    def know(self, resolved: ResolvedAgent) -> None: ...
 
 
 class Errands:
@@ -93,7 +88,7 @@ class Errands:
     async def check_tool(self, effect: CheckTool) -> None:
         """May this call run? Whatever is in doubt may not."""
         line, core = self._line, self._line.conversation
-        owner = line.owner(effect.agent)
+        owner = line.crew.owner(effect.agent)
         tool = owner.tools.get(effect.name)
         context = self._context(effect)
         try:
@@ -195,7 +190,7 @@ class Errands:
     async def _output(self, effect: RunTool) -> tuple[str, bool]:
         context = self._context(effect)
         tool = self._chosen.pop(effect.call_id, None)
-        tool = tool or self._line.owner(effect.agent).tools.get(effect.name)
+        tool = tool or self._line.crew.owner(effect.agent).tools.get(effect.name)
         try:
             if tool is None:
                 # A program may send tools of its own; what it does not run gets an answer too.
@@ -256,7 +251,7 @@ class Errands:
             else:
                 line.session.emit(SessionError("handoff_failed", words))
             return
-        line.know(resolved)
+        line.crew.know(resolved)
         if effect.call_id:
             line.run(core.agent_ready(resolved.view, effect.call_id, line.now()))
         else:
@@ -269,16 +264,16 @@ class Errands:
             if target is None:
                 raise UserError(f"there is no agent {effect.name}")
             return await line.session.resolve(target)
-        way = line.ways_to(effect.name, effect.tool)
+        way = line.crew.ways_to(effect.name, effect.tool)
         if way is None:
             raise UserError(f"there is no way to {effect.name}")
         # It may have been switched off since the model was told of it.
-        if not await enabled(way.enabled, line.session.context, line.resolved.agent):
+        if not await enabled(way.enabled, line.session.context, line.crew.resolved.agent):
             raise UserError(f"Tool {effect.tool} not found")
         await way.begin(effect.arguments, line.session.context)
         while True:
             resolved = await line.session.resolve(way.agent)
-            newest = line.ways_to(effect.name, effect.tool)
+            newest = line.crew.ways_to(effect.name, effect.tool)
             if newest is None or newest.agent is way.agent:
                 return resolved
             way = newest  # an edit came in between: its agent is the one that is wanted
@@ -287,7 +282,7 @@ class Errands:
     async def check_words(self, effect: CheckWords) -> None:
         """All checks of this side, beside each other: a quick one does not wait for a slow one.
         The core lets the first that trips decide."""
-        owner = self._line.owner(effect.agent)
+        owner = self._line.crew.owner(effect.agent)
         args = GuardrailArgs(owner.agent, effect.text, effect.final, self._line.session.context)
         checks = (check for check in owner.guardrails if check.check == effect.check)
         await asyncio.gather(*(self._check(effect, check, args) for check in checks))

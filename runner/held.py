@@ -11,6 +11,7 @@ from typing import Protocol
 from runner.audio.formats import AudioFormat
 from runner.core.conversation import Conversation
 from runner.core.effects import Effects
+from runner.moving import Formats
 from runner.transports.base import RealtimeTransportLayer
 
 #: What may wait; older audio is dropped, since late speech is noise.
@@ -108,6 +109,7 @@ class Owner(Protocol):
 
     conversation: Conversation
     now: Callable[[], float]
+    formats: Formats
 
     @property
     def transport(self) -> RealtimeTransportLayer: ...
@@ -121,10 +123,10 @@ class Owner(Protocol):
 class CallersAudio:
     """The way of the caller's audio to the server: at once, or when the line is there again."""
 
-    def __init__(self, line: Owner, audio: AudioFormat) -> None:
+    def __init__(self, line: Owner) -> None:
         self._line = line
-        self._format = audio
-        self._held = Held(audio)
+        self._format = line.formats.caller
+        self._held = Held(self._format)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -185,6 +187,6 @@ class CallersAudio:
 
     def _pass_on(self, data: bytes, commit: bool) -> None:
         line = self._line
-        line.transport.send_audio(data, commit=commit)
+        line.transport.send_audio(line.formats.to_line(data), commit=commit)
         line.conversation.audio_in(self._format.ms(len(data)), line.now(), commit=commit)
         self._held.sent(data, commit, line.conversation.unheard_ms)

@@ -1,14 +1,13 @@
-"""What a line needs of the session that it belongs to, and the audio that a session is given."""
+"""What a line needs of the session that it belongs to."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
 from runner.agent import RealtimeAgent, ResolvedAgent
-from runner.audio.formats import PCM16, AudioFormat
 from runner.core.events import SessionEvent
-from runner.errors import UserError
 from runner.model.settings import SessionSettings
+from runner.moving import Way
 from runner.transports.base import ConnectOptions, RealtimeTransportLayer
 
 
@@ -30,14 +29,10 @@ class Host(Protocol):
 
     async def close(self, reason: str = ...) -> None: ...
 
+    model: str
+
+    def onto(self, way: Way) -> Way: ...
+
     async def target(self, settings: SessionSettings) -> ConnectOptions: ...
 
     def agent_named(self, name: str) -> RealtimeAgent | None: ...
-
-
-def audio_format(settings: SessionSettings, side: str) -> AudioFormat:
-    wire = settings.get(f"audio.{side}.format")
-    try:
-        return PCM16 if wire is None else AudioFormat.from_wire(wire)
-    except ValueError as error:
-        raise UserError(f"audio.{side}.format: {error}") from None

@@ -11,7 +11,7 @@ import contextlib
 from collections import deque
 from typing import Any
 
-from runner.agent import Handoff, RealtimeAgent, ResolvedAgent
+from runner.agent import RealtimeAgent, ResolvedAgent
 from runner.audio.sink import RealTimeSink
 from runner.core.conversation import Conversation
 from runner.core.effects import (
@@ -38,12 +38,14 @@ from runner.core.events import (
 )
 from runner.core.events import Handoff as HandedOver
 from runner.core.view import AgentView
+from runner.crew import Crew
 from runner.errands import Errands
 from runner.errors import ConnectError, NotConnectedError, RtrunError
 from runner.held import CallersAudio
 from runner.host import Host
-from runner.host import audio_format as audio_format
 from runner.listeners import report
+from runner.moving import Formats, Moving, Way
+from runner.moving import audio_format as audio_format
 from runner.renewal import Patience, hopeless, renewable
 from runner.tasks import Supervisor
 from runner.transports.base import AudioSink, Closed
@@ -65,8 +67,7 @@ class Line:
         self.transport = session.transport
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
-        self.resolved = resolved
-        self._by_name: dict[str, ResolvedAgent] = {resolved.view.name: resolved}
+        self.crew = Crew(resolved)
         self.conversation = Conversation(
             resolved.view, playback=self.transport.playback, store_audio=session.store_audio
         )
@@ -82,20 +83,20 @@ class Line:
         #: Since when the line is whole.
         self._whole = self.now()
         self._waiting: dict[int, asyncio.Future[Outcome]] = {}
-        #: Agents of revisions that the server has not taken yet.
-        self._next: dict[int, ResolvedAgent] = {}
         self._for_quiet: list[asyncio.Future[None]] = []
         self._playing: dict[tuple[str, int], None] = {}
         #: Set when the connection has what it needs, or will never have it.
         self._ready: asyncio.Future[None] = self._loop.create_future()
         #: The connection ended by itself, and the application was told.
         self.lost = False
-        self._closing = self._closed = self._opened = False
-        self._output = audio_format(resolved.view.settings, "output")
-        self._callers = CallersAudio(self, audio_format(resolved.view.settings, "input"))
+        self.closing = self._closed = self._opened = False
+        settings = resolved.view.settings
+        self.formats = Formats(audio_format(settings, "input"), audio_format(settings, "output"))
+        self._callers = CallersAudio(self)
+        self.moving = Moving(self)
         sink = sink or self.transport.sink
         self._own_sink = sink is None
-        self._sink: AudioSink = sink or RealTimeSink(self._output)
+        self._sink: AudioSink = sink or RealTimeSink(self.formats.ear)
         self._sink.on_drained = self._drained
 
     # -- the connection ----------------------------------------------------------------------
@@ -132,7 +133,7 @@ class Line:
                 ConnectError(f"the line closed: {closed.reason}", code=closed.code)
             )
             return
-        if not (self.session.reconnect and renewable(closed)) or self._closing:
+        if not (self.session.reconnect and renewable(closed)) or self.closing:
             self._end(closed.reason)
             return
         self._patience.lost(self.now() - self._whole)
@@ -165,6 +166,31 @@ class Line:
             return
         self._end(reason)
 
+    async def leave(self, reason: str) -> None:
+        """Give the line up; another one comes. What the caller says meanwhile is kept."""
+        self._callers.lost()
+        self._lose(reason)
+        self.transport.receiver = None
+        await self.transport.close()
+
+    def onto(self, way: Way) -> Way:
+        """The next line goes there; the way back."""
+        back = self.session.onto(way)
+        self.transport = self.session.transport
+        settings = self.conversation.view.settings
+        self.formats.change(way, audio_format(settings, "input"), audio_format(settings, "output"))
+        return back
+
+    async def enter(self) -> None:
+        await self._connect()
+        self._whole = self.now()
+        self._callers.renewed()
+
+    async def again(self, reason: str) -> None:
+        """As after a loss: try until the call has a line."""
+        self._patience = Patience()
+        await self._renew(reason)
+
     def _lose(self, reason: str) -> None:
         self.note_heard()
         self.run(self.conversation.disconnected(self.now(), reason, away=True))
@@ -175,7 +201,7 @@ class Line:
         self.tasks.spawn(self.session.close(reason), "close after loss")
 
     async def close(self) -> None:
-        self._closing = self._closed = True
+        self.closing = self._closed = True
         self.transport.receiver = None
         if self._timer is not None:
             self._timer.cancel()
@@ -202,7 +228,7 @@ class Line:
             self._callers.let_go()
 
     def on_audio(self, response_id: str, item_id: str, content_index: int, data: bytes) -> None:
-        samples = len(data) // self._output.bytes_per_sample
+        samples = len(data) // self.formats.output.bytes_per_sample
         conversation = self.conversation
         play = conversation.audio_out(response_id, item_id, content_index, samples, self.now())
         if conversation.fresh:
@@ -210,6 +236,7 @@ class Line:
         if not play:
             return
         self._playing[item_id, content_index] = None
+        data = self.formats.to_ear(data)
         self._sink.play(item_id, content_index, data)
         if self.session.wants("audio"):
             self.session.emit(Audio(data, response_id, item_id))
@@ -220,9 +247,9 @@ class Line:
         for item_id, index in self._playing:
             if self.transport.playback == "transport":
                 ms = self.transport.heard_ms(item_id) or 0.0
-                samples = int(ms * self._output.rate / 1000)
+                samples = int(ms * self.formats.output.rate / 1000)
             else:
-                samples = self._sink.heard(item_id, index)
+                samples = self.formats.heard(self._sink.heard(item_id, index))
             self.conversation.heard(item_id, index, samples, now)
 
     def _drained(self) -> None:
@@ -265,7 +292,7 @@ class Line:
                 with contextlib.suppress(NotConnectedError):
                     self.transport.send_event(effect.event)
             case Notify():
-                self._notice(effect.event)
+                self.notice(effect.event)
             case FlushAudio():
                 self._sink.flush()
                 self.transport.flush()
@@ -281,7 +308,7 @@ class Line:
             case PrepareAgent():
                 self.tasks.spawn(self._errands.hand_over(effect), f"handoff to {effect.name}")
             case HangUp():
-                self._closing = True
+                self.closing = True
                 self.tasks.spawn(self.session.close(effect.reason), "hanging up")
             case Wake():
                 if self._timer is not None:
@@ -294,13 +321,13 @@ class Line:
         self._timer = None
         self.run(self.conversation.tick(self.now()))
 
-    def _notice(self, event: SessionEvent) -> None:
+    def notice(self, event: SessionEvent) -> None:
         match event:
             case SettingsApplied() | SettingsPending() | SettingsRefused():
                 self._settled(event)
             case HandedOver():
                 # Also the way back, when the server refused the new agent.
-                self.resolved = self._by_name.get(event.to_agent, self.resolved)
+                self.crew.handed_to(event.to_agent)
             case SessionError() if event.fatal and not self._ready.done():
                 self._ready.set_exception(
                     ConnectError(f"the server refused the session: {event.message}", code=1008)
@@ -308,19 +335,15 @@ class Line:
         self.session.emit(event)
         if event.type in _OF_AGENT:
             name: str = getattr(event, "agent", "") or getattr(event, "from_agent", "")
-            listeners = self.owner(name).agent.listeners
+            listeners = self.crew.owner(name).agent.listeners
             if listeners is not None:
                 listeners.call(event.type, event)
 
     def _settled(self, event: Outcome) -> None:
         if isinstance(event, SettingsApplied):
-            resolved = self._next.pop(event.revision, None)
-            # Revisions that a newer one has overtaken are never answered.
-            self._next = {r: later for r, later in self._next.items() if r > event.revision}
-            if resolved is not None and resolved.view.name == self.resolved.view.name:
-                self.take(resolved)
+            self.crew.taken(event.revision)
         elif isinstance(event, SettingsRefused):
-            self._next.pop(event.revision, None)
+            self.crew.refused(event.revision)
         waiter = self._waiting.pop(event.revision, None)
         if waiter is not None and not waiter.done():
             waiter.set_result(event)
@@ -341,14 +364,22 @@ class Line:
     @property
     def coming(self) -> ResolvedAgent:
         """The agent that has the line, or is on its way to it."""
-        return self._by_name.get(self.conversation.coming, self.resolved)
+        return self.crew.owner(self.conversation.coming)
 
     async def reconfigure(
-        self, resolved: ResolvedAgent, revision: int, between_turns: bool
+        self, resolved: ResolvedAgent, revision: int, between_turns: bool, way: Way | None = None
     ) -> Outcome:
+        """``way``: by a line opened anew, where the one that is open cannot take it."""
+        if way is not None and not self.moving.needed(way, resolved.view.settings):
+            way = None
+        if way is None:
+            await self.moving.overtaken_by(revision)
         waiter: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting[revision] = waiter
-        self._next[revision] = resolved
+        self.crew.expect(revision, resolved)
+        if way is not None:
+            self.moving.begin(resolved, revision, way, between_turns)
+            return await waiter
         self.run(
             self.conversation.apply(
                 resolved.view, revision, self.now(), between_turns=between_turns
@@ -357,29 +388,8 @@ class Line:
         return await waiter
 
     # -- agents ------------------------------------------------------------------------------
-    def take(self, resolved: ResolvedAgent) -> None:
-        self.resolved = resolved
-        self.know(resolved)
-
-    def know(self, resolved: ResolvedAgent) -> None:
-        self._by_name[resolved.view.name] = resolved
-
-    def owner(self, agent: str) -> ResolvedAgent:
-        """The agent of this name as it was last on the line, the one that is when none was."""
-        return self._by_name.get(agent, self.resolved)
-
-    def ways_to(self, name: str, tool: str) -> Handoff | None:
-        """The handoff behind a transfer tool. The newest revision counts, also while it waits
-        for this turn to end."""
-        newest = self._next[max(self._next)] if self._next else self.resolved
-        for ways in (newest.ways, self.resolved.ways, *(r.ways for r in self._by_name.values())):
-            way = ways.get(tool)
-            if way is not None and way.agent.name == name:
-                return way
-        return None
-
     def agent_named(self, name: str) -> RealtimeAgent | None:
-        known = self._by_name.get(name)
+        known = self.crew.known(name)
         return self.session.agent_named(name) if known is None else known.agent
 
     def reject(self, request: ToolApproval, message: str | None, always: bool) -> Any:

@@ -6,7 +6,8 @@ call: transport -> core -> effects -> application (``line.py``).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 from runner.agent import RealtimeAgent, ResolvedAgent, namesake, reachable
@@ -19,6 +20,7 @@ from runner.line import Line, Outcome
 from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SessionSettings, in_formats_of
 from runner.model.silence import Silence
+from runner.moving import Way
 from runner.options import (
     SessionKeywords,
     SessionOptions,
@@ -26,6 +28,7 @@ from runner.options import (
     with_silence,
 )
 from runner.subscriptions import Subscriptions
+from runner.tasks import DONE, Done
 from runner.transports.base import ApiKey, ConnectOptions, RealtimeTransportLayer, given_key
 from runner.transports.registry import create
 
@@ -242,7 +245,7 @@ class RealtimeSession(Subscriptions):
     @property
     def agent(self) -> RealtimeAgent:
         """The agent that has the line now."""
-        return self._line.resolved.agent if self._line else self.initial_agent
+        return self._line.crew.resolved.agent if self._line else self.initial_agent
 
     current_agent = agent
 
@@ -250,7 +253,7 @@ class RealtimeSession(Subscriptions):
     def settings(self) -> SessionSettings:
         """The session object that the agent on the line wants; the server's echo is
         ``effective``."""
-        return self._line.resolved.view.settings if self._line else self._settings
+        return self._line.crew.resolved.view.settings if self._line else self._settings
 
     @property
     def effective(self) -> Mapping[str, Any]:
@@ -287,7 +290,7 @@ class RealtimeSession(Subscriptions):
         line = self._need()
         resolved = await self.resolve(agent)
         self._still(line)
-        line.take(resolved)
+        line.crew.take(resolved)
         line.run(line.conversation.update_agent(resolved.view, line.now()))
         return agent
 
@@ -301,16 +304,20 @@ class RealtimeSession(Subscriptions):
         between_turns: bool = True,
         silence: Silence | None = None,
         guardrails: Sequence[Guardrail] | None = None,
+        way: Way | None = None,
     ) -> Outcome:
         """Take an edited deployment: the agent on the line becomes its namesake in ``agents``.
 
         Returns what the server said; SettingsPending when the turn has to end first, and the
         session then emits SettingsApplied or SettingsRefused by itself. An agent that is no
-        longer there keeps the line as it was."""
+        longer there keeps the line as it was. ``way``: what the line cannot take, a line opened
+        anew may."""
         line = self._need()
         before = (self._settings, self._own_voice, self._rules, self._checks, self._agents)
         self._edition = edition = max(self._edition, revision)
-        self._settings, self._own_voice = in_formats_of(self._settings, settings), own_voice
+        if way is None or self.transport.audio_format is not None:
+            settings = in_formats_of(self._settings, settings)
+        self._settings, self._own_voice = settings, own_voice
         self._rules = self._rules if silence is None else with_silence(self._rules, silence)
         self._checks = self._checks if guardrails is None else tuple(guardrails)
         self._agents = agents
@@ -322,7 +329,7 @@ class RealtimeSession(Subscriptions):
             raise
         if revision < self._edition:
             return SettingsPending(revision)  # a newer one came meanwhile, and stands for it
-        return await line.reconfigure(resolved, revision, between_turns)
+        return await line.reconfigure(resolved, revision, between_turns, way)
 
     async def _as_coming(self, line: Line, agents: Mapping[str, RealtimeAgent]) -> ResolvedAgent:
         """The agent that has the line, or is about to, as it is in ``agents``."""
@@ -360,15 +367,17 @@ class RealtimeSession(Subscriptions):
 
     async def target(self, settings: SessionSettings) -> ConnectOptions:
         """Where the next connection goes, the key asked for anew."""
-        target = self._target
-        return ConnectOptions(
-            api_key=await given_key(self._api_key),
-            url=target.url,
-            model=target.model,
-            call_id=target.call_id,
-            headers=target.headers,
-            session=settings.wire,
-        )
+        key = await given_key(self._api_key)
+        return replace(self._target, api_key=key, session=settings.wire)
+
+    def onto(self, way: Way) -> Way:
+        """The next line goes there; what leads back to where it goes now."""
+        back = Way(self.model, self.transport, way.convert)
+        self.model, self._target = way.model, replace(self._target, model=way.model)
+        if way.transport is not None and way.transport is not self.transport:
+            way.transport.take_over(self.transport)
+            self.transport = way.transport
+        return back
 
     def agent_named(self, name: str) -> RealtimeAgent | None:
         """An agent of the deployment, or one that handoffs lead to from the first."""
@@ -387,14 +396,5 @@ class RealtimeSession(Subscriptions):
             raise NotConnectedError("the session is not connected", "await session.connect() first")
         return self._line
 
-
-class Done:
-    """What has happened already, and may be awaited all the same."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield from ()
-
-
-DONE = Done()
 
 __all__ = ["RealtimeSession"]

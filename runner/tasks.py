@@ -9,7 +9,7 @@ goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -70,3 +70,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 async def in_thread(work: Callable[..., T], *args: Any) -> T:
     """Run blocking ``work(*args)`` in the default executor, off the event loop."""
     return await asyncio.get_running_loop().run_in_executor(None, work, *args)
+
+
+class Done:
+    """What has happened already, and may be awaited all the same."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+DONE = Done()

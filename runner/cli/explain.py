@@ -14,7 +14,7 @@ from runner.codec import dumps
 from runner.config import codes
 from runner.config import schema as schemas
 from runner.config.check import choices, near
-from runner.config.diff import WORDS
+from runner.config.diff import OF_A_KEY
 from runner.config.explain import Explained, Key, explain, keys_below
 from runner.config.write import inline
 from runner.errors import UsageError
@@ -44,7 +44,7 @@ def explain_(path: str | None, form: str) -> None:
     else:
         found = explain(path, schema)
         if form == "json":
-            click.echo(dumps({**asdict(found), "words": WORDS[found.reload]}))
+            click.echo(dumps({**asdict(found), "words": OF_A_KEY[found.reload]}))
         else:
             click.echo("\n".join(_text(found)))
 
@@ -66,7 +66,7 @@ def _text(found: Explained) -> list[str]:
         ("default", inline(found.default) if found.default is not None else ""),
         ("needed", "yes" if found.required else ""),
         ("secret", _secret(found.secret)),
-        ("a change", f"acts {_WORDS.get(found.reload, WORDS[found.reload])} ({found.reload})"),
+        ("a change", f"acts {_WORDS.get(found.reload, OF_A_KEY[found.reload])} ({found.reload})"),
         ("stands in", found.parent or "the top level of the file"),
     ]
     lines += ["", *_table([(name, value) for name, value in rows if value])]

@@ -31,9 +31,12 @@ WORDS: Mapping[ReloadClass, str] = {
     "between": "after this turn",
     "pinned": "until the agent has spoken, then for new calls",
     "new": "for new calls",
-    "reconnect": "with a new connection",
+    "reconnect": "reconnects the call",
     "restart": "needs a restart",
 }
+
+#: The same of a key, whose file is not known: it decides whether calls are reconnected.
+OF_A_KEY: Mapping[ReloadClass, str] = {**WORDS, "reconnect": "with a new connection"}
 
 
 def diff(old: Deployment, new: Deployment) -> tuple[Change, ...]:
@@ -55,12 +58,25 @@ def diff(old: Deployment, new: Deployment) -> tuple[Change, ...]:
         if path[0] in _NAMED and (whole in had) != (whole in has):
             was, now = _part(before, whole), _part(after, whole)
             path = whole
-        out[path] = Change(".".join(path), schema.reload_class(path), _open(was), _open(now))
+        kind = _acts(schema.reload_class(path), path, old, new)
+        out[path] = Change(".".join(path), kind, _open(was), _open(now))
     order = ("guardrails",)
     was, now = [g.name for g in old.guardrails], [g.name for g in new.guardrails]
     if was != now and sorted(was) == sorted(now):  # the first that trips decides
         out[order] = Change("guardrails", schema.reload_class(order), was, now)
     return tuple(out.values())
+
+
+def _acts(kind: ReloadClass, path: Path, old: Deployment, new: Deployment) -> ReloadClass:
+    """What a new connection is needed for is for new calls, unless calls may be reconnected."""
+    reconnects = new.reload.in_call == "reconnect"
+    if path[0] == "transport":
+        # A line that brings its own ear (a phone, a browser) cannot be put on another one.
+        ours = {old.transport.type, new.transport.type} <= {"websocket", "custom"}
+        return "reconnect" if reconnects and ours else "new"
+    if kind == "reconnect":
+        return "reconnect" if reconnects else "new"
+    return "reconnect" if kind == "pinned" and reconnects else kind
 
 
 def summary(changes: Sequence[Change]) -> str:
@@ -98,6 +114,7 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("silence", "hang_up_after"), d.silence.hang_up_after
     yield ("limits", "duration"), d.limits.duration
     yield ("reload", "apply"), d.reload.apply
+    yield ("reload", "in_call"), d.reload.in_call
 
 
 def _transport(d: Deployment) -> Iterator[tuple[Path, Any]]:

@@ -53,7 +53,11 @@ def with_defaults(d: Deployment) -> dict[str, Any]:
         "timezone": d.timezone or "none",
         "session": _session(d),
         "entry": d.entry,
-        "reload": {"apply": d.reload.apply, **(given.get("reload") or {})},
+        "reload": {
+            "apply": d.reload.apply,
+            "in_call": d.reload.in_call,
+            **(given.get("reload") or {}),
+        },
     }
     if given.get("tools"):
         out["tools"] = {name: _tool(spec, d.tools[name]) for name, spec in given["tools"].items()}

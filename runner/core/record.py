@@ -48,6 +48,7 @@ _BEFORE_NOW: Mapping[str, int | None] = {
     "agent_failed": 2,
     "update_agent": 1,
     "apply": 2,
+    "take_back": 3,
     "update_history": 1,
     "delete_item": 1,
 }

@@ -15,7 +15,7 @@ from runner.core.difference import MISSING, OFF, contained, difference, lookup
 from runner.core.events import SessionError, SettingsApplied, SettingsPending, SettingsRefused
 from runner.core.outbox import Outbox
 from runner.core.view import AgentView
-from runner.model.settings import Json, nested
+from runner.model.settings import Json, SessionSettings, nested
 
 SETTLED, HELD, SENT, SENT_HELD = "settled", "held", "sent", "sent_held"
 
@@ -316,6 +316,11 @@ class Settings:
         """The effective value, the wanted one while the server has not said."""
         found = lookup(self.effective, path)
         return self.target.settings.get(path) if found is MISSING else found
+
+    def keeps_voice(self, settings: SessionSettings) -> bool:
+        """The voice that was heard is another one than ``settings`` want: a new line has it."""
+        wanted = settings.get(VOICE)
+        return self.voiced and wanted is not None and not _echoed(wanted, self.get(VOICE))
 
     @property
     def unsettled(self) -> bool:

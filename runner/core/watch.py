@@ -8,13 +8,14 @@ from typing import Any
 
 from runner.core.calls import Calls
 from runner.core.effects import CheckWords, Effects, HangUp, PrepareAgent, Wake
-from runner.core.events import GuardrailTripped, HistoryUpdated
+from runner.core.events import GuardrailTripped, HistoryUpdated, SettingsRefused
 from runner.core.history import Entry
 from runner.core.playback import Track
 from runner.core.replay import GO_ON, cut_text, items_of
 from runner.core.responses import Request
 from runner.core.tools import Call
 from runner.core.turns import RUNNING, Response
+from runner.model.settings import SessionSettings
 
 #: The output of a call that waited for a yes when the line broke.
 UNAPPROVED = "The line broke before this was approved. Ask once more."
@@ -194,6 +195,21 @@ class Watch(Calls):
         for call_id in self._approvals.new_line():
             if (call := self._ledger.open(call_id)) is not None:
                 self._decide(call, UNAPPROVED, now)
+
+    def take_back(self, revision: int, code: str, message: str, now: float) -> Effects:
+        """There is no line with the settings of ``revision``, which came while none was open:
+        the next one begins with what was in force. Nothing to do when the server refused it."""
+        if self._away and revision in self._revisions:
+            revisions, self._revisions = self._revisions, ()
+            if self._in_force is not None:
+                self._switch(self._in_force)
+            for one in revisions:
+                self._out.tell(SettingsRefused(one, code, message))
+        return self._finish(now)
+
+    def keeps_voice(self, settings: SessionSettings) -> bool:
+        """Was another voice heard than ``settings`` want? This line keeps it."""
+        return self._settings.keeps_voice(settings)
 
     def _hand_over_offline(self, target: str, name: str) -> None:
         for call in self._ledger.of_target(target):

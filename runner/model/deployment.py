@@ -199,6 +199,9 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class ReloadPolicy:
     apply: Literal["between_turns", "immediately"] = "between_turns"
+    #: What a running call does about an edit that needs a new connection: keep the line that it
+    #: has, or get another one with its history.
+    in_call: Literal["live_only", "reconnect"] = "live_only"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from runner.desk import Call
 from runner.model.deployment import Change, Deployment
 
 #: Nothing that a running call has is changed by these.
-_LATER = frozenset({"new", "reconnect", "restart"})
+_LATER = frozenset({"new", "restart"})
 #: Read when a call begins, or by the process.
 _NOT_OF_A_CALL = frozenset({"entry", "name", "reload", "engine"})
 

@@ -10,11 +10,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
-from runner.audio.formats import AudioFormat
-from runner.audio.g711 import alaw_encode, ulaw_encode
+from runner.audio.formats import PCM16, AudioFormat
 from runner.core.events import Connection, SessionEvent, SpeechStarted, Transcript, TurnEnd
 from runner.errors import NotConnectedError
-from runner.media.resample import Resampler
+from runner.media.convert import converter
 from runner.session import RealtimeSession
 
 FRAME_MS = 20
@@ -152,8 +151,4 @@ class Mouth:
 
 def encoder(fmt: AudioFormat) -> Callable[[bytes], bytes]:
     """PCM16 at 24 kHz into the session's input format."""
-    if fmt.type == "audio/pcm":
-        return lambda pcm: pcm
-    down = Resampler(RATE, 8000)
-    law = ulaw_encode if fmt.type == "audio/pcmu" else alaw_encode
-    return lambda pcm: law(down.process(pcm))
+    return converter(PCM16, fmt)

@@ -136,6 +136,11 @@ class RealtimeTransportLayer(Listeners, ABC):
         """Milliseconds of ``item_id`` played at the far end, when ``playback`` is transport."""
         return None
 
+    def take_over(self, other: RealtimeTransportLayer) -> None:
+        """Go on in the place of ``other``, which is closed: whoever listens to it listens here."""
+        self._handlers, other._handlers = other._handlers, {}
+        self.mute(other.muted)
+
     @property
     def muted(self) -> bool:
         return self._muted

@@ -78,7 +78,7 @@ Keys below it:
         ("engine.api_key", "secret     shown as *** everywhere\n"),
         ("session.audio.output.voice", "acts until the agent has spoken, then for new calls"),
         ("model", "default    gpt-realtime-2.1"),
-        ("model", "acts in new calls (new)"),
+        ("entry", "acts in new calls (new)"),
         ("agents", "needed     yes"),
         ("session", "  audio                What the server hears and says."),
         ("agents", "  NAME  One agent."),

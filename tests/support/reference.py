@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runner.config import schema as schemas
-from runner.config.diff import WORDS
+from runner.config.diff import OF_A_KEY
 
 Path = tuple[Any, ...]
 
@@ -72,7 +72,7 @@ def _table(path: Path, own: set[Path]) -> str:
         what = _cell(_CLASS.sub("", told["description"]))
         if needed and "needs it" not in what and "need it" not in what:
             what = f"Needed. {what}"
-        rows.append(f"| `{name}` | {_value(nodes)} | {what} | {WORDS[told['x-reload']]} |")
+        rows.append(f"| `{name}` | {_value(nodes)} | {what} | {OF_A_KEY[told['x-reload']]} |")
     return "\n" + "\n".join(rows) + "\n\n"
 
 

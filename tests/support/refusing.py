@@ -10,8 +10,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from runner.model.settings import merge
 
@@ -24,6 +26,9 @@ class RefusingServer:
         self.updates: list[list[dict[str, Any]]] = []
         self.sessions: list[dict[str, Any]] = []
         self.connections: list[ServerConnection] = []
+        #: The model that each connection asked for; models that this server does not have.
+        self.models: list[str] = []
+        self.unknown: set[str] = set()
         self.url = ""
         #: Connections whose updates are taken without a word; words that no server hears.
         self.silent: set[int] = set()
@@ -34,6 +39,8 @@ class RefusingServer:
     async def _serve(self, connection: ServerConnection) -> None:
         number = len(self.sessions)
         self.sessions.append({"id": f"sess_{number}", "type": "realtime"})
+        assert connection.request is not None
+        self.models.append(_model(connection.request))
         self.updates.append([])
         self.heard.append([])
         self.connections.append(connection)
@@ -45,6 +52,11 @@ class RefusingServer:
                 await self._update(number, event)
             else:
                 await self._hear(number, event)
+
+    def _request(self, connection: ServerConnection, request: Request) -> Response | None:
+        if _model(request) in self.unknown:
+            return connection.respond(404, "no such model\n")
+        return None
 
     async def _hear(self, number: int, event: dict[str, Any]) -> None:
         """Everything else: nothing comes of it here."""
@@ -75,10 +87,14 @@ class RefusingServer:
         await self.connections[number].send(json.dumps(event))
 
 
+def _model(request: Request) -> str:
+    return parse_qs(urlsplit(request.path).query)["model"][0]
+
+
 @asynccontextmanager
 async def refusing_server(refusing: frozenset[int] = frozenset()) -> AsyncIterator[RefusingServer]:
     server = RefusingServer(refusing)
-    async with serve(server._serve, "127.0.0.1", 0) as listener:
+    async with serve(server._serve, "127.0.0.1", 0, process_request=server._request) as listener:
         port = listener.sockets[0].getsockname()[1]
         server.url = f"ws://127.0.0.1:{port}/v1/realtime"
         yield server
