@@ -44,7 +44,7 @@ from runner.errors import ConnectError, NotConnectedError, RtrunError
 from runner.held import CallersAudio
 from runner.host import Host
 from runner.listeners import report
-from runner.moving import Formats, Moving, Way
+from runner.moving import Formats, Moving, Resolve, Way
 from runner.moving import audio_format as audio_format
 from runner.renewal import Patience, hopeless, renewable
 from runner.tasks import Supervisor
@@ -363,31 +363,29 @@ class Line:
 
     @property
     def coming(self) -> ResolvedAgent:
-        """The agent that has the line, or is on its way to it."""
+        """Who has the line, or is on its way to it."""
         return self.crew.owner(self.conversation.coming)
 
     async def reconfigure(
-        self, resolved: ResolvedAgent, revision: int, between_turns: bool, way: Way | None = None
+        self,
+        resolved: ResolvedAgent,
+        revision: int,
+        between_turns: bool,
+        way: Way | None,
+        resolve: Resolve,
     ) -> Outcome:
-        """``way``: by a line opened anew, where the one that is open cannot take it."""
-        if way is not None and not self.moving.needed(way, resolved.view.settings):
-            way = None
-        if way is None:
-            await self.moving.overtaken_by(revision)
+        """``way``: by a line opened anew, where the one that is open cannot take it; ``resolve``
+        then gives the agent that has the line."""
         waiter: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting[revision] = waiter
         self.crew.expect(revision, resolved)
-        if way is not None:
-            self.moving.begin(resolved, revision, way, between_turns)
-            return await waiter
-        self.run(
-            self.conversation.apply(
-                resolved.view, revision, self.now(), between_turns=between_turns
-            )
-        )
+        if way is not None and self.moving.needed(way, resolved.view.settings):
+            self.moving.begin(revision, way, resolve, between_turns)
+        else:
+            apply, view = self.conversation.apply, resolved.view
+            self.run(apply(view, revision, self.now(), between_turns=between_turns))
         return await waiter
 
-    # -- agents ------------------------------------------------------------------------------
     def agent_named(self, name: str) -> RealtimeAgent | None:
         known = self.crew.known(name)
         return self.session.agent_named(name) if known is None else known.agent

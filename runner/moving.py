@@ -9,7 +9,7 @@ and the edit is refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from runner.audio.formats import PCM16, AudioFormat
 from runner.core.conversation import Conversation
 from runner.core.effects import Effects
 from runner.core.events import Reconnected, SessionEvent, SettingsPending
+from runner.crew import Crew
 from runner.errors import ConnectError, RtrunError, UserError
 from runner.model.settings import SessionSettings
 from runner.tasks import Supervisor
@@ -29,6 +30,7 @@ MOVE_SECONDS = 8.0
 LOOK_SECONDS = 0.05
 
 Convert = Callable[[bytes], bytes]
+Resolve = Callable[[], Awaitable[ResolvedAgent]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Owner(Protocol):
     """What moving needs of the line that it moves."""
 
     conversation: Conversation
+    crew: Crew
     formats: Formats
     tasks: Supervisor
     now: Callable[[], float]
@@ -101,6 +104,8 @@ class Owner(Protocol):
     def session(self) -> Session: ...
     @property
     def open_for_audio(self) -> bool: ...
+    @property
+    def coming(self) -> ResolvedAgent: ...
 
     def run(self, effects: Effects) -> None: ...
     def notice(self, event: SessionEvent) -> None: ...
@@ -120,8 +125,8 @@ class Moving:
         self._newest = 0
 
     async def overtaken_by(self, revision: int) -> None:
-        """An edit that needs no other line: it stands for one that still waits for its turn, and
-        comes after one that is under way."""
+        """A newer edit: it stands for one that still waits for its turn, and comes after one that
+        is under way."""
         self._newest = max(self._newest, revision)
         async with self._lock:
             pass
@@ -138,31 +143,33 @@ class Moving:
             or line.conversation.keeps_voice(settings)
         )
 
-    def begin(self, resolved: ResolvedAgent, revision: int, way: Way, between_turns: bool) -> None:
-        """Move when it is time; the line hears how that ended."""
+    def begin(self, revision: int, way: Way, resolve: Resolve, between_turns: bool) -> None:
+        """Move when it is time; the line hears how that ended. ``resolve()`` gives the agent that
+        has the line by then."""
         self._newest = max(self._newest, revision)
-        work = self._move(resolved, revision, way, between_turns)
+        work = self._move(revision, way, resolve, between_turns)
         self._line.tasks.spawn(work, "another line for an edit")
 
-    async def _move(
-        self, resolved: ResolvedAgent, revision: int, way: Way, between_turns: bool
-    ) -> None:
+    async def _move(self, revision: int, way: Way, resolve: Resolve, between_turns: bool) -> None:
         line, told = self._line, False
         async with self._lock:
-            while (between_turns and line.conversation.busy) or not line.open_for_audio:
-                if not told:
+            while True:
+                waits = (between_turns and line.conversation.busy) or not line.open_for_audio
+                if (waits or revision < self._newest) and not told:
                     told = True
                     line.notice(SettingsPending(revision))
-                await line.quiet()
-                if not line.open_for_audio:
-                    await asyncio.sleep(LOOK_SECONDS)
-                if line.closing:
+                if revision < self._newest or line.closing:
                     return
-                if revision < self._newest:
-                    return
-            if revision < self._newest:
-                line.notice(SettingsPending(revision))
-                return
+                if waits:
+                    await line.quiet()
+                    if not line.open_for_audio:
+                        await asyncio.sleep(LOOK_SECONDS)
+                    continue
+                coming = line.coming
+                resolved = await resolve()
+                if line.coming is coming and not (between_turns and line.conversation.busy):
+                    break
+            line.crew.expect(revision, resolved)
             await self._now(resolved, revision, way)
 
     async def _now(self, resolved: ResolvedAgent, revision: int, way: Way) -> None:

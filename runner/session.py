@@ -313,6 +313,8 @@ class RealtimeSession(Subscriptions):
         longer there keeps the line as it was. ``way``: what the line cannot take, a line opened
         anew may."""
         line = self._need()
+        await line.moving.overtaken_by(revision)
+        self._still(line)
         before = (self._settings, self._own_voice, self._rules, self._checks, self._agents)
         self._edition = edition = max(self._edition, revision)
         if way is None or self.transport.audio_format is not None:
@@ -329,7 +331,8 @@ class RealtimeSession(Subscriptions):
             raise
         if revision < self._edition:
             return SettingsPending(revision)  # a newer one came meanwhile, and stands for it
-        return await line.reconfigure(resolved, revision, between_turns, way)
+        again = lambda: self._as_coming(line, self._agents)  # noqa: E731
+        return await line.reconfigure(resolved, revision, between_turns, way, again)
 
     async def _as_coming(self, line: Line, agents: Mapping[str, RealtimeAgent]) -> ResolvedAgent:
         """The agent that has the line, or is about to, as it is in ``agents``."""
@@ -354,12 +357,9 @@ class RealtimeSession(Subscriptions):
     # -- for the line ------------------------------------------------------------------------
     async def resolve(self, agent: RealtimeAgent) -> ResolvedAgent:
         """An agent as of now, on this session's settings."""
+        voice, rules, checks = not self._own_voice, self._rules, self._checks
         resolved = await agent.resolve(
-            self._settings,
-            self.context,
-            voice=not self._own_voice,
-            rules=self._rules,
-            guardrails=self._checks,
+            self._settings, self.context, voice=voice, rules=rules, guardrails=checks
         )
         for words in resolved.troubles:
             self.emit(SessionError("mcp_server_failed", words))

@@ -17,5 +17,15 @@ def test_every_call_ends_on_one_revision_whole(tmp_path: Path) -> None:
         return total
 
     seen = asyncio.run(main())
-    wanted = ("Applied", "Rejected", "Superseded", "pending", "refuses", "deaf", "mute", "late")
+    wanted = (
+        "Applied",
+        "Rejected",
+        "Superseded",
+        "pending",
+        "refuses",
+        "deaf",
+        "mute",
+        "late",
+        "away",
+    )
     assert all(seen[what] for what in wanted), seen

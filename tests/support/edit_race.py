@@ -17,8 +17,9 @@ from typing import Any
 
 from support.refusing import RefusingServer
 from support.until import until
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 import runner.core.settings as timing
 from runner.agent import RealtimeAgent
@@ -52,12 +53,17 @@ agents:
     handoffs: [{{ to: desk }}]
 tools:
   price: {{ python: "price{code}.py:price", description: Price {number}. }}
+{line}
 """
+#: What a line that is open cannot take.
+ANOTHER_LINE = "model: model-{number}\nreload: {{ in_call: {policy} }}"
 
 
 def deployment(number: int, dice: random.Random) -> str:
     session = [f"  max_output_tokens: {100 + number}", "  tool_choice: required", ""]
-    return SHOP.format(number=number, session=dice.choice(session), code=number % 2)
+    policy = dice.choice(["reconnect", "reconnect", "live_only"])
+    line = dice.choice(["", ANOTHER_LINE.format(number=number, policy=policy)])
+    return SHOP.format(number=number, session=dice.choice(session), code=number % 2, line=line)
 
 
 class MoodyServer(RefusingServer):
@@ -71,6 +77,12 @@ class MoodyServer(RefusingServer):
         self._made = 0
         self._later: set[asyncio.Task[None]] = set()
         self._running: dict[int, str] = {}
+
+    def _request(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._dice.random() < self.moody / 2:
+            self.moods["away"] += 1
+            return connection.respond(503, "not now\n")
+        return None
 
     async def _update(self, number: int, event: dict[str, Any]) -> None:
         # A handoff is not an edit: what a server half takes of one is another test's.
@@ -203,6 +215,13 @@ class Race:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.outcomes: Counter[str] = Counter()
         self.calls: list[Call] = []
+        #: The number of the line that each call has, or had last.
+        self._lines: dict[str, int] = {}
+
+    def _line(self, call: Call) -> int:
+        if name := call.session.effective.get("id"):
+            self._lines[call.id] = int(str(name).removeprefix("sess_"))
+        return self._lines[call.id]
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -229,10 +248,12 @@ class Race:
     async def run(self) -> None:
         dice, server = self._dice, self.server
         for _ in range(CALLS):
-            self.calls.append(await self.desk.open())
+            self.calls.append(call := await self.desk.open())
+            self._line(call)
         server.moody = dice.choice([0.0, 0.1, 0.4])
         for _ in range(dice.randint(4, 10)):
-            number = dice.randrange(CALLS)
+            call = dice.choice(self.calls)
+            number = self._line(call)
             match dice.choice(["edit", "edit", "turn", "turn", "barge-in", "say"]):
                 case "edit":
                     self._spawn(self._save())
@@ -241,7 +262,7 @@ class Race:
                 case "barge-in":
                     self._spawn(server.barge_in(number))
                 case "say":
-                    self.calls[number].session.send_message("Hello.")
+                    call.session.send_message("Hello.")
             await asyncio.sleep(dice.choice([0.0, 0.001, dice.uniform(0, 0.02)]))
         await self._rest()
         await self.judge()
@@ -261,15 +282,17 @@ class Race:
 
         def over() -> bool:
             self._tasks = {task for task in self._tasks if not task.done() or task.result()}
-            return not self._tasks and not self.server._later and all(
-                not call.session.busy and (call.revision == self.desk.revision or call.degraded)
-                for call in self.calls
-            )  # fmt: skip
+            return not (self._tasks or self.server._later) and all(map(self._rests, self.calls))
 
         await until(over, 4)
 
+    def _rests(self, call: Call) -> bool:
+        has_it = call.revision == self.desk.revision or bool(call.degraded)
+        return has_it and call.session.connected and not call.session.busy
+
     async def judge(self) -> None:
-        for number, call in enumerate(self.calls):
+        for call in self.calls:
+            number = self._line(call)
             assert not call.ended.is_set(), f"call {number} ended"
             assert call.session.connected
             if call.degraded:
@@ -291,7 +314,9 @@ class Race:
             )
         # What it runs by itself is of the same revision.
         mine = call.session.agent
-        assert mine.instructions == agent.instructions, f"call {number}: {mine.instructions}"
+        assert mine.instructions == agent.instructions, (
+            f"call {number}: {mine.instructions!r}, wanted is {agent.instructions!r}"
+        )
         assert mine.tools == agent.tools, f"call {number} has another revision's tools"
         assert call.session.settings.wire == resolved.view.settings.wire
 
@@ -305,7 +330,8 @@ async def run(seed: int, folder: Path) -> Counter[str]:
     """What came of the saves and the moods. AssertionError names the seed."""
     timing.ANSWER_WITHIN, earnest = PATIENCE, timing.ANSWER_WITHIN
     server = MoodyServer(random.Random(seed + 1_000_000))
-    async with serve(server._serve, "127.0.0.1", 0) as listener:
+    listening = serve(server._serve, "127.0.0.1", 0, process_request=server._request)
+    async with listening as listener:
         port = listener.sockets[0].getsockname()[1]
         server.url = f"ws://127.0.0.1:{port}/v1/realtime"
         race = Race(seed, folder, server)
