@@ -120,9 +120,9 @@ class RealtimeAgent:
     async def _tools(self, context: Any, troubles: list[str]) -> list[Tool]:
         """All its tools that are enabled now, those of MCP servers first. A server that gives
         none is a trouble and no reason to refuse the caller."""
-        asked = (server.tools() for server in self.mcp_servers)
         found: list[Tool] = []
-        for listed in await asyncio.gather(*asked, return_exceptions=True):
+        asked = [server.tools() for server in self.mcp_servers]
+        for listed in await asyncio.gather(*asked, return_exceptions=True) if asked else ():
             if isinstance(listed, ToolError):
                 troubles.append(listed.message)
             elif isinstance(listed, BaseException):
@@ -134,6 +134,11 @@ class RealtimeAgent:
             for entry in self.tools
         ]
         return [tool for tool in found if await enabled(policy_of(tool).enabled, context, self)]
+
+    @property
+    def _waits_for_nobody(self) -> bool:
+        asked = (self.instructions, self.prompt)
+        return not self.mcp_servers and not any(callable(value) for value in asked)
 
     async def _ways(self, context: Any) -> list[Handoff]:
         ways = [way if isinstance(way, Handoff) else Handoff(way) for way in self.handoffs]
@@ -154,12 +159,18 @@ class RealtimeAgent:
         ``rules`` and ``guardrails`` are the session's. UserError when two things share a name.
         """
         troubles: list[str] = []
-        words, prompt, tools, ways = await asyncio.gather(
+        asked = (
             _asked(self.instructions, context, self),
             _asked(self.prompt, context, self),
             self._tools(context, troubles),
             self._ways(context),
         )
+        if self._waits_for_nobody:
+            # The same without a task for each: an edit asks the agents of every live call.
+            words, prompt, tools, ways = [await each for each in asked]
+            await asyncio.sleep(0)
+        else:
+            words, prompt, tools, ways = await asyncio.gather(*asked)
         if not isinstance(words, str):
             raise UserError(f"the instructions of agent {self.name} are no text")
         own = [tool for tool in tools if tool.wire().get("type") == "function"]

@@ -85,7 +85,7 @@ class SessionSettings:
         """The value at a dotted path, None when absent or null."""
         node: Json = self.wire
         for key in path.split("."):
-            if not isinstance(node, Mapping):
+            if not _is_map(node):
                 return None
             node = node.get(key)
         return node
@@ -95,13 +95,18 @@ class SessionSettings:
         return SessionSettings(merge(self.wire, over))
 
 
+def _is_map(value: Any) -> bool:
+    # Plain dicts come from the wire; asking for the abstract class costs ten times as much.
+    return type(value) is dict or isinstance(value, Mapping)
+
+
 def merge(base: Mapping[str, Json], over: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
     """``over`` laid on ``base``, neither changed. Null in ``over`` is a value (off)."""
     out = dict(base)
     for key, value in over.items():
         path = f"{prefix}{key}"
         old = out.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and path not in WHOLE_OBJECTS:
+        if _is_map(value) and _is_map(old) and path not in WHOLE_OBJECTS:
             out[key] = merge(old, value, f"{path}.")
         else:
             out[key] = deepcopy(value)
@@ -111,7 +116,7 @@ def merge(base: Mapping[str, Json], over: Mapping[str, Json], prefix: str = "") 
 def _leaves(node: Mapping[str, Json], prefix: str) -> Iterator[tuple[str, Json]]:
     for key, value in node.items():
         path = f"{prefix}{key}"
-        if isinstance(value, Mapping) and path not in WHOLE_OBJECTS:
+        if _is_map(value) and path not in WHOLE_OBJECTS:
             yield from _leaves(value, f"{path}.")
         else:
             yield path, value

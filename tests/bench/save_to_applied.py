@@ -3,12 +3,15 @@
     PYTHONPATH=.:tests python tests/bench/save_to_applied.py 1 200
 
 Everything is real but the server's mind: watcher, validation, diff, one WebSocket a call. The
-server (tests/support/refusing.py) is a process of its own, as the service is.
+server (tests/support/refusing.py) is a process of its own, as the service is. Beside it stands what
+bare ``websockets`` needs for the messages alone, on the same server: as many connections, each is
+sent the same update and waits for the echo; no file, no check, no comparison.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import statistics
 import subprocess
@@ -20,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.refusing import refusing_server
+from websockets.asyncio.client import ClientConnection, connect
 
 from runner.config.load import load
 from runner.desk import Address, Desk
@@ -80,11 +84,36 @@ async def measure(calls: int) -> None:
                 await asyncio.sleep(0.1)
             await watcher.close()
             await desk.close()
-    took.sort()
-    p95 = took[int(len(took) * 0.95) - 1]
     load_now = f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    p50 = statistics.median(took)
-    print(f"{calls:4d} calls: p50 {p50:5.1f} ms   p95 {p95:5.1f} ms   (load {load_now})")
+    bare = _middle(await messages_alone(calls))
+    print(f"{calls:4d} calls: {_middle(took)}   messages alone: {bare}   (load {load_now})")
+
+
+async def messages_alone(calls: int) -> list[float]:
+    took: list[float] = []
+    with server() as url:
+        lines = [await connect(f"{url}?model=x") for _ in range(calls)]
+        for line in lines:
+            await line.recv()
+        for number in range(SAVES):
+            update = {"type": "realtime", "instructions": f"We are open from {number} to 5."}
+
+            async def ask(line: ClientConnection, update: dict[str, str] = update) -> None:
+                await line.send(json.dumps({"type": "session.update", "session": update}))
+                json.loads(await line.recv())
+
+            began = time.monotonic()
+            await asyncio.gather(*map(ask, lines))
+            took.append((time.monotonic() - began) * 1000)
+            await asyncio.sleep(0.1)
+        for line in lines:
+            await line.close()
+    return took
+
+
+def _middle(took: list[float]) -> str:
+    p95 = sorted(took)[int(len(took) * 0.95) - 1]
+    return f"p50 {statistics.median(took):5.1f} ms  p95 {p95:5.1f} ms"
 
 
 if __name__ == "__main__":

@@ -184,6 +184,7 @@ def test_the_whole_answer_is_checked_in_the_end_and_the_owner_is_who_spoke() -> 
     async def test(session: RealtimeSession, server: Lines, seen: list[Any]) -> None:
         await begin(server)
         await words(server, "No.")
+        await until(lambda: of(seen, "transcript_delta"))
         await session.update_agent(RealtimeAgent("other"))
         await end(server, "No.")
         await until(lambda: of(seen, "guardrail_tripped"))
