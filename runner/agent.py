@@ -17,7 +17,7 @@ from runner.listeners import Listeners
 from runner.model.names import transfer_name
 from runner.model.settings import SessionSettings
 from runner.tools.base import DEFAULT_TIMEOUT, FunctionTool, Tool, ToolPolicy, ToolServer
-from runner.tools.builtin import EndCall, HostedMcpTool
+from runner.tools.builtin import EndCall, HostedMcpTool, TransferCall
 from runner.tools.convert import convert
 from runner.tools.schema import function_tool, input_schema
 
@@ -225,6 +225,7 @@ def _rules(rules: Rules, tools: Sequence[Tool], checks: Sequence[Guardrail]) -> 
         debounce=debounce if output else None,
         checks_input=any(check.check == "input" for check in checks),
         end_call=next((tool.name for tool in tools if isinstance(tool, EndCall)), ""),
+        transfers={tool.name: tool.uri for tool in tools if isinstance(tool, TransferCall)},
     )
 
 

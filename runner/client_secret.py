@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from runner.agent import RealtimeAgent
 from runner.errors import ConnectError, UserError
 from runner.model.secret import Secret
 from runner.options import SessionOptions
 from runner.session import RealtimeSession
+from runner.transports.wire import rest_base
 
 FEWEST, MOST = 10, 7200
 SECONDS = 10.0
@@ -50,7 +50,10 @@ async def create_client_secret(
 
     try:
         async with openai.AsyncOpenAI(
-            api_key=api_key, base_url=_base(url), timeout=SECONDS, max_retries=1
+            api_key=api_key,
+            base_url=rest_base(url) if url else None,
+            timeout=SECONDS,
+            max_retries=1,
         ) as client:
             made = await client.realtime.client_secrets.create(
                 session=wire,  # type: ignore[arg-type]  # the wire's own shape
@@ -62,16 +65,6 @@ async def create_client_secret(
     except openai.OpenAIError as error:
         raise ConnectError(f"no client secret: {error}") from None
     return ClientSecret(Secret(made.value), made.expires_at, made.session.model_dump(mode="json"))
-
-
-def _base(url: str | None) -> str | None:
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    return parts._replace(
-        scheme=scheme, path=parts.path.removesuffix("/realtime"), query=""
-    ).geturl()
 
 
 def _words(error: Any) -> str:

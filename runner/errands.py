@@ -24,6 +24,8 @@ from runner.errors import RtrunError, ToolError, UserError
 from runner.guardrails import Guardrail, GuardrailArgs
 from runner.listeners import report
 from runner.tools.base import BackgroundResult, Tool, ToolContext, ToolGuardrailArgs, told
+from runner.tools.builtin import CollectDigits
+from runner.transports.base import RealtimeTransportLayer
 
 T = TypeVar("T")
 
@@ -33,6 +35,9 @@ ASKED_SECONDS = 10.0
 #: Seconds until the agent of a handoff is prepared; its MCP servers may have to start and be
 #: listed first, each within a time of its own.
 PREPARED_SECONDS = 65.0
+#: Seconds that a transfer may take to be asked for, and until the far end has the caller.
+TRANSFER_SECONDS = 10.0
+TAKEN_SECONDS = 30.0
 #: How many tools of calls that wait for a yes are kept; most of those calls never run.
 _CHOSEN = 256
 
@@ -66,6 +71,8 @@ class Caller(Protocol):
 
     conversation: Conversation
     crew: Crew
+    transport: RealtimeTransportLayer
+    ending: str
     now: Callable[[], float]
 
     @property
@@ -181,11 +188,24 @@ class Errands:
     async def run_tool(self, effect: RunTool) -> None:
         """Run it; the call gets its one output, also when this task is cancelled."""
         line, core = self._line, self._line.conversation
+        if isinstance(tool := line.owner(effect.agent).tools.get(effect.name), CollectDigits):
+            return await self._collect(tool, effect)
         output, respond = FAILED, True
         try:
             output, respond = await self._output(effect)
         finally:
             line.run(core.tool_finished(effect.call_id, output, line.now(), respond=respond))
+
+    async def _collect(self, tool: CollectDigits, effect: RunTool) -> None:
+        """The core answers the call when the caller has pressed the keys."""
+        line, core = self._line, self._line.conversation
+        try:
+            wanted = tool.asked(effect.arguments)
+        except ToolError as error:
+            words = await self._failure(tool, self._context(effect), error)
+            line.run(core.tool_finished(effect.call_id, words, line.now()))
+        else:
+            line.run(core.collect_digits(effect.call_id, line.now(), **wanted))
 
     async def _output(self, effect: RunTool) -> tuple[str, bool]:
         context = self._context(effect)
@@ -277,6 +297,22 @@ class Errands:
             if newest is None or newest.agent is way.agent:
                 return resolved
             way = newest  # an edit came in between: its agent is the one that is wanted
+
+    # -- the telephone -----------------------------------------------------------------------
+    async def put_through(self, uri: str) -> None:
+        """Ask for it, and wait for the far end to take the caller away: it then closes the line,
+        which ends this task."""
+        line = self._line
+        try:
+            line.ending = f"put through to {uri}"
+            await in_time(line.transport.transfer(uri), "the transfer", TRANSFER_SECONDS)
+            await asyncio.sleep(TAKEN_SECONDS)
+            words = "nobody took the call"
+        except Exception as error:
+            words = error.message if isinstance(error, RtrunError) else told(error)
+            self._tell("transfer_failed", f"{uri}: {words}", error)
+        line.ending = ""
+        line.run(line.conversation.transfer_failed(words, line.now()))
 
     # -- guardrails ------------------------------------------------------------------------
     async def check_words(self, effect: CheckWords) -> None:

@@ -13,6 +13,7 @@ RtrunError
 ├── ToolError               a tool could not be loaded or run
 └── TransportError
     ├── ConnectError        the server refused or could not be reached
+    │   └── CallOver        the caller of a phone call has hung up
     ├── NotConnectedError   used before connect(), or after close()
     └── ConnectionLost      an open connection went away
 """
@@ -81,15 +82,30 @@ class TransportError(RtrunError):
 
 
 class ConnectError(TransportError):
-    """``status`` is the HTTP status of a refused handshake, None when nothing answered. ``code``
-    is the WebSocket close code of a line that was taken and ended at once."""
+    """``status`` is the HTTP status of a refusal, None when nothing answered, ``reason`` the
+    service's word for it (``insufficient_quota``). ``code`` is the WebSocket close code of a line
+    that was taken and ended at once."""
 
     def __init__(
-        self, message: str, hint: str = "", *, status: int | None = None, code: int | None = None
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        status: int | None = None,
+        code: int | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(message, hint)
         self.status = status
         self.code = code
+        self.reason = reason
+
+
+class CallOver(ConnectError):
+    """The phone call is not there any more: the caller has hung up."""
+
+    def __init__(self, message: str = "the caller hung up") -> None:
+        super().__init__(message, status=404)
 
 
 class NotConnectedError(TransportError):

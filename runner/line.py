@@ -24,6 +24,7 @@ from runner.core.effects import (
     PrepareAgent,
     RunTool,
     Send,
+    TransferCall,
     Wake,
 )
 from runner.core.events import (
@@ -40,7 +41,7 @@ from runner.core.events import Handoff as HandedOver
 from runner.core.view import AgentView
 from runner.crew import Crew
 from runner.errands import Errands
-from runner.errors import ConnectError, NotConnectedError, RtrunError
+from runner.errors import CallOver, ConnectError, NotConnectedError, RtrunError
 from runner.held import CallersAudio
 from runner.host import Host
 from runner.listeners import report
@@ -90,6 +91,8 @@ class Line:
         #: The connection ended by itself, and the application was told.
         self.lost = False
         self.closing = self._closed = self._opened = False
+        #: Why the call is being ended by us, empty while it is not.
+        self.ending = ""
         settings = resolved.view.settings
         self.formats = Formats(audio_format(settings, "input"), audio_format(settings, "output"))
         self._callers = CallersAudio(self)
@@ -123,17 +126,17 @@ class Line:
                 f"the server did not take the session's settings within {READY_SECONDS:.0f} s"
             ) from None
 
-    def _look_whether_ready(self) -> None:
-        if self.conversation.whole and not self._ready.done():
-            self._ready.set_result(None)
-
     def on_closed(self, closed: Closed) -> None:
         if not self._ready.done():
             self._ready.set_exception(
                 ConnectError(f"the line closed: {closed.reason}", code=closed.code)
             )
             return
-        if not (self.session.reconnect and renewable(closed)) or self.closing:
+        if closed.over or self.ending:
+            why = self.ending or closed.reason
+            self.tasks.spawn(self.session.close(why), "the end of the call")
+            return
+        if not (self.session.reconnect and renewable(closed)):
             self._end(closed.reason)
             return
         self._patience.lost(self.now() - self._whole)
@@ -151,6 +154,8 @@ class Line:
                 async with asyncio.timeout_at(ends):
                     await asyncio.sleep(self._patience.pause())
                     await self._connect()
+            except CallOver as over:
+                return await self.session.close(self.ending or over.message)
             except Exception as error:  # a program's own, too, that gives the key
                 reason = error.message if isinstance(error, RtrunError) else str(error) or reason
                 self._lose(reason)
@@ -222,8 +227,8 @@ class Line:
         if event.get("type") == "input_audio_buffer.speech_started":
             self.note_heard()
         self.run(self.conversation.receive(event, self.now()))
-        if not self._ready.done():
-            self._look_whether_ready()
+        if self.conversation.whole and not self._ready.done():
+            self._ready.set_result(None)
         if self._callers.holding:
             self._callers.let_go()
 
@@ -309,7 +314,9 @@ class Line:
                 self.tasks.spawn(self._errands.hand_over(effect), f"handoff to {effect.name}")
             case HangUp():
                 self.closing = True
-                self.tasks.spawn(self.session.close(effect.reason), "hanging up")
+                self.tasks.spawn(self.session.end(effect.reason), "hanging up")
+            case TransferCall():
+                self.tasks.spawn(self._errands.put_through(effect.uri), "a transfer")
             case Wake():
                 if self._timer is not None:
                     self._timer.cancel()

@@ -27,13 +27,13 @@ from runner.options import (
     session_options,
     with_silence,
 )
-from runner.subscriptions import Subscriptions
 from runner.tasks import DONE, Done
+from runner.telephone import Telephone
 from runner.transports.base import ApiKey, ConnectOptions, RealtimeTransportLayer, given_key
 from runner.transports.registry import create
 
 
-class RealtimeSession(Subscriptions):
+class RealtimeSession(Telephone):
     """One conversation of one agent with one caller.
 
     Options are those of :class:`SessionOptions`, as an object, as a dict in the SDK's spelling,
@@ -174,11 +174,6 @@ class RealtimeSession(Subscriptions):
         line = self._need()
         line.note_heard()
         line.run(line.conversation.interrupt(line.now()))
-
-    def hang_up(self, reason: str = "hung up") -> None:
-        """End the call when what is being said has been played out."""
-        line = self._need()
-        line.run(line.conversation.hang_up(line.now(), reason))
 
     def mute(self, muted: bool) -> None:
         self.transport.mute(muted)

@@ -20,6 +20,7 @@ from runner.core.events import (
     AudioStart,
     AudioStopped,
     Connection,
+    Dtmf,
     GuardrailTripped,
     Handoff,
     HistoryAdded,
@@ -43,6 +44,7 @@ from runner.core.events import (
     ToolStart,
     Transcript,
     TranscriptDelta,
+    Transfer,
     TurnEnd,
     Usage,
 )
@@ -124,6 +126,10 @@ class On(Protocol):
     def __call__(self, name: Literal["rate_limits"], handler: To[RateLimits]) -> None: ...
     @overload
     def __call__(self, name: Literal["idle_timeout"], handler: To[IdleTimeout]) -> None: ...
+    @overload
+    def __call__(self, name: Literal["dtmf"], handler: To[Dtmf]) -> None: ...
+    @overload
+    def __call__(self, name: Literal["transfer"], handler: To[Transfer]) -> None: ...
     @overload
     def __call__(self, name: Literal["connection_change"], handler: To[Connection]) -> None: ...
     @overload

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.config.behind import Folder
 from runner.config.percall import system_zone
+from runner.config.phone import rules
 from runner.config.toolbuild import guardrail, silence, tool
 from runner.config.units import seconds, wire_format
 from runner.model.deployment import (
@@ -45,6 +46,7 @@ def build(
         engine=_engine(document.get("engine", "auto"), env),
         model=document.get("model", DEFAULT_MODEL),
         transport=_transport(document.get("transport", "websocket"), folder),
+        calls=rules(document.get("calls")),
         timezone=_timezone(document, env),
         guardrails=tuple(
             guardrail(i, spec, folder) for i, spec in enumerate(document.get("guardrails") or ())
@@ -85,7 +87,10 @@ def _agent(name: str, spec: Mapping[str, Any]) -> AgentSpec:
         interruptible_greeting=greeting.get("interruptible", True),
         voice=spec.get("voice"),
         tools=tuple(spec.get("tools") or ()),
-        handoffs=tuple(HandoffSpec(h["to"], h.get("when", "")) for h in spec.get("handoffs") or ()),
+        handoffs=tuple(
+            HandoffSpec(h.get("to", ""), h.get("when", ""), h.get("transfer", ""))
+            for h in spec.get("handoffs") or ()
+        ),
     )
 
 
@@ -134,4 +139,4 @@ def _timezone(document: Mapping[str, Any], env: Mapping[str, str]) -> str | None
 
 def _limits(limits: Mapping[str, Any]) -> Limits:
     duration = limits.get("duration")
-    return Limits(seconds(duration) if duration is not None else None)
+    return Limits(seconds(duration) if duration is not None else None, limits.get("calls"))

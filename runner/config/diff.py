@@ -14,6 +14,7 @@ from runner.model.deployment import (
     Change,
     Deployment,
     GuardrailSpec,
+    HandoffSpec,
     ReloadClass,
     ToolSpec,
 )
@@ -96,6 +97,7 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield from _engine(d)
     yield ("model",), d.model
     yield from _transport(d)
+    yield ("calls",), d.document.get("calls")
     yield ("timezone",), d.timezone
     for name, value in d.vars.items():
         yield ("vars", name), value
@@ -113,6 +115,7 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("silence", "say"), d.silence.say
     yield ("silence", "hang_up_after"), d.silence.hang_up_after
     yield ("limits", "duration"), d.limits.duration
+    yield ("limits", "calls"), d.limits.calls
     yield ("reload", "apply"), d.reload.apply
     yield ("reload", "in_call"), d.reload.in_call
 
@@ -120,7 +123,9 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
 def _transport(d: Deployment) -> Iterator[tuple[Path, Any]]:
     spec = d.transport
     if spec.type != "custom":
-        yield ("transport",), {"type": spec.type, **spec.options}
+        yield ("transport",), {"type": spec.type}
+        for key, value in spec.options.items():
+            yield ("transport", key), value
         return
     yield ("transport",), {"type": spec.type}
     if spec.python:
@@ -151,7 +156,12 @@ def _agent(agent: AgentSpec) -> Iterator[tuple[str, Any]]:
     yield "greeting", agent.greeting if plain else {"say": agent.greeting, "interruptible": False}
     yield "voice", agent.voice
     yield "tools", list(agent.tools)
-    yield "handoffs", [{"to": h.to, "when": h.when} for h in agent.handoffs]
+    yield "handoffs", [_way(h) for h in agent.handoffs]
+
+
+def _way(way: HandoffSpec) -> dict[str, str]:
+    whom = {"transfer": way.transfer} if way.transfer else {"to": way.to}
+    return {**whom, "when": way.when}
 
 
 def _tool(d: Deployment, tool: ToolSpec) -> Iterator[tuple[Path, Any]]:

@@ -16,7 +16,7 @@ from runner.errors import Problem
 from runner.model.secret import Secret
 
 #: Tools that need no entry under `tools:`.
-BUILT_IN_TOOLS: frozenset[str] = frozenset({"end_call"})
+BUILT_IN_TOOLS: frozenset[str] = frozenset({"end_call", "collect_digits"})
 
 _KEY_IN_FILE = ("a key stands in the file", "write ${NAME} and set NAME")
 #: What is not there -> its code; of others RT203.

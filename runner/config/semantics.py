@@ -11,6 +11,8 @@ from runner.config.check import near
 from runner.config.clear import clear_secrets
 from runner.config.ground import BUILT_IN_TOOLS, Ground, as_list, as_map, texts
 from runner.config.hearing import hearing_warnings
+from runner.config.phone import KEYS as PHONE_KEYS
+from runner.config.phone import is_phone, phone_problems
 from runner.config.source import Source, shown
 from runner.config.speech import speech_problems
 from runner.config.testcheck import conversation_problems
@@ -18,7 +20,7 @@ from runner.config.toolcheck import tool_problems
 from runner.config.tree import Path, Tree
 from runner.config.units import seconds
 from runner.errors import Problem
-from runner.model.names import transfer_name
+from runner.model.names import telephone_name, transfer_name
 
 
 class Semantics:
@@ -47,6 +49,7 @@ class Semantics:
             *self._durations(),
             *self._engine(),
             *self._transport(),
+            *phone_problems(self.ground),
         ]
         self._reasoning()
         self._unused()
@@ -89,6 +92,10 @@ class Semantics:
                     hint = "an agent has one server of a label"
                     yield say(path, message, hint, code="RT204")
         for i, handoff in enumerate(as_list(agent.get("handoffs"))):
+            if isinstance(handoff, dict):
+                here: Path = ("agents", name, "handoffs", i)
+                yield from self.ground.exactly_one(here, handoff, ("to", "transfer"), "a handoff")
+                yield from self._telephone((*here, "transfer"), handoff.get("transfer"), own)
             path = ("agents", name, "handoffs", i, "to")
             to = as_map(handoff).get("to")
             if not isinstance(to, str) or not to:
@@ -108,6 +115,19 @@ class Semantics:
         if len(transfer_name(name)) > 64:
             words = "this name is too long for a handoff"
             yield say(("agents", name), words, at_key=True, code="RT206")
+
+    def _telephone(self, path: Path, uri: Any, own: dict[str, Path]) -> Iterator[Problem]:
+        """A handoff to a telephone is a tool as the others are."""
+        if not isinstance(uri, str) or not uri:
+            return
+        name = telephone_name(uri)
+        if name in own:
+            message = f"this handoff is the tool {name}, as is the entry{self._line(own[name])}"
+            yield self.ground.say(path, message, "leave one of the two out", code="RT206")
+        own[name] = path
+        if not is_phone(self.ground.at(("transport",))):
+            message = "only a phone call can be put through to a telephone"
+            self.ground.warn(path, message, "transport: sip", at_key=True, code="RT910")
 
     def _line(self, path: Path) -> str:
         line = self.ground.tree.place(path).line
@@ -192,9 +212,14 @@ class Semantics:
             kinds = ("python", "name")
             yield from self.ground.exactly_one(path, transport, kinds, "a custom transport")
             yield from self.ground.function((*path, "python"), transport.get("python"))
-        elif transport.get("type") == "websocket":
+        elif isinstance(transport.get("type"), str):
             hints = dict.fromkeys(("python", "name", "options"), "type: custom")
-            yield from self.ground.does_not_go(path, transport, "type: websocket", hints)
+            kind = f"type: {transport['type']}"
+            yield from self.ground.does_not_go(path, transport, kind, hints)
+        if "type" in transport and transport["type"] != "sip":
+            hints = dict.fromkeys(PHONE_KEYS, "type: sip")
+            kind = f"type: {shown(transport['type'])}"
+            yield from self.ground.does_not_go(path, transport, kind, hints)
 
     def _reasoning(self) -> None:
         model, session = self.ground.at(("model",)), self.ground.map("session")

@@ -32,6 +32,8 @@ FILLER_AFTER = 0.7
 
 GOODBYE = "The call ends as soon as you have said goodbye. Say a short goodbye now."
 ENDING = "The call ends now."
+ANNOUNCE = "The caller is put through as soon as you have said so. Say it now, in a few words."
+CONNECTING = "The caller is being put through now."
 
 
 class Calls(Sound):
@@ -59,6 +61,8 @@ class Calls(Sound):
             self._answer(call, f"Tool {name} not found")
         elif name == view.rules.end_call:
             self._end_call(call, response, now)
+        elif name in view.rules.transfers:
+            self._end_call(call, response, now, view.rules.transfers[name])
         elif call.checked:
             self._out.add(CheckTool(call_id, name, args, response.response_id, view.name))
         else:
@@ -99,13 +103,15 @@ class Calls(Sound):
             if words and not (self._sounding() or self._caller.speaking):
                 self._say(words, "filler", call_id=call_id)
 
-    def _end_call(self, call: Call, response: Response, now: float) -> None:
+    def _end_call(self, call: Call, response: Response, now: float, transfer: str = "") -> None:
+        """Hang up, or put the caller through, when what the agent says about it was heard."""
         self._out.tell(ToolStart(call.agent, call.name, call.call_id, call.arguments))
         spoke = response.sounded or response.wrote
-        output = ENDING if spoke else GOODBYE
+        said, unsaid = (CONNECTING, ANNOUNCE) if transfer else (ENDING, GOODBYE)
+        output = said if spoke else unsaid
         self._answer(call, output, respond=not spoke)
         self._tool_ended(call, output)
-        self._ending.ask("the agent ended the call", now)
+        self._ending.ask("the agent ended the call", now, transfer)
 
     def _say(
         self, text: str, purpose: str, *, interruptible: bool = True, call_id: str = ""

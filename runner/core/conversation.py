@@ -231,16 +231,7 @@ class Conversation(Decisions):
 
     def interrupt(self, now: float) -> Effects:
         """Stop the answer: silence here, the response cancelled, the server told what was heard."""
-        self._responses.give_up_pending()
-        if self._server_plays:
-            running = self._turns.running()
-            for response in running.values():
-                self._cancel(response)
-                response.go("cut")
-            if running or self._sounding():
-                self._out.send("output_audio_buffer.clear", "clear")
-        else:
-            self._cut(cancel=True)
+        self._stop_answer()
         return self._finish(now)
 
     def tool_finished(

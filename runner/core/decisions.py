@@ -6,6 +6,7 @@ from runner.core.approvals import REJECTED
 from runner.core.dispatch import Dispatch
 from runner.core.effects import Effects
 from runner.core.events import GuardrailTripped, ToolApproval
+from runner.core.keys import Wanted
 from runner.core.tools import ASKING, CHECKING
 
 
@@ -93,4 +94,31 @@ class Decisions(Dispatch):
         has ``say`` said instead; message has ``say`` told to the model, which tries again;
         handoff gives the line to agent ``to``; hang_up ends the call; log only tells."""
         self._trip(event, say, to, now)
+        return self._finish(now)
+
+    # -- the telephone ---------------------------------------------------------------------
+    def transfer(self, uri: str, now: float) -> Effects:
+        """Put the caller through to ``uri`` when what is being said has been played out."""
+        self._ending.ask("put through", now, uri)
+        return self._finish(now)
+
+    def transfer_failed(self, words: str, now: float) -> Effects:
+        """Nobody could be reached: the agent goes on, and is told why in ``words``."""
+        self._stay(words)
+        return self._finish(now)
+
+    def collect_digits(
+        self,
+        call_id: str,
+        now: float,
+        *,
+        count: int = 0,
+        terminator: str = "#",
+        timeout: float = 10.0,
+    ) -> Effects:
+        """A tool waits for keys: at most ``count`` (0: any number), or until ``terminator``, or
+        ``timeout`` seconds without one. The call gets what was pressed as its output."""
+        call = self._ledger.open(call_id)
+        if call is not None:
+            self._collect(Wanted(call_id, count, terminator, timeout), now)
         return self._finish(now)

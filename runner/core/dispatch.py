@@ -111,11 +111,6 @@ class Dispatch(Answers):
             self._link.owed_until = now + ANSWER_OWED
         self._out.tell(SpeechStopped(event["item_id"], end_ms))
 
-    def _turn_detection(self, key: str) -> bool:
-        """A switch of the effective turn detection; on unless it says otherwise."""
-        detection = self._settings.get("audio.input.turn_detection")
-        return not (isinstance(detection, Mapping) and detection.get(key) is False)
-
     def _committed(self, event: Event, now: float) -> None:
         self._caller.speaking = False
         if self._settings.get("audio.input.turn_detection") is None:
@@ -157,12 +152,16 @@ class Dispatch(Answers):
         self._hear_consent(None, now)
         self._out.tell(SessionError(str(error.get("code") or "transcription_failed"), message))
 
+    def _key_pressed(self, event: Event, now: float) -> None:
+        self._press(str(event["event"]), now)
+
     # -- items -----------------------------------------------------------------------------
     def _heard_words(self, item_id: str, text: str, now: float, *, typed: bool = False) -> None:
         """A finished turn of the caller, in words."""
         self._hear_consent(text, now, typed=typed)
         if text.strip():
             self._silence.words()
+            self._spoke_instead()
             if self._view.rules.checks_input:
                 self._look("input", self._view.name, "", item_id, text, True)
 
@@ -225,6 +224,7 @@ _HANDLERS: Mapping[str, Callable[[Dispatch, Any, float], None]] = {
     "input_audio_buffer.speech_stopped": Dispatch._speech_stopped,
     "input_audio_buffer.committed": Dispatch._committed,
     "input_audio_buffer.cleared": Dispatch._input_cleared,
+    "input_audio_buffer.dtmf_event_received": Dispatch._key_pressed,
     "input_audio_buffer.timeout_triggered": Dispatch._timeout_triggered,
     "conversation.item.added": Dispatch._item,
     "conversation.item.created": Dispatch._item,

@@ -63,6 +63,14 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferCall:
+    """Put the caller through to ``uri`` (tel: or sip:). The far end then ends the call; answer
+    with ``transfer_failed(words)`` when it does not."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareAgent:
     """A handoff: resolve the agent's instructions and tools and answer with
     ``agent_ready(view, call_id)`` or ``agent_failed(call_id, message)``. ``tool`` and
@@ -98,6 +106,15 @@ class Notify:
 
 
 Effect = (
-    Send | RunTool | CheckTool | CheckWords | HangUp | PrepareAgent | FlushAudio | Wake | Notify
+    Send
+    | RunTool
+    | CheckTool
+    | CheckWords
+    | HangUp
+    | TransferCall
+    | PrepareAgent
+    | FlushAudio
+    | Wake
+    | Notify
 )
 Effects = list[Effect]

@@ -17,6 +17,8 @@ GRACE_SECONDS = 1.0
 class _End:
     reason: str
     latest: float
+    #: Where the caller is put through to, empty when the line is closed.
+    transfer: str = ""
     #: When the line is closed, once the farewell was played.
     at: float | None = None
 
@@ -24,10 +26,12 @@ class _End:
 class Ending:
     def __init__(self) -> None:
         self._end: _End | None = None
+        #: Where the last call that was over is put through to, empty when it is hung up.
+        self.transfer = ""
 
-    def ask(self, reason: str, now: float) -> None:
+    def ask(self, reason: str, now: float, transfer: str = "") -> None:
         if self._end is None:
-            self._end = _End(reason, now + FAREWELL_SECONDS)
+            self._end = _End(reason, now + FAREWELL_SECONDS, transfer)
 
     def call_off(self) -> bool:
         """The caller speaks. True when the call was about to end."""
@@ -48,6 +52,7 @@ class Ending:
             if now < end.at:
                 return None
         self._end = None
+        self.transfer = end.transfer
         return end.reason
 
     @property

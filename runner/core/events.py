@@ -318,6 +318,24 @@ class SessionError:
     event_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    """The caller pressed a key of the telephone: one of 0-9, *, #, A-D."""
+
+    type: ClassVar[str] = "dtmf"
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The caller is being put through to ``to``, a tel: or sip: URI; ``failed``: that did not
+    come about, for this reason."""
+
+    type: ClassVar[str] = "transfer"
+    to: str
+    failed: str = ""
+
+
 SessionEvent = (
     AgentStart
     | AgentEnd
@@ -346,6 +364,8 @@ SessionEvent = (
     | SettingsRefused
     | RateLimits
     | IdleTimeout
+    | Dtmf
+    | Transfer
     | Connection
     | SessionError
 )

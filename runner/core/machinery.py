@@ -20,6 +20,7 @@ from runner.core.events import (
 )
 from runner.core.guard import Guard
 from runner.core.history import Entry, History
+from runner.core.keys import Keys
 from runner.core.link import Arrived, Link
 from runner.core.outbox import Outbox
 from runner.core.playback import Playback, rate_of
@@ -57,6 +58,9 @@ class Machinery:
         self._turns = Turns()
         self._silence = Silence()
         self._ending = Ending()
+        self._keys = Keys()
+        #: The caller is being put through: nobody asks whether they are there.
+        self._leaving_to = ""
         self._guard = Guard()
         self._usage = UsageSum()
         #: When the waiting words of a running call are due, by call id.
@@ -144,6 +148,22 @@ class Machinery:
 
     def _read_rate(self) -> None:
         self._rate = rate_of(self._settings.get("audio.output.format"))
+
+    def _turn_detection(self, key: str) -> bool:
+        """A switch of the effective turn detection; on unless it says otherwise."""
+        detection = self._settings.get("audio.input.turn_detection")
+        return not (isinstance(detection, Mapping) and detection.get(key) is False)
+
+    # -- words for the server ---------------------------------------------------------------
+    def _message(self, role: str, content: list[dict[str, Any]]) -> None:
+        """Add a message, kept until the server has it: a line may break in between."""
+        item_id = self._out.name().replace("_", "_item_", 1)
+        item = {"id": item_id, "type": "message", "role": role, "content": content}
+        if self._away:
+            self._behind.append(item)
+            return
+        self._link.unconfirmed[item_id] = item
+        self._out.send("conversation.item.create", "message", item=item)
 
     # -- history ---------------------------------------------------------------------------
     def _tell_item(self, entry: Entry | None, new: bool) -> None:

@@ -49,6 +49,19 @@ class Sound(Machinery):
             self._turns.first_audio(response, now)
             self._out.tell(AudioStart(response.agent, response.response_id, response.item_id))
 
+    def _stop_answer(self) -> None:
+        """Silence here and now, whatever is asked for or sounds."""
+        self._responses.give_up_pending()
+        if not self._server_plays:
+            self._cut(cancel=True)
+            return
+        running = self._turns.running()
+        for response in running.values():
+            self._cancel(response)
+            response.go("cut")
+        if running or self._sounding():
+            self._out.send("output_audio_buffer.clear", "clear")
+
     def _cut(self, *, cancel: bool) -> bool:
         """The answer is cut off: silence here first, then the server is told what was heard.
         False when nothing was sounding and nothing was being made."""

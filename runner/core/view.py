@@ -26,6 +26,8 @@ class Rules:
     hang_up_after: float | None = None
     #: The tool by which the agent ends the call, empty when it may not.
     end_call: str = ""
+    #: Tools that put the caller through, and to where (tel: or sip: URI).
+    transfers: Mapping[str, str] = field(default_factory=dict)
     #: After a tool of a hosted MCP server has run, a response is asked for.
     answers_mcp: bool = True
 

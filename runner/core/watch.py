@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runner.core.calls import Calls
+from runner.core.dialled import Dialled
 from runner.core.effects import CheckWords, Effects, HangUp, PrepareAgent, Wake
 from runner.core.events import GuardrailTripped, HistoryUpdated, SettingsRefused
 from runner.core.history import Entry
@@ -21,7 +21,7 @@ from runner.model.settings import SessionSettings
 UNAPPROVED = "The line broke before this was approved. Ask once more."
 
 
-class Watch(Calls):
+class Watch(Dialled):
     # -- after every call ------------------------------------------------------------------
     def _finish(self, now: float) -> Effects:
         """End what is over, then let settings and requests go, in this order."""
@@ -35,6 +35,8 @@ class Watch(Calls):
             link.gated = False
         if self._fillers:
             self._pump_fillers(now)
+        if self._keys.deadline is not None:
+            self._pump_keys(now)
         self._pump_watch(now)
         if not (link.gated or self.turn_waits):
             self._responses.pump(now)
@@ -60,9 +62,11 @@ class Watch(Calls):
         rules = self._view.rules
         if self._ending.asked:
             reason = self._ending.pump(now, quiet=not self._turn_runs())
-            if reason is not None:
+            if reason is not None and self._ending.transfer:
+                self._put_through(self._ending.transfer)
+            elif reason is not None:
                 self._out.add(HangUp(reason))
-        elif rules.ask_after is None and rules.hang_up_after is None:
+        elif self._leaving_to or (rules.ask_after is None and rules.hang_up_after is None):
             return
         elif not self._turn_runs() and self._out.online:
             due = self._silence.due(rules, now)
@@ -75,7 +79,7 @@ class Watch(Calls):
         times = [self._responses.deadline, self._settings.deadline, self._link.owed_until]
         if self._fillers:
             times += self._fillers.values()
-        times.append(self._approvals.deadline)
+        times += (self._approvals.deadline, self._keys.deadline)
         if self._ending.asked:
             times.append(self._ending.deadline)
         rules = self._view.rules
@@ -140,26 +144,8 @@ class Watch(Calls):
             owner = self._turns.open[newest]
             if not owner.beside:
                 return False
-        self._responses.give_up_pending()
-        if not self._server_plays:
-            self._cut(cancel=True)
-            return True
-        for response in self._turns.running().values():
-            self._cancel(response)
-            response.go("cut")
-        if self._sounding():
-            self._out.send("output_audio_buffer.clear", "clear")
+        self._stop_answer()
         return True
-
-    def _message(self, role: str, content: list[dict[str, Any]]) -> None:
-        """Add a message, kept until the server has it: a line may break in between."""
-        item_id = self._out.name().replace("_", "_item_", 1)
-        item = {"id": item_id, "type": "message", "role": role, "content": content}
-        if self._away:
-            self._behind.append(item)
-            return
-        self._link.unconfirmed[item_id] = item
-        self._out.send("conversation.item.create", "message", item=item)
 
     # -- from one line to the next ---------------------------------------------------------
     def _leave_line(self, now: float) -> None:

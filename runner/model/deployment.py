@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.model.names import transfer_name
+from runner.model.names import telephone_name, transfer_name
+from runner.model.phone import CallRule
 from runner.model.secret import Secret, revealed
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
 from runner.model.silence import Silence
@@ -20,14 +21,16 @@ ReloadClass = Literal["live", "next", "between", "pinned", "new", "reconnect", "
 
 @dataclass(frozen=True, slots=True)
 class HandoffSpec:
-    """``to`` names an agent; ``when`` is told to the model as the reason to use it."""
+    """``to`` names an agent, or ``transfer`` is the tel: or sip: URI of a telephone; ``when`` is
+    told to the model as the reason to use it."""
 
     to: str
     when: str = ""
+    transfer: str = ""
 
     @property
     def tool_name(self) -> str:
-        return transfer_name(self.to)
+        return telephone_name(self.transfer) if self.transfer else transfer_name(self.to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +194,10 @@ class TransportSpec:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``duration`` of one call in seconds, None without limit."""
+    """``duration`` of one call in seconds and ``calls`` at one time, None without limit."""
 
     duration: float | None = None
+    calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +223,8 @@ class Deployment:
     engine: EngineSpec = field(default_factory=EngineSpec)
     model: str = DEFAULT_MODEL
     transport: TransportSpec = field(default_factory=TransportSpec)
+    #: What becomes of a phone call; the first rule that fits. None: the entry agent answers.
+    calls: tuple[CallRule, ...] = ()
     timezone: str | None = None
     guardrails: tuple[GuardrailSpec, ...] = ()
     silence: Silence = field(default_factory=Silence)

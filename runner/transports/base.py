@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from runner.codec import b64encode
 from runner.core.events import Audio
-from runner.errors import NotConnectedError
+from runner.errors import NotConnectedError, UserError
 from runner.listeners import Listeners
 
 Status = Literal["disconnected", "connecting", "connected"]
@@ -47,11 +47,13 @@ class ConnectOptions:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Why a connection ended. ``clean`` when either side meant it; ``code`` as in RFC 6455."""
+    """Why a connection ended. ``clean`` when either side meant it; ``code`` as in RFC 6455.
+    ``over``: the call itself is, its caller has hung up."""
 
     reason: str
     code: int = 1006
     clean: bool = False
+    over: bool = False
 
 
 class Receiver(Protocol):
@@ -128,6 +130,15 @@ class RealtimeTransportLayer(Listeners, ABC):
             self.send_event({"type": "input_audio_buffer.append", "audio": b64encode(data)})
         if commit:
             self.send_event({"type": "input_audio_buffer.commit"})
+
+    async def hang_up(self) -> None:
+        """End the call at the far end, where that is more than closing the line. ConnectError
+        when the far end could not be told."""
+
+    async def transfer(self, uri: str) -> None:
+        """Put the caller through to ``uri`` (tel: or sip:). UserError where no line can do that,
+        ConnectError when it is refused."""
+        raise UserError("this line cannot be put through to a telephone")
 
     def flush(self) -> None:
         """Drop audio that the transport itself holds for the far end and has not played."""

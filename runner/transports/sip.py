@@ -7,13 +7,16 @@ OpenAI Realtime GA), which :meth:`OpenAIRealtimeSIP.build_initial_config` makes 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from runner.errors import UserError
+from runner.errors import CallOver, ConnectError, NotConnectedError, UserError
 from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SESSION_KEYS, SessionSettings
-from runner.transports.base import ApiKey, ConnectOptions, Playback
+from runner.transports.base import ApiKey, Closed, ConnectOptions, Playback, given_key
+from runner.transports.phonecalls import PhoneCalls
 from runner.transports.websocket import OpenAIRealtimeWebSocket
 
 #: Fields of the turn detection that the service does not take for a phone call.
@@ -25,6 +28,19 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
 
     playback: Playback = "server"
 
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        api_key: ApiKey | None = None,
+        model: str | None = None,
+        calls: PhoneCalls | None = None,
+    ) -> None:
+        super().__init__(url=url, api_key=api_key, model=model)
+        #: By which the call is put through and hung up; made of what connect() was given.
+        self._calls = calls
+        self._target: ConnectOptions | None = None
+
     async def connect(
         self,
         options: ConnectOptions | None = None,
@@ -35,17 +51,65 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
         call_id: str | None = None,
         initial_session_config: Mapping[str, Any] | None = None,
     ) -> None:
-        """As the WebSocket's. UserError without a call id."""
-        if not (call_id if options is None else options.call_id):
+        """As the WebSocket's. UserError without a call id, CallOver when that call is not there
+        any more."""
+        asked = options or ConnectOptions(None, url, model, call_id)
+        if not asked.call_id:
             raise UserError("there is no call to attach to", "give connect() its call_id")
-        await super().connect(
-            options,
-            api_key=api_key,
-            url=url,
-            model=model,
-            call_id=call_id,
-            initial_session_config=initial_session_config,
-        )
+        key = await given_key(api_key or asked.api_key or self._api_key)
+        self._target = replace(asked, api_key=key, url=asked.url or self._url)
+        try:
+            await super().connect(
+                options,
+                api_key=key,
+                url=url,
+                model=model,
+                call_id=call_id,
+                initial_session_config=initial_session_config,
+            )
+        except ConnectError as error:
+            if error.status == 404:
+                raise CallOver() from None
+            raise
+
+    def lost(self, closed: Closed) -> None:
+        """The service closes the line when the caller has hung up; any other end is an accident,
+        and the next connect() tells whether the call is still there."""
+        if closed.code == 1000:
+            closed = replace(closed, reason=CallOver().message, over=True)
+        super().lost(closed)
+
+    async def alive(self) -> bool:
+        """Is the call still there? Asked by a second connection, which is closed at once: an open
+        line alone proves nothing. ConnectError when nobody can tell."""
+        probe = OpenAIRealtimeSIP()
+        try:
+            await probe.connect(self._attached())
+        except CallOver:
+            return False
+        finally:
+            await probe.close()
+        return True
+
+    async def hang_up(self) -> None:
+        """End the phone call. One that is over already is no error."""
+        with contextlib.suppress(CallOver):
+            await self._control().hangup(self._attached().call_id or "")
+
+    async def transfer(self, uri: str) -> None:
+        """Put the caller through to ``uri`` by SIP's REFER; the service then ends the call."""
+        await self._control().refer(self._attached().call_id or "", uri)
+
+    def _attached(self) -> ConnectOptions:
+        if self._target is None:
+            raise NotConnectedError("there is no call yet", "await connect() first")
+        return self._target
+
+    def _control(self) -> PhoneCalls:
+        if self._calls is None:
+            call = self._attached()
+            self._calls = PhoneCalls(call.url, call.api_key, call.headers)
+        return self._calls
 
     def send_audio(self, data: bytes, *, commit: bool = False) -> None:
         """UserError: the caller's audio comes from the phone."""

@@ -118,6 +118,14 @@ def request_headers(options: ConnectOptions) -> dict[str, str]:
     return headers
 
 
+def rest_base(url: str) -> str:
+    """``wss://host/v1/realtime?model=m`` -> ``https://host/v1``."""
+    parts = urlsplit(url)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    path = parts.path.rstrip("/").removesuffix("/realtime")
+    return parts._replace(scheme=scheme, path=path, query="", fragment="").geturl()
+
+
 def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 

@@ -1,0 +1,127 @@
+"""What a schema cannot say of a deployment that answers the phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runner.config.ground import Ground, as_list, as_map
+from runner.config.source import shown
+from runner.config.tree import Path
+from runner.errors import Problem
+from runner.model import phone
+
+ACTIONS = ("answer", "reject", "transfer")
+#: Keys of `transport:` that speak of the phone alone.
+KEYS = ("listen", "path", "webhook_secret", "phone")
+DEFAULT_LISTEN = "127.0.0.1:8080"
+DEFAULT_PATH = "/webhook"
+DEFAULT_PHONE = "127.0.0.1:5060"
+#: Fields of the turn detection that OpenAI does not take for a phone call.
+_REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
+_DETECTION: Path = ("session", "audio", "input", "turn_detection")
+
+
+def is_phone(transport: Any) -> bool:
+    return transport == "sip" or as_map(transport).get("type") == "sip"
+
+
+def phone_problems(ground: Ground) -> Iterator[Problem]:
+    """Every error of `transport: sip` and of `calls:`; warnings go to ``ground``."""
+    yield from _rules(ground)
+    if is_phone(ground.at(("transport",))):
+        yield from _address(ground, "listen")
+        yield from _address(ground, "phone")
+        ground.key_in_file(("transport", "webhook_secret"))
+        yield from _session(ground)
+    else:
+        _without_a_phone(ground)
+
+
+def _session(ground: Ground) -> Iterator[Problem]:
+    detection = as_map(ground.at(_DETECTION))
+    for key in _REFUSED:
+        if key in detection:
+            message = f"a phone call takes no {key}"
+            hint = "leave it out; OpenAI refuses the whole call for it"
+            yield ground.say((*_DETECTION, key), message, hint, at_key=True, code="RT411")
+    for side in ("input", "output"):
+        path: Path = ("session", "audio", side, "format")
+        if ground.at(path) is not None:
+            message = "the phone decides the audio format"
+            yield ground.say(path, message, "leave it out", at_key=True, code="RT412")
+
+
+def _address(ground: Ground, key: str) -> Iterator[Problem]:
+    given = ground.at(("transport", key))
+    port = given.rpartition(":")[2] if isinstance(given, str) else ""
+    if port.isascii() and port.isdigit() and int(port) > 65535:
+        yield ground.say(("transport", key), f"there is no port {port}", code="RT106")
+
+
+def _rules(ground: Ground) -> Iterator[Problem]:
+    agents = ground.map("agents")
+    for i, given in enumerate(as_list(ground.at(("calls",)))):
+        rule, path = as_map(given), ("calls", i)
+        yield from ground.exactly_one(path, rule, ACTIONS, "a rule for calls")
+        agent = rule.get("answer")
+        if isinstance(agent, str) and agent and agent not in agents:
+            yield ground.unknown((*path, "answer"), "agent", agent, agents)
+        if isinstance(rule.get("hours"), str):
+            try:
+                phone.hours(rule["hours"])
+            except ValueError as error:
+                yield ground.say((*path, "hours"), shown(str(error), 200), code="RT212")
+    yield from _unreachable(ground)
+
+
+def _unreachable(ground: Ground) -> Iterator[Problem]:
+    """A rule behind one that takes every call of its number."""
+    whole: list[tuple[int, Mapping[str, Any]]] = []
+    for i, given in enumerate(as_list(ground.at(("calls",)))):
+        rule = as_map(given)
+        numbers = {phone.plain(number) for number in _numbers(rule)}
+        for before, other in whole:
+            taken = {phone.plain(number) for number in _numbers(other)}
+            if not taken or (numbers and numbers <= taken):
+                line = ground.tree.place(("calls", before)).line
+                where = f" in line {line}" if line else ""
+                message = f"no call comes this far: the rule{where} takes them all"
+                yield ground.say(("calls", i), message, "put this rule before it", code="RT413")
+                break
+        if not any(key in rule for key in ("from", "headers", "hours")):
+            whole.append((i, rule))
+
+
+def _numbers(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    given = rule.get("to")
+    return texts_of(given)
+
+
+def texts_of(given: Any) -> tuple[str, ...]:
+    """A text, or a list of them."""
+    if isinstance(given, str):
+        return (given,)
+    return tuple(item for item in as_list(given) if isinstance(item, str))
+
+
+def _without_a_phone(ground: Ground) -> None:
+    message = "nothing rings without transport: sip"
+    if as_list(ground.at(("calls",))):
+        ground.warn(("calls",), message, at_key=True, code="RT910")
+
+
+def rules(given: Any) -> tuple[phone.CallRule, ...]:
+    """`calls:` of a valid document."""
+    return tuple(
+        phone.CallRule(
+            to=texts_of(rule.get("to")),
+            sender=texts_of(rule.get("from")),
+            headers=rule.get("headers") or {},
+            hours=phone.hours(rule["hours"]) if "hours" in rule else None,
+            answer=rule.get("answer", ""),
+            reject=rule.get("reject"),
+            transfer=rule.get("transfer", ""),
+        )
+        for rule in given or ()
+    )

@@ -1,0 +1,125 @@
+"""`transport: sip` and `calls:`: what a file may say, and what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.deployments import loaded, only, problems, told
+
+from runner.config.diff import diff
+from runner.model.phone import Incoming
+
+pytestmark = pytest.mark.quick
+
+AGENTS = "agents:\n  desk: { instructions: x }\n  night: { instructions: y }\n"
+
+
+def file(more: str = "", transport: str = "sip") -> str:
+    return f"{AGENTS}transport: {transport}\nentry: desk\n{more}"
+
+
+def warned(folder: Path, text: str) -> list[str]:
+    return [w.code for w in loaded(folder, text).warnings if w.code != "RT901"]
+
+
+def test_a_plain_phone(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, file()).deployment.transport
+    assert (spec.type, spec.options) == ("sip", {})
+
+
+def test_rules(tmp_path: Path) -> None:
+    text = file(
+        "calls:\n"
+        "  - { from: ['+1666*', anonymous], reject: 603 }\n"
+        "  - { to: '+1 555 0100', hours: 'mon-fri 08:00-18:00', answer: desk }\n"
+        "  - { headers: { X-Trunk: '${T}' }, transfer: 'tel:+15550199' }\n"
+    )
+    deployment = loaded(tmp_path, text, {"T": "s3cret-of-the-trunk"}).deployment
+    first, second, third = deployment.calls
+    assert (first.sender, first.reject) == (("+1666*", "anonymous"), 603)
+    assert (second.to, second.answer) == (("+1 555 0100",), "desk")
+    assert third.transfer == "tel:+15550199"
+    assert third.fits(Incoming("r", (("x-trunk", "s3cret-of-the-trunk"),)), None)  # type: ignore[arg-type]
+    assert "s3cret" not in repr(third)
+
+
+@pytest.mark.parametrize(
+    ("marked", "message"),
+    [
+        ("calls: [{ answer: ¦dusk }]\n",
+         "calls[0].answer: no agent is called 'dusk' (did you mean desk?)"),
+        ("calls: [{ reject: 486, ¦answer: desk }]\n",
+         "calls[0].answer: a rule for calls has only one of answer, reject and transfer; "
+         "reject and answer stand here (take out all but reject)"),
+        ("calls: [¦{ to: '1' }]\n",
+         "calls[0]: a rule for calls has one of answer, reject and transfer; here stands to"),
+        ("calls: [{ answer: desk, hours: ¦'mon 9-5' }]\n",
+         "calls[0].hours: 'mon 9-5' is not such as mon-fri 08:00-18:00"),
+        ("calls: [{ reject: ¦200 }]\n", "calls[0].reject: 200 is below 400 (the minimum is 400)"),
+        ("calls: [{ transfer: ¦'+1555' }]\n",
+         "calls[0].transfer: '+1555' is not tel:+15551230100 or sip:name@host"),
+        ("session: { audio: { input: { turn_detection: { type: server_vad, "
+         "¦threshold: 0.4 } } } }\n",
+         "session.audio.input.turn_detection.threshold: a phone call takes no threshold "
+         "(leave it out; OpenAI refuses the whole call for it)"),
+        ("session: { audio: { output: { ¦format: g711_ulaw } } }\n",
+         "session.audio.output.format: the phone decides the audio format (leave it out)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_has_its_place(tmp_path: Path, marked: str, message: str) -> None:
+    told(tmp_path, file(marked), message)
+
+
+def test_a_rule_that_is_never_asked(tmp_path: Path) -> None:
+    text = file("calls:\n  - { answer: desk }\n  - { to: '1', answer: night }\n")
+    found = only(problems(tmp_path, text))
+    assert (found.code, found.path) == ("RT413", "calls[1]")
+    assert "the rule in line 7" in found.message
+    fine = file("calls:\n  - { from: '2', answer: desk }\n  - { to: '1', answer: night }\n")
+    assert problems(tmp_path, fine) == ()
+
+
+@pytest.mark.parametrize("key", ["listen: '127.0.0.1:1'", "webhook_secret: '${S:-}'", "path: /x"])
+def test_keys_of_the_phone_belong_to_it(tmp_path: Path, key: str) -> None:
+    found = only(problems(tmp_path, file(transport=f"{{ type: websocket, {key} }}")))
+    assert (found.code, found.hint) == ("RT109", "type: sip")
+
+
+@pytest.mark.parametrize("given", ["8080", "127.0.0.1", "1.2.3.4:99999", "'a b:1'"])
+def test_no_address(tmp_path: Path, given: str) -> None:
+    assert only(problems(tmp_path, file(transport=f"{{ type: sip, listen: {given} }}")))
+
+
+def test_rules_without_a_phone_are_warned_of(tmp_path: Path) -> None:
+    assert warned(tmp_path, file("calls: [{ answer: desk }]\n", "websocket")) == ["RT910"]
+
+
+def test_a_handoff_to_a_telephone(tmp_path: Path) -> None:
+    text = (
+        "transport: sip\nagents:\n  desk:\n    instructions: x\n    handoffs:\n"
+        "      - { transfer: 'tel:+1-555-0199', when: The caller is upset. }\n"
+    )
+    way = loaded(tmp_path, text).deployment.agents["desk"].handoffs[0]
+    assert (way.transfer, way.tool_name) == ("tel:+1-555-0199", "transfer_to_tel_1_555_0199")
+    assert warned(tmp_path, text.replace("transport: sip", "transport: websocket")) == ["RT910"]
+    told(
+        tmp_path,
+        text.replace("{ transfer", "{ to: night, ¦transfer") + "  night: { instructions: y }\n",
+        "agents.desk.handoffs[0].transfer: a handoff has only one of to and transfer; "
+        "to and transfer stand here (take out all but to)",
+    )
+
+
+def test_what_an_edit_changes(tmp_path: Path) -> None:
+    one = loaded(tmp_path, file("calls: [{ answer: desk }]\nlimits: { calls: 2 }\n")).deployment
+    two = loaded(
+        tmp_path,
+        file(
+            "calls: [{ answer: night }]\nlimits: { calls: 3 }\n",
+            "{ type: sip, listen: '1.1.1.1:2' }",
+        ),
+    ).deployment
+    assert [(c.path, c.reload) for c in diff(one, two)] == [
+        ("transport.listen", "restart"), ("calls", "new"), ("limits.calls", "new"),
+    ]  # fmt: skip
