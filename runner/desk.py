@@ -200,20 +200,27 @@ class Desk:
         settings: SessionSettings | None = None,
         fit: Fit | None = None,
         started: datetime | None = None,
+        attach: str | None = None,
+        agent: str = "",
+        greet: bool = True,
     ) -> Call:
         """Put one call on the line and greet. ConnectError when the engine refuses.
+
+        ``attach`` is the id of a call that the engine holds already: the phone's, or a browser's.
+        ``agent`` has the line first, the entry agent when empty; ``greet`` False goes on with a
+        call that was greeted.
 
         ``settings`` replaces the deployment's session block for the whole call, ``fit`` makes of
         it what this call can have (typed mode has no audio), also of an edited one; ``started``
         is when the agents believe the call began, now without it."""
-        call_id = "call_" + secrets.token_hex(8)
+        call_id = attach or "call_" + secrets.token_hex(8)
         about = {"id": call_id, "from": "local", "to": self.deployment.name, **(about or {})}
         started = started or datetime.now().astimezone()
         deployment = self.deployment
         agents = build_agents(deployment, self.tools, about, started)
-        agent = agents[deployment.entry]
+        first = agents.get(agent) or agents[deployment.entry]
         session = RealtimeSession(
-            agent,
+            first if greet else first.clone(greeting=""),
             transport=transport or self._line(),
             model=deployment.model,
             config=settings or (fit or _as_is)(deployment.session),
@@ -234,6 +241,7 @@ class Desk:
             await session.connect(
                 api_key=self._address.api_key,
                 url=self._address.url,
+                call_id=attach,
                 headers=self._address.headers,
             )
         except BaseException:
@@ -252,12 +260,11 @@ class Desk:
 
     async def hang_up(self, call: Call, reason: str = "hung up") -> None:
         call.reason = call.reason or reason
-        await call.session.close(reason)
+        await call.session.end(reason)
 
     async def close(self, reason: str = "stopped") -> None:
         """End every call and stop."""
-        for call in tuple(self.calls.values()):
-            await self.hang_up(call, reason)
+        await asyncio.gather(*(self.hang_up(call, reason) for call in self.calls.values()))
         await self._tasks.close()
         await asyncio.gather(*(server.close() for server in self.tools.servers.values()))
 

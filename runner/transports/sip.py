@@ -135,7 +135,7 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
             settings, named = config.merged(over), _voice(over)
         else:
             given = wire_settings(config or {})
-            settings = _without_formats().merged(given).merged(over)
+            settings = without_formats(SessionSettings()).merged(given).merged(over)
             named = _voice(given) or _voice(over)
         voice = not (named if own_voice is None else own_voice)
         resolved = await agent.resolve(settings, context, voice=voice)
@@ -148,13 +148,13 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
         return {**wire, "extra_body": own} if own else wire
 
 
-def _without_formats() -> SessionSettings:
-    wire = dict(SessionSettings().wire)
-    wire["audio"] = {
+def without_formats(settings: SessionSettings) -> SessionSettings:
+    """``settings`` with the audio's coding left to the phone and its carrier."""
+    audio = {
         side: {key: value for key, value in part.items() if key != "format"}
-        for side, part in wire["audio"].items()
+        for side, part in (settings.wire.get("audio") or {}).items()
     }
-    return SessionSettings(wire)
+    return SessionSettings({**settings.wire, "audio": audio})
 
 
 def _voice(session: Mapping[str, Any]) -> bool:

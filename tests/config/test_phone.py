@@ -50,10 +50,10 @@ def test_rules(tmp_path: Path) -> None:
         ("calls: [{ answer: ¦dusk }]\n",
          "calls[0].answer: no agent is called 'dusk' (did you mean desk?)"),
         ("calls: [{ reject: 486, ¦answer: desk }]\n",
-         "calls[0].answer: a rule for calls has only one of answer, reject and transfer; "
+         "calls[0].answer: a rule for calls has only one of answer, reject, transfer; "
          "reject and answer stand here (take out all but reject)"),
         ("calls: [¦{ to: '1' }]\n",
-         "calls[0]: a rule for calls has one of answer, reject and transfer; here stands to"),
+         "calls[0]: a rule for calls has one of answer, reject, transfer; here stands to"),
         ("calls: [{ answer: desk, hours: ¦'mon 9-5' }]\n",
          "calls[0].hours: 'mon 9-5' is not such as mon-fri 08:00-18:00"),
         ("calls: [{ reject: ¦200 }]\n", "calls[0].reject: 200 is below 400 (the minimum is 400)"),
@@ -106,7 +106,7 @@ def test_a_handoff_to_a_telephone(tmp_path: Path) -> None:
     told(
         tmp_path,
         text.replace("{ transfer", "{ to: night, ¦transfer") + "  night: { instructions: y }\n",
-        "agents.desk.handoffs[0].transfer: a handoff has only one of to and transfer; "
+        "agents.desk.handoffs[0].transfer: a handoff has only one of to, transfer; "
         "to and transfer stand here (take out all but to)",
     )
 

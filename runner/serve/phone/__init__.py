@@ -1,0 +1,1 @@
+"""The telephone: calls that the service announces by webhook, answered by deployments."""
