@@ -27,6 +27,7 @@ from runner.session import RealtimeSession
 from runner.tasks import Supervisor
 from runner.toolbox import Toolbox
 from runner.tools.base import ToolServer
+from runner.tools.builtin import TransferCall
 from runner.transports.base import AudioSink, RealtimeTransportLayer
 from runner.transports.registry import create
 
@@ -92,14 +93,19 @@ def build_agents(
         agents[name] = RealtimeAgent(
             name=name,
             instructions="\n\n".join(part for part in (told, today) if part),
-            tools=[tools.tools[tool] for tool in spec.tools if tool not in tools.servers],
+            tools=[
+                *(tools.tools[tool] for tool in spec.tools if tool not in tools.servers),
+                *(TransferCall(way.transfer, way.when) for way in spec.handoffs if way.transfer),
+            ],
             mcp_servers=[tools.servers[tool] for tool in spec.tools if tool in tools.servers],
             voice=spec.voice,
             greeting=fill(spec.greeting, about, stamp),
             interruptible_greeting=spec.interruptible_greeting,
         )
     for name, spec in deployment.agents.items():
-        agents[name].handoffs = [Handoff(agents[way.to], way.when) for way in spec.handoffs]
+        agents[name].handoffs = [
+            Handoff(agents[way.to], way.when) for way in spec.handoffs if way.to
+        ]
     return agents
 
 

@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,10 +34,22 @@ class Engine:
     voice: bool = True
     note: str = ""
     child: Child | None = None
+    #: HOST:PORT on which it answers the phone, empty when it does not.
+    dial: str = ""
 
     async def close(self) -> None:
         if self.child is not None:
             await self.child.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """The local engine as a telephone exchange: it answers SIP on ``listen`` (HOST:PORT) and
+    announces each call at ``webhook``, signed with ``secret``."""
+
+    listen: str
+    webhook: str
+    secret: str = field(repr=False)
 
 
 def choose(spec: EngineSpec, flag: str | None, env: Mapping[str, str]) -> EngineSpec:
@@ -59,8 +71,14 @@ def choose(spec: EngineSpec, flag: str | None, env: Mapping[str, str]) -> Engine
     return spec
 
 
-async def start(spec: EngineSpec, env: Mapping[str, str], warn: Callable[[str], None]) -> Engine:
-    """The engine that ``spec`` (settled by :func:`choose`) names, ready to be connected to."""
+async def start(
+    spec: EngineSpec,
+    env: Mapping[str, str],
+    warn: Callable[[str], None],
+    phone: Phone | None = None,
+) -> Engine:
+    """The engine that ``spec`` (settled by :func:`choose`) names, ready to be connected to; the
+    local one also as a ``phone``."""
     if spec.type == "openai":
         key = env.get("OPENAI_API_KEY")
         if not key:
@@ -73,11 +91,13 @@ async def start(spec: EngineSpec, env: Mapping[str, str], warn: Callable[[str], 
         address = _address(spec, env)
         return Engine(urlsplit(address.url or "").netloc, address)
     child = Child(warn)
-    ready = await child.start(spec.brain, env)
+    ready = await child.start(spec.brain, env, phone)
     told = ready.get("engine", {})
     note = told.get("reason") or told.get("note") or ""
     address = Address(url=ready["urls"]["ws"], api_key=child.key)
-    return Engine("local", address, bool(told.get("voice", True)), note, child)
+    dial = ready["urls"].get("sip", phone.listen) if phone is not None else ""
+    voice = bool(told.get("voice", True))
+    return Engine("local", address, voice, note, child, dial.removeprefix("sip:"))
 
 
 class Engines:
@@ -86,23 +106,24 @@ class Engines:
     def __init__(self, env: Mapping[str, str], warn: Callable[[str], None]) -> None:
         self._env = env
         self._warn = warn
-        self._running: list[tuple[EngineSpec, Engine]] = []
+        self._running: list[tuple[EngineSpec, Phone | None, Engine]] = []
         self._one_at_a_time = asyncio.Lock()
 
-    async def get(self, spec: EngineSpec) -> Engine:
-        """The engine that ``spec`` (settled by :func:`choose`) names, started when it is new."""
+    async def get(self, spec: EngineSpec, phone: Phone | None = None) -> Engine:
+        """The engine that ``spec`` (settled by :func:`choose`) names, started when it is new. The
+        local one answers ``phone`` besides."""
         async with self._one_at_a_time:
-            for known, engine in self._running:
-                if known == spec:
+            for known, line, engine in self._running:
+                if known == spec and phone in (None, line):
                     return engine
-            engine = await start(spec, self._env, self._warn)
-            self._running.append((spec, engine))
+            engine = await start(spec, self._env, self._warn, phone)
+            self._running.append((spec, phone, engine))
             if engine.note:
                 self._warn(engine.note)
             return engine
 
     async def close(self) -> None:
-        for _, engine in self._running:
+        for _, _, engine in self._running:
             await engine.close()
 
 
@@ -137,17 +158,22 @@ class Child:
         self._said: deque[str] = deque(maxlen=20)
         self._started = False
 
-    async def start(self, brain: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    async def start(
+        self, brain: Mapping[str, Any], env: Mapping[str, str], phone: Phone | None = None
+    ) -> dict[str, Any]:
         """Its ``ready`` line. EngineError tells what it said when it did not get that far."""
         settings = {key: _plain(value) for key, value in brain.items()}
+        more = [] if phone is None else ["--sip", phone.listen, "--webhook", phone.webhook]
+        secret = {} if phone is None else {"RTRUN_WEBHOOK_SECRET": phone.secret}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "runner.cli.main", "engine",
-            "--port", "0", "--parent", "--log-format", "json",
+            "--port", "0", "--parent", "--log-format", "json", *more,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={
                 **env,
+                **secret,
                 "RTRUN_ENGINE_KEY": self.key,
                 "RTRUN_ENGINE_BRAIN": dumps(settings or {"type": "rehearsal"}),
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

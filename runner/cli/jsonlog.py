@@ -11,8 +11,10 @@ from typing import Any, TextIO
 
 from runner import codec
 from runner.cli import reports
+from runner.cli.discreet import UNSAID
 from runner.core.events import (
     Connection,
+    Dtmf,
     GuardrailTripped,
     Handoff,
     IdleTimeout,
@@ -24,12 +26,13 @@ from runner.core.events import (
     ToolEnd,
     ToolStart,
     Transcript,
+    Transfer,
     TurnEnd,
 )
 from runner.errors import Problem
 
 #: Fields that hold what was said or done; left out when content is not to be logged.
-_CONTENT = frozenset({"text", "arguments", "output"})
+_CONTENT = frozenset({"text", "arguments", "output", "key"})
 
 #: JSON need not escape these, but what reads line by line may take them for the end of one.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -37,7 +40,7 @@ _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 class JsonLog:
     """``began`` is the time.monotonic() that ``t`` counts from, in seconds. Without ``content``
-    the fields text, arguments and output are left out. Warnings go to ``err`` as text.
+    the fields text, arguments, output and key are left out. Warnings go to ``err`` as text.
     ``of(name)`` writes the lines of one deployment into the same log."""
 
     def __init__(
@@ -136,6 +139,11 @@ class JsonLog:
                     item_id=event.item_id,
                     agent=event.agent,
                 )
+            case Dtmf():
+                self._line("dtmf", session_id, key=event.key)
+            case Transfer():
+                failed = {"failed": event.failed} if event.failed else {}
+                self._line("transfer", session_id, to=event.to, **failed)
             case IdleTimeout():
                 self._line("idle_timeout", session_id, item_id=event.item_id)
             case Connection() if event.status == "reconnecting":
@@ -210,7 +218,11 @@ class JsonLog:
             row["session"] = session
         if self._deployment:
             row["deployment"] = self._deployment
-        row |= fields if self._content else {k: v for k, v in fields.items() if k not in _CONTENT}
+        row |= {
+            key: value
+            for key, value in fields.items()
+            if key not in _CONTENT or (self._content and value is not UNSAID)
+        }
         self._write(row)
 
     def _write(self, row: Mapping[str, Any]) -> None:

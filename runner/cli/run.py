@@ -39,8 +39,7 @@ from runner.serve.guard import address
     "--admin", metavar="[HOST:]PORT", help="Health, metrics and configuration over HTTP, here."
 )
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
-# Local callers are logged whole; the flag speaks of phones and public transports.
-@click.option("--log-content", is_flag=True, hidden=True)
+@click.option("--log-content", is_flag=True, help="Write down what is said on phone calls, too.")
 def run(
     files: tuple[Path, ...],
     to: str | None,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.cli import reports
 from runner.cli.callers import Lines, on_terminal, typed_lines
+from runner.cli.discreet import discreet
 from runner.cli.local import Leaving, LocalCall
 from runner.cli.recorder import Records
 from runner.cli.screens import Screen, make_screen
@@ -37,10 +38,12 @@ from runner.serve.verbs import Verbs
 from runner.tasks import Supervisor, in_thread
 
 if TYPE_CHECKING:
+    from runner.cli.telephone import Telephone
     from runner.serve.admin import Admin
 
 #: Seconds between two looks for new files in a folder.
 FOLDER_SECONDS = 0.5
+BY_PHONE = "--wav, --say and --text are a caller on this machine; this deployment rings by phone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class Options:
     log_content: bool = False
 
     @property
+    def calls(self) -> bool:
+        """Do the flags bring a caller?"""
+        return self.wav is not None or bool(self.say) or self.text
+
+    @property
     def several(self) -> bool:
         return len(self.files) > 1 or bool(self.folders)
 
@@ -92,6 +100,7 @@ class Run:
         self._control: Control | None = None
         self._admin: Admin | None = None
         self._records: Records | None = None
+        self._telephone: Telephone | None = None
         self._tasks = Supervisor(self._task_failed)
         self._house = House(
             self._address,
@@ -119,7 +128,10 @@ class Run:
                 self._house.follow()
                 for folder in options.folders:
                     self._tasks.spawn(self._look_for_files(folder), f"watch {folder}")
-            await self._calls(recording)
+            if self._called():
+                await self._calls(recording)
+            if self._telephone is not None:
+                await self._telephone.until_left(self._leaving)
         finally:
             await self._end()
         return 1 if self._failed else 0
@@ -146,11 +158,29 @@ class Run:
 
     async def _address(self, deployment: Deployment) -> Address:
         spec = choose(deployment.engine, self._options.engine, self._env)
-        engine = await self._engines.get(spec)
+        if deployment.transport.rings:
+            asked = self._options.engine not in (None, "auto") or deployment.engine.type != "auto"
+            engine = await self._phones().engine(deployment, spec, asked=asked)
+        else:
+            engine = await self._engines.get(spec)
         if not engine.voice and (self._options.wav or self._options.say):
             raise UsageError(f"--wav and --say cannot be heard: {engine.note}", "or use --text")
         self._answering[deployment.source] = engine
         return engine.address
+
+    def _phones(self) -> Telephone:
+        if self._telephone is None:
+            from runner.cli.telephone import Telephone  # starlette and openai come with it
+
+            self._telephone = Telephone(
+                self._screen,
+                self._engines,
+                self._env,
+                lambda: self._house.draining,
+                lambda name, text: self._warn(text, name),
+                self._task_failed,
+            )
+        return self._telephone
 
     async def _open_control(self) -> None:
         """The door of `rtrun ps` and the other verbs, where there can be one."""
@@ -220,13 +250,16 @@ class Run:
         """Every deployment when the flags say what is said; a person talks to one."""
         options = self._options
         ready = {n: d for n, d in self._house.deployments.items() if d.desk is not None}
+        phones = [name for name, d in ready.items() if d.desk and d.desk.deployment.transport.rings]
+        ready = {name: d for name, d in ready.items() if name not in phones}
+        if options.to in phones or (phones and not ready and options.calls):
+            raise UsageError(BY_PHONE, "dial it, or use --set transport=websocket")
         if options.to is not None:
             if options.to not in ready:
                 hint = near(options.to, ready) or f"there are {', '.join(ready)}"
                 raise UsageError(f"--to {options.to}: no deployment of that name runs", hint)
             return [ready[options.to]]
-        every = options.wav is not None or options.say or options.text
-        return list(ready.values()) if every else list(ready.values())[:1]
+        return list(ready.values()) if options.calls else list(ready.values())[:1]
 
     async def _call(
         self, deployed: Deployed, recording: bytes | None, lines: AsyncIterator[str]
@@ -264,6 +297,9 @@ class Run:
                 engine = self._answering[of.desk.deployment.source]
                 url = engine.address.url
                 urls = {"engine": url} if url else {}
+                if of.desk.deployment.transport.rings:
+                    urls |= self._phones().urls(of.desk.deployment)
+                    self._phones().admit(of)
                 screen.report(reports.Ready(urls, engine.kind, of.name))
             case Applied():
                 screen.report(
@@ -297,7 +333,11 @@ class Run:
         """Every event of every call, in order."""
         if isinstance(event, SessionError) and event.fatal:
             self._failed = True
-        self._screen.of(of.name).handle(call.id, event)
+        told: SessionEvent | None = event
+        if not self._options.log_content and of.desk and of.desk.deployment.transport.rings:
+            told = discreet(event)
+        if told is not None:
+            self._screen.of(of.name).handle(call.id, told)
 
     def _warn(self, text: str, name: str = "") -> None:
         several = self._options.several and name
@@ -352,6 +392,8 @@ class Run:
         if self._admin is not None:
             await self._admin.close()
         await self._house.close()
+        if self._telephone is not None:
+            await self._telephone.close()
         await self._tasks.close()
         await self._engines.close()
         if self._records is not None:

@@ -14,6 +14,7 @@ from runner.core.events import (
     AgentStart,
     AudioStart,
     Connection,
+    Dtmf,
     GuardrailTripped,
     Handoff,
     Interrupted,
@@ -27,6 +28,7 @@ from runner.core.events import (
     ToolStart,
     Transcript,
     TranscriptDelta,
+    Transfer,
     TurnEnd,
 )
 from runner.serve.sockets import supported
@@ -128,6 +130,13 @@ class Story:
             case GuardrailTripped():
                 text = f"{words.clean(event.name)}, {words.guardrail(event.check, event.then)}"
                 return [*self._release(), Line("note", "guardrail", text)]
+            case Dtmf():
+                return [*self._release(), Line("caller", "keys", words.clean(event.key))]
+            case Transfer():
+                text = f"put through to {words.clean(event.to)}"
+                if event.failed:
+                    return [Line("bad", "phone", f"not {text}", words.clean(event.failed))]
+                return [*self._release(), Line("tool", "phone", text)]
             case SessionError():
                 text = words.clean(event.message) or event.code
                 return [*self._release(), Line("bad", "error", text, words.clean(event.code))]

@@ -234,7 +234,8 @@ class Semantics:
         entry = self.ground.at(("entry",)) or next(iter(self.agents), None)
         rails = [as_map(rail).get("to") for rail in as_list(self.ground.at(("guardrails",)))]
         reached: set[str] = set()
-        ahead = [name for name in (entry, *rails) if isinstance(name, str)]
+        rules = [as_map(rule).get("answer") for rule in as_list(self.ground.at(("calls",)))]
+        ahead = [name for name in (entry, *rails, *rules) if isinstance(name, str)]
         while ahead:
             name = ahead.pop()
             if name in reached or name not in self.agents:

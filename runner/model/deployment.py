@@ -191,6 +191,11 @@ class TransportSpec:
     name: str = ""
     base: Path = Path()
 
+    @property
+    def rings(self) -> bool:
+        """Do its callers come by phone?"""
+        return self.type == "sip"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

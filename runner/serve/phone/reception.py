@@ -7,6 +7,7 @@ call is decided afterwards, by the rules of all deployments behind the address.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Behind:
     @property
     def desk(self) -> Desk | None:
         desk = self.deployed.desk
-        return desk if desk is not None and desk.deployment.transport.type == "sip" else None
+        return desk if desk is not None and desk.deployment.transport.rings else None
 
     def full(self, desk: Desk) -> bool:
         most = desk.deployment.limits.calls
@@ -274,6 +275,9 @@ class Reception:
             self._empty.set()
 
     async def close(self) -> None:
+        with contextlib.suppress(TimeoutError):  # the last word about each call
+            async with asyncio.timeout(1):
+                await self.empty()
         await self._tasks.close()
         for calls in {id(entry.calls): entry.calls for entry in self.behind}.values():
             await calls.close()

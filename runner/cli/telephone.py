@@ -1,0 +1,104 @@
+"""The phone calls of a run: which engine takes them, and what the screen is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from runner.cli import reports
+from runner.cli.local import Leaving, spent
+from runner.cli.screens import Screen
+from runner.desk import Call
+from runner.engines import Engine, Engines, Phone
+from runner.errors import UsageError
+from runner.model.deployment import Deployment, EngineSpec
+from runner.serve.deployed import Deployed
+from runner.serve.phone.phones import Phones, Place
+from runner.tasks import OnFailure, Supervisor
+
+
+class Telephone:
+    """Loaded when the first deployment with a phone is: starlette, uvicorn and openai come with
+    it. Implements the phones' Ears."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        engines: Engines,
+        env: Mapping[str, str],
+        draining: Callable[[], bool],
+        warn: Callable[[str, str], None],
+        on_failure: OnFailure,
+    ) -> None:
+        self._screen = screen
+        self._engines = engines
+        self._warn = warn
+        self._tasks = Supervisor(on_failure)
+        self._phones = Phones(self, draining, env, on_failure)
+        self._answering: dict[str, Engine] = {}
+        self._places: dict[str, Place] = {}
+
+    async def engine(self, deployment: Deployment, spec: EngineSpec, *, asked: bool) -> Engine:
+        """The engine that takes the calls of ``deployment``, which are announced from now on.
+        ``asked``: the file or the command line names it. RtrunError."""
+        local = spec.type == "local"
+        if local and not answers_phones():
+            raise UsageError(
+                f"{deployment.name}: the local engine does not answer the phone",
+                "set OPENAI_API_KEY, or name an engine's url that does",
+            )
+        place = await self._phones.open(deployment, local=local, asked=asked)
+        phone = Phone(place.phone, place.webhook, place.secret) if local else None
+        engine = await self._engines.get(spec, phone)
+        self._answering[deployment.name] = engine
+        self._places[deployment.name] = place
+        return engine
+
+    def urls(self, deployment: Deployment) -> dict[str, str]:
+        """What a person has to know: where the webhook leads, what to dial."""
+        place, engine = self._places[deployment.name], self._answering[deployment.name]
+        out = {"webhook": place.webhook}
+        if engine.kind == "local":
+            out["dial"] = f"sip:{deployment.name}@{engine.dial or place.phone}"
+        return out
+
+    def admit(self, of: Deployed) -> None:
+        """The deployment has started: its calls are taken."""
+        engine = self._answering[of.name]
+        self._tasks.spawn(self._phones.admit(of, engine.address), f"the phone of {of.name}")
+
+    async def until_left(self, leaving: Leaving) -> None:
+        """Take calls until the process is to end; asked patiently, until the last one is over."""
+        await leaving.asked.wait()
+        if leaving.now.is_set():
+            return
+        empty = self._tasks.spawn(self._phones.empty(), "the last call")
+        now = self._tasks.spawn(leaving.now.wait(), "second signal")
+        await asyncio.wait({empty, now}, return_when=asyncio.FIRST_COMPLETED)
+        if not empty.done() and leaving.reason == "drained":
+            # Whoever drains in a hurry restarts: the callers are not to hear of it.
+            await self._phones.let_go()
+
+    async def close(self) -> None:
+        await self._phones.close()
+        await self._tasks.close()
+
+    # -- Ears ----------------------------------------------------------------------------------
+    def began(self, of: Deployed, call: Call) -> None:
+        screen = self._screen.of(of.name)
+        screen.report(reports.SessionStart(call.id, call.session.agent.name))
+
+    def ended(self, of: Deployed, call: Call) -> None:
+        usage, cost = spent(call, self._answering[of.name])
+        reason = call.reason or "closed"
+        self._screen.of(of.name).report(reports.SessionEnd(call.id, reason, usage, cost))
+
+    def note(self, of: Deployed, text: str) -> None:
+        self._warn(of.name, text)
+
+
+def answers_phones() -> bool:
+    """Is the engine of this version a telephone?"""
+    from runner.cli.engine import engine
+
+    return any("--sip" in parameter.opts for parameter in engine.params)
