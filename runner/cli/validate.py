@@ -11,7 +11,7 @@ import click
 
 from runner.cli import formats, given
 from runner.cli.found import extending, meant
-from runner.cli.verdict import Verdict, verdict, verdict_of_tests
+from runner.cli.verdict import Verdict, beside_each_other, verdict, verdict_of_tests
 from runner.config.find import deployments_in, is_base, is_tests
 from runner.errors import InputError, UsageError
 
@@ -72,7 +72,7 @@ def validate(
     once: dict[str, Verdict] = {}
     for found in verdicts:
         once.setdefault(found.name, found)
-    verdicts = list(once.values())
+    verdicts = beside_each_other(list(once.values()))
     _print(verdicts, form, strict)
     if any(v.failure for v in verdicts):
         raise click.exceptions.Exit(2)

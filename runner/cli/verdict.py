@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from runner.cli.found import deployment_of
 from runner.config.load import Examined, Loaded, examine, in_order
+from runner.config.phone import same_number
 from runner.config.testfile import read_tests
 from runner.config.toolbuild import guardrail, tool
 from runner.errors import ConfigError, Problem, ToolError
+from runner.model.deployment import Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Verdict:
     seconds: float = 0.0
     failure: str = ""
     note: str = ""
+    #: What the file says, when it is valid.
+    loaded: Loaded | None = field(default=None, repr=False, compare=False)
 
     @property
     def well(self) -> bool:
@@ -60,7 +64,22 @@ def verdict(
     sizes = (0, 0)
     if found.loaded is not None:
         sizes = len(found.loaded.deployment.agents), len(found.loaded.deployment.tools)
-    return Verdict(name, problems, found.warnings, *sizes, seconds=perf_counter() - began)
+    took = perf_counter() - began
+    return Verdict(name, problems, found.warnings, *sizes, seconds=took, loaded=found.loaded)
+
+
+def beside_each_other(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The same, with what is wrong when one process runs all the files: two of them answer the
+    same number."""
+    out: list[Verdict] = []
+    before: list[tuple[str, Deployment]] = []
+    for found in verdicts:
+        loaded = found.loaded
+        clash = None if loaded is None else same_number(loaded, before)
+        out.append(replace(found, problems=(*found.problems, clash)) if clash else found)
+        if loaded is not None:
+            before.append((loaded.deployment.name, loaded.deployment))
+    return out
 
 
 def verdict_of_tests(file: str, *, env: Mapping[str, str], no_env: bool = False) -> Verdict:

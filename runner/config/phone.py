@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from runner.config.ground import Ground, as_list, as_map
 from runner.config.source import shown
 from runner.config.tree import Path
 from runner.errors import Problem
 from runner.model import phone
+from runner.model.deployment import Deployment
+
+if TYPE_CHECKING:
+    from runner.config.load import Loaded
 
 ACTIONS = ("answer", "reject", "transfer")
 #: Keys of `transport:` that speak of the phone alone.
@@ -125,3 +129,27 @@ def rules(given: Any) -> tuple[phone.CallRule, ...]:
         )
         for rule in given or ()
     )
+
+
+def where(deployment: Deployment) -> tuple[str, str]:
+    """``(listen, path)`` at which its calls are announced."""
+    options = deployment.transport.options
+    return options.get("listen", DEFAULT_LISTEN), options.get("path", DEFAULT_PATH)
+
+
+def same_number(loaded: Loaded, others: Iterable[tuple[str, Deployment]]) -> Problem | None:
+    """What is wrong when one of ``others``, ``(name, deployment)``, answers a number that this one
+    answers too."""
+    ours = loaded.deployment
+    for name, theirs in others:
+        if not (ours.transport.rings and theirs.transport.rings and where(ours) == where(theirs)):
+            continue
+        found = phone.clash(ours.calls, theirs.calls)
+        if found is not None:
+            i, number = found
+            what = "calls to any number" if number == "*" else f"calls to {shown(number)}"
+            path: Path = ("transport",) if i < 0 else ("calls", i)
+            message = f"'{shown(name)}' answers {what} too"
+            hint = "to: in calls: tells them apart, or another path:"
+            return loaded.problem_at(path, message, hint, at_key=True, code="RT413")
+    return None

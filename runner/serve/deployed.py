@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.config.load import Loaded
+from runner.config.phone import same_number
 from runner.core.events import (
     SessionEvent,
     SettingsApplied,
@@ -77,6 +78,10 @@ class Host(Protocol):
 
     def taken(self, name: str, by: Deployed) -> bool:
         """Has another deployment of this process that name?"""
+        ...
+
+    def others(self, than: Deployed) -> Iterable[tuple[str, Deployment]]:
+        """The other deployments of this process that take calls, with their names."""
         ...
 
     def heard(self, of: Deployed, call: Call, event: SessionEvent) -> None: ...
@@ -162,6 +167,9 @@ class Deployed:
                     )
                 ]
             )
+        clash = same_number(loaded, self._host.others(self))
+        if clash is not None:
+            raise ConfigError([clash])
         return loaded
 
     # -- saves ---------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -111,6 +111,13 @@ class House:
 
     def taken(self, name: str, by: Deployed) -> bool:
         return any(d.name == name for d in self._deployed if d is not by and d.desk is not None)
+
+    def others(self, than: Deployed) -> Iterable[tuple[str, Deployment]]:
+        return [
+            (d.name, d.desk.deployment)
+            for d in self._deployed
+            if d is not than and d.desk is not None
+        ]
 
     def heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         for ear in tuple(self._ears):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.routing import Route
 
-from runner.config.phone import DEFAULT_LISTEN, DEFAULT_PATH, DEFAULT_PHONE
+from runner.config.phone import DEFAULT_PHONE, where
 from runner.desk import Address
 from runner.errors import UsageError
 from runner.model.deployment import Deployment
@@ -57,9 +57,8 @@ class Phones:
         if known is not None:
             return known
         options = deployment.transport.options
-        listen = options.get("listen", DEFAULT_LISTEN)
+        listen, path = where(deployment)
         phone = options.get("phone", DEFAULT_PHONE)
-        path = options.get("path", DEFAULT_PATH)
         given = options.get("webhook_secret")
         secret = given.reveal() if given else ""
         if local and not asked:
