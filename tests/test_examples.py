@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import subprocess
 import sys
 import wave
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 from support.command import ROOT, environment, rtrun
 from support.engine import serving, speech_models
+from support.phone_service import SECRET, PhoneService
+from support.until import until_sync
 
 from runner.engine.brain import make_brain
 
@@ -66,6 +70,40 @@ def test_a_transport_of_one_s_own(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "from 9 am to 5 pm" in done.stdout
     assert re.search(r"^counted: [3-9] events sent, \d+ came$", done.stderr, re.MULTILINE)
+
+
+def test_a_phone_that_is_answered() -> None:
+    """examples/sip, against the service's side of a call."""
+    with PhoneService() as service, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        taken.close()
+        env = environment(
+            OPENAI_API_KEY="k",
+            OPENAI_WEBHOOK_SECRET=SECRET,
+            OPENAI_BASE_URL=service.url.replace("ws", "http", 1).removesuffix("/realtime"),
+            PORT=str(port),
+        )
+        command = [sys.executable, str(ROOT / "examples" / "sip" / "answer.py")]
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                until_sync(lambda: answers(port), 30)
+                phone = service.ring(f"http://127.0.0.1:{port}/webhook")
+                phone.until_said("Bike shop, good day.")
+                phone.says("When do you open?")
+                phone.until_said("Aha.")
+                phone.hangs_up()
+                assert process.stdout is not None
+                said = [process.stdout.readline().strip() for _ in range(4)]
+            finally:
+                process.kill()
+    assert said[0] == "assistant: Bike shop, good day."
+    assert said[1:] == ["user: When do you open?", "assistant: Aha.", "the call is over"]
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @pytest.mark.quick

@@ -212,13 +212,13 @@ class Semantics:
             kinds = ("python", "name")
             yield from self.ground.exactly_one(path, transport, kinds, "a custom transport")
             yield from self.ground.function((*path, "python"), transport.get("python"))
-        elif isinstance(transport.get("type"), str):
+        elif transport.get("type") in ("websocket", "sip"):
             hints = dict.fromkeys(("python", "name", "options"), "type: custom")
             kind = f"type: {transport['type']}"
             yield from self.ground.does_not_go(path, transport, kind, hints)
-        if "type" in transport and transport["type"] != "sip":
+        if transport.get("type") in ("websocket", "custom"):
             hints = dict.fromkeys(PHONE_KEYS, "type: sip")
-            kind = f"type: {shown(transport['type'])}"
+            kind = f"type: {transport['type']}"
             yield from self.ground.does_not_go(path, transport, kind, hints)
 
     def _reasoning(self) -> None:

@@ -15,7 +15,9 @@ from runner.config.tree import Path, dotted
 from runner.errors import Problem
 from runner.model.secret import Secret
 
-_STAND_INS: tuple[Any, ...] = ("unset", "1s", "https://unset.invalid/", "unset:unset", 1, True)
+_STAND_INS: tuple[Any, ...] = (
+    "unset", "1s", "https://unset.invalid/", "unset:unset", "00:00-24:00", 1, True,
+)  # fmt: skip
 _UNKNOWN_NAME = re.compile("no [a-z_ ]+ is called '")
 _PROMPT = ("instructions", "file")
 

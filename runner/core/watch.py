@@ -84,7 +84,7 @@ class Watch(Dialled):
             times.append(self._ending.deadline)
         rules = self._view.rules
         if (rules.ask_after is not None or rules.hang_up_after is not None) and not (
-            self._away or self._turn_runs()
+            self._away or self._leaving_to or self._turn_runs()
         ):
             times.append(self._silence.deadline(rules))
         found: float | None = None

@@ -77,6 +77,8 @@ def everything() -> Iterator[e.SessionEvent | reports.Report]:
     yield e.ToolApproval("desk", "c", "t", "{}", "mcp", server_label="bank")
     yield e.GuardrailTripped("desk", "g", "output", "i", "r")
     yield e.Handoff("desk", "billing")
+    yield e.Dtmf("4")
+    yield e.Transfer("tel:+15550100", "busy")
     yield e.IdleTimeout("i")
     yield e.Connection("reconnecting", "it broke")
     yield e.Reconnected(3.0)

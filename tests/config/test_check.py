@@ -41,8 +41,8 @@ tools:
             "4:5: agents.a.handoff: unknown key 'handoff' (did you mean handoffs?)",
         ),
         (
-            "limits: { calls: 3 }\n" + SMALL,
-            "1:11: limits.calls: unknown key 'calls' (known here: duration)",
+            "limits: { cals: 3 }\n" + SMALL,
+            "1:11: limits.cals: unknown key 'cals' (did you mean calls?)",
         ),
         (
             "session:\n  audio:\n    input:\n      turn_detection:\n        type: semantic_vad\n"
@@ -69,7 +69,7 @@ tools:
         ),
         (
             "transport: webrtc\n" + SMALL,
-            "1:12: transport: 'webrtc' is not websocket",
+            "1:12: transport: 'webrtc' is not one of websocket, sip",
         ),
         (
             "reload: { apply: now }\n" + SMALL,
@@ -176,7 +176,8 @@ tools:
         ),
         (
             SMALL + "    tools: [find]\n",
-            "4:13: agents.desk.tools[0]: no tool is called 'find' (there are end_call)",
+            "4:13: agents.desk.tools[0]: no tool is called 'find' "
+            "(there are collect_digits, end_call)",
         ),
         (
             TWO.replace("[find]", "[find, find]"),

@@ -112,6 +112,8 @@ def test_a_value_of_the_wrong_type(file: Path, path: Step, based: bool, tmp_path
         {"edit", "options"} & {*path[:-1]}
     ):
         return  # anything may be sent, called with, given and set
+    if path[0] == "calls" and path[-1] in ("to", "from"):
+        column += 1  # a list may stand there: what is in it is wrong
     assert (place.line, column) in places(problems), [p.headline() for p in problems]
 
 
