@@ -68,6 +68,8 @@ class Call:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     #: It is on the line; before, it is being connected.
     opened: bool = False
+    #: The engine held it before we came: its line cannot be another one.
+    attached: bool = False
     #: time.monotonic() of the newest event.
     active: float = field(default_factory=time.monotonic)
     #: The newest revision that waits for the end of a turn.
@@ -179,7 +181,7 @@ class Desk:
     def _way(self, call: Call, deployment: Deployment, tools: Toolbox) -> Way | None:
         """Where a line opened anew for this version of the deployment goes, None when calls keep
         the line that they have."""
-        if deployment.reload.in_call != "reconnect":
+        if deployment.reload.in_call != "reconnect" or call.attached or deployment.transport.rings:
             return None
         from runner.media.convert import converter  # numpy, for the few who need it
 
@@ -236,7 +238,7 @@ class Desk:
             guardrails=self.tools.guardrails,
             silence=deployment.silence,
         )
-        call = Call(call_id, session, about, started, self.revision)
+        call = Call(call_id, session, about, started, self.revision, attached=attach is not None)
         if transport is None:
             self._specs[session.transport] = deployment.transport
         if settings is not None or fit is not None:

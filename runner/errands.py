@@ -17,9 +17,17 @@ from runner.agent import RealtimeAgent, ResolvedAgent, enabled, policy_of
 from runner.codec import canonical, loads
 from runner.core.approvals import REJECTED
 from runner.core.conversation import Conversation
-from runner.core.effects import CheckTool, CheckWords, Effects, PrepareAgent, RunTool
+from runner.core.effects import (
+    CheckTool,
+    CheckWords,
+    Effects,
+    PrepareAgent,
+    RunTool,
+    TransferCall,
+)
 from runner.core.events import GuardrailTripped, SessionError, SessionEvent, ToolApproval
 from runner.crew import Crew
+from runner.dialling import put_through
 from runner.errors import RtrunError, ToolError, UserError
 from runner.guardrails import Guardrail, GuardrailArgs
 from runner.listeners import report
@@ -28,6 +36,7 @@ from runner.tools.builtin import CollectDigits
 from runner.transports.base import RealtimeTransportLayer
 
 T = TypeVar("T")
+Errand = RunTool | CheckTool | CheckWords | PrepareAgent | TransferCall
 
 FAILED = "An error occurred while running the tool."
 #: Seconds that a program's own predicates and checks of tools have; a tool has its own timeout.
@@ -35,9 +44,6 @@ ASKED_SECONDS = 10.0
 #: Seconds until the agent of a handoff is prepared; its MCP servers may have to start and be
 #: listed first, each within a time of its own.
 PREPARED_SECONDS = 65.0
-#: Seconds that a transfer may take to be asked for, and until the far end has the caller.
-TRANSFER_SECONDS = 10.0
-TAKEN_SECONDS = 30.0
 #: How many tools of calls that wait for a yes are kept; most of those calls never run.
 _CHOSEN = 256
 
@@ -90,6 +96,20 @@ class Errands:
         self._chosen: dict[str, Tool] = {}
         #: Calls whose refusal is being put into words: nobody can say yes to them any more.
         self.refusing: set[str] = set()
+
+    def of(self, effect: Errand) -> tuple[Coroutine[Any, Any, None], str]:
+        """What is to be done for an effect, and what that is called."""
+        match effect:
+            case RunTool():
+                return self.run_tool(effect), f"tool {effect.name}"
+            case CheckTool():
+                return self.check_tool(effect), f"a look at {effect.name}"
+            case CheckWords():
+                return self.check_words(effect), "a guardrail"
+            case PrepareAgent():
+                return self.hand_over(effect), f"handoff to {effect.name}"
+            case TransferCall():
+                return put_through(self._line, effect.uri), "a transfer"
 
     # -- tools -----------------------------------------------------------------------------
     async def check_tool(self, effect: CheckTool) -> None:
@@ -188,7 +208,7 @@ class Errands:
     async def run_tool(self, effect: RunTool) -> None:
         """Run it; the call gets its one output, also when this task is cancelled."""
         line, core = self._line, self._line.conversation
-        if isinstance(tool := line.owner(effect.agent).tools.get(effect.name), CollectDigits):
+        if isinstance(tool := line.crew.owner(effect.agent).tools.get(effect.name), CollectDigits):
             return await self._collect(tool, effect)
         output, respond = FAILED, True
         try:
@@ -297,22 +317,6 @@ class Errands:
             if newest is None or newest.agent is way.agent:
                 return resolved
             way = newest  # an edit came in between: its agent is the one that is wanted
-
-    # -- the telephone -----------------------------------------------------------------------
-    async def put_through(self, uri: str) -> None:
-        """Ask for it, and wait for the far end to take the caller away: it then closes the line,
-        which ends this task."""
-        line = self._line
-        try:
-            line.ending = f"put through to {uri}"
-            await in_time(line.transport.transfer(uri), "the transfer", TRANSFER_SECONDS)
-            await asyncio.sleep(TAKEN_SECONDS)
-            words = "nobody took the call"
-        except Exception as error:
-            words = error.message if isinstance(error, RtrunError) else told(error)
-            self._tell("transfer_failed", f"{uri}: {words}", error)
-        line.ending = ""
-        line.run(line.conversation.transfer_failed(words, line.now()))
 
     # -- guardrails ------------------------------------------------------------------------
     async def check_words(self, effect: CheckWords) -> None:

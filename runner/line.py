@@ -132,12 +132,9 @@ class Line:
                 ConnectError(f"the line closed: {closed.reason}", code=closed.code)
             )
             return
-        if closed.over or self.ending:
-            why = self.ending or closed.reason
-            self.tasks.spawn(self.session.close(why), "the end of the call")
-            return
-        if not (self.session.reconnect and renewable(closed)):
-            self._end(closed.reason)
+        over = closed.over or bool(self.ending)
+        if over or not (self.session.reconnect and renewable(closed)) or self.closing:
+            self._end(self.ending or closed.reason, over=over)
             return
         self._patience.lost(self.now() - self._whole)
         # Before a listener hears of it, who may want to send more.
@@ -155,7 +152,7 @@ class Line:
                     await asyncio.sleep(self._patience.pause())
                     await self._connect()
             except CallOver as over:
-                return await self.session.close(self.ending or over.message)
+                return self._end(self.ending or over.message, over=True)
             except Exception as error:  # a program's own, too, that gives the key
                 reason = error.message if isinstance(error, RtrunError) else str(error) or reason
                 self._lose(reason)
@@ -200,9 +197,11 @@ class Line:
         self.note_heard()
         self.run(self.conversation.disconnected(self.now(), reason, away=True))
 
-    def _end(self, reason: str) -> None:
-        self.lost = True
-        self.run(self.conversation.disconnected(self.now(), reason))
+    def _end(self, reason: str, *, over: bool = False) -> None:
+        """``over``: the call is, and nobody lost anything."""
+        if not over:
+            self.lost = True
+            self.run(self.conversation.disconnected(self.now(), reason))
         self.tasks.spawn(self.session.close(reason), "close after loss")
 
     async def close(self) -> None:
@@ -302,21 +301,12 @@ class Line:
                 self._sink.flush()
                 self.transport.flush()
                 self._playing.clear()
-            case RunTool() | CheckTool() | CheckWords() | PrepareAgent() if self._closed:
-                pass  # nobody is there any more who could answer
-            case RunTool():
-                self.tasks.spawn(self._errands.run_tool(effect), f"tool {effect.name}")
-            case CheckTool():
-                self.tasks.spawn(self._errands.check_tool(effect), f"a look at {effect.name}")
-            case CheckWords():
-                self.tasks.spawn(self._errands.check_words(effect), "a guardrail")
-            case PrepareAgent():
-                self.tasks.spawn(self._errands.hand_over(effect), f"handoff to {effect.name}")
+            case RunTool() | CheckTool() | CheckWords() | PrepareAgent() | TransferCall():
+                if not self._closed:  # else nobody is there any more who could answer
+                    self.tasks.spawn(*self._errands.of(effect))
             case HangUp():
                 self.closing = True
                 self.tasks.spawn(self.session.end(effect.reason), "hanging up")
-            case TransferCall():
-                self.tasks.spawn(self._errands.put_through(effect.uri), "a transfer")
             case Wake():
                 if self._timer is not None:
                     self._timer.cancel()

@@ -333,9 +333,8 @@ class Run:
         """Every event of every call, in order."""
         if isinstance(event, SessionError) and event.fatal:
             self._failed = True
-        told: SessionEvent | None = event
-        if not self._options.log_content and of.desk and of.desk.deployment.transport.rings:
-            told = discreet(event)
+        private = of.desk is not None and of.desk.deployment.transport.rings
+        told = discreet(event) if private and not self._options.log_content else event
         if told is not None:
             self._screen.of(of.name).handle(call.id, told)
 
