@@ -85,9 +85,11 @@ def _answers(
 
 
 def transports() -> list[str]:
-    """The transports that need nothing but their name, as the schema has them."""
+    """The transports that need nothing but their name, as the schema has them. A phone needs a
+    number, a trunk and a secret: docs/phone.md."""
     nodes = schemas.load().at(("transport",))
-    return [str(value) for node in nodes for value in node.get("enum", ())]
+    known = (str(value) for node in nodes for value in node.get("enum", ()))
+    return [name for name in known if name != "sip"]
 
 
 def _check(name: str, purpose: str, transport: str, known: list[str]) -> None:
