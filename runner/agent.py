@@ -167,7 +167,8 @@ class RealtimeAgent:
         )
         if self._waits_for_nobody:
             # The same without a task for each: an edit asks the agents of every live call.
-            words, prompt, tools, ways = [await each for each in asked]
+            words, prompt = await asked[0], await asked[1]
+            tools, ways = await asked[2], await asked[3]
             await asyncio.sleep(0)
         else:
             words, prompt, tools, ways = await asyncio.gather(*asked)

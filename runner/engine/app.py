@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,8 +19,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from runner.engine.ports import Brain, Models
 from runner.engine.server.auth import allowed, presented_key, refusal
+from runner.engine.server.callrest import CallRest
+from runner.engine.server.calls import GONE, Call, Calls
 from runner.engine.server.connection import Connection
 from runner.engine.server.options import EngineOptions
+from runner.engine.server.origin import foreign
 from runner.engine.server.outbox import DeadPeer
 from runner.engine.server.rest import Rest, json, on_crash, on_http_error, problem
 from runner.engine.server.secrets import PREFIX, Bound, ClientSecrets
@@ -26,6 +31,8 @@ from runner.listening import Server
 from runner.tasks import Supervisor
 
 log = logging.getLogger("runner.engine")
+
+Receive = Callable[[], Awaitable[str | bytes | None]]
 
 MAX_MESSAGE = 16 * 1024 * 1024  # an append may hold 15 MiB (OpenAI's reference)
 
@@ -42,6 +49,8 @@ class Engine:
         self.no_speech = no_speech
         self.sessions = 0
         self.secrets = ClientSecrets()
+        self.calls = Calls()
+        self.callrest = CallRest(options.key, self.secrets, self.calls, self._call, self._full)
         rest = Rest(options.key, models, no_speech)
         self.app = Starlette(
             routes=[
@@ -52,6 +61,12 @@ class Engine:
                 Route(
                     "/v1/realtime/client_secrets",
                     rest.guarded(self.secrets.create),
+                    methods=["POST"],
+                ),
+                Route("/v1/realtime/calls", self.callrest.offer, methods=["POST", "OPTIONS"]),
+                Route(
+                    "/v1/realtime/calls/{call_id}/hangup",
+                    rest.guarded(self.callrest.hang_up),
                     methods=["POST"],
                 ),
                 WebSocketRoute("/v1/realtime", self._realtime),
@@ -83,13 +98,17 @@ class Engine:
             await socket.send_denial_response(refused)
             return
         protocols = socket.scope.get("subprotocols") or []
-        self.sessions += 1
+        call = self.calls.find(socket.query_params.get("call_id", ""))
+        self.sessions += call is None
         try:
             # Browsers offer `realtime` beside their key, and fail unless it is chosen.
             await socket.accept("realtime" if "realtime" in protocols else None)
-            await self._serve(socket, bound)
+            if call is None:
+                await self._serve(socket, self._connection(socket, bound).run)
+            else:
+                await self._serve(socket, partial(self._control, call, socket))
         finally:
-            self.sessions -= 1
+            self.sessions -= call is None
 
     def _refusal(self, socket: WebSocket, presented: str, bound: Bound | None) -> Response | None:
         # A secret that is none, or has expired, opens nothing, an engine without a key included.
@@ -97,12 +116,17 @@ class Engine:
         if bound is None and (ephemeral or not allowed(self.options.key, presented)):
             code, message = refusal(presented)
             return problem(401, message, code=code)
+        if bound is None and not self.options.key and foreign(socket.headers):
+            return problem(403, "A page of another origin needs a client secret.")
         call_id = socket.query_params.get("call_id")
         if call_id is not None:
-            return problem(
-                404, f"No call found with id '{call_id}'", code="call_id_not_found", param="call_id"
-            )
-        if self.sessions >= self.options.max_sessions:
+            if self.calls.find(call_id) is not None:
+                return None
+            return problem(404, GONE, code="call_id_not_found", param="call_id")
+        return self._full()
+
+    def _full(self) -> Response | None:
+        if self.sessions + len(self.calls) >= self.options.max_sessions:
             return problem(
                 503,
                 f"All {self.options.max_sessions} sessions of this engine are in use.",
@@ -110,13 +134,31 @@ class Engine:
             )
         return None
 
-    async def _serve(self, socket: WebSocket, bound: Bound | None) -> None:
+    def _call(self, call: Call, model: str | None, session: dict[str, Any]) -> Connection:
+        """The session of a call whose media runs through here."""
+        return Connection(
+            self.options,
+            self.brain,
+            self.models,
+            self.no_speech,
+            model=model,
+            kind="realtime",
+            send=call.send,
+            session=session,
+            media=True,
+        )
+
+    async def _control(self, call: Call, socket: WebSocket, receive: Receive) -> None:
+        stall = self.options.stall_seconds
+        await call.control(receive, socket.send_text, stall, self.callrest.tasks)
+
+    def _connection(self, socket: WebSocket, bound: Bound | None) -> Connection:
         session = {} if bound is None else dict(bound.session)
         transcription = (
             socket.query_params.get("intent") == "transcription"
             or session.get("type") == "transcription"
         )
-        connection = Connection(
+        return Connection(
             self.options,
             self.brain,
             self.models,
@@ -126,9 +168,13 @@ class Engine:
             send=socket.send_text,
             session=session,
         )
+
+    async def _serve(
+        self, socket: WebSocket, run: Callable[[Receive], Coroutine[Any, Any, None]]
+    ) -> None:
         code, reason = 1000, ""
         try:
-            await connection.run(_receiver(socket))
+            await run(_receiver(socket))
         except WebSocketDisconnect:
             return
         except DeadPeer as dead:
@@ -170,6 +216,7 @@ class Engine:
             await server.serve(sockets=[listener])
         finally:
             watch.cancel()
+            await self.callrest.close()
             await tasks.close()
 
 
@@ -190,7 +237,7 @@ def _abort(socket: WebSocket) -> None:
         abort()
 
 
-def _receiver(socket: WebSocket) -> Callable[[], asyncio.Future[str | bytes | None]]:
+def _receiver(socket: WebSocket) -> Receive:
     async def receive() -> str | bytes | None:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -198,4 +245,4 @@ def _receiver(socket: WebSocket) -> Callable[[], asyncio.Future[str | bytes | No
         text = message.get("text")
         return text if text is not None else message.get("bytes") or b""
 
-    return receive  # type: ignore[return-value]
+    return receive

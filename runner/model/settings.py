@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 Json = Any  # str | int | float | bool | None | list | dict, as it stands on the wire
 
@@ -95,7 +95,7 @@ class SessionSettings:
         return SessionSettings(merge(self.wire, over))
 
 
-def _is_map(value: Any) -> bool:
+def _is_map(value: Any) -> TypeGuard[Mapping[str, Json]]:
     # Plain dicts come from the wire; asking for the abstract class costs ten times as much.
     return type(value) is dict or isinstance(value, Mapping)
 

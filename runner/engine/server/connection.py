@@ -11,6 +11,7 @@ from runner import codec
 from runner.engine.ports import Brain, Models
 from runner.engine.server.context import Context, log
 from runner.engine.server.idle import IdleTimer
+from runner.engine.server.leg import Leg
 from runner.engine.server.options import EngineOptions
 from runner.engine.server.outbox import Outbox
 from runner.engine.server.responses import Responses
@@ -25,8 +26,9 @@ SessionType = Literal["realtime", "transcription"]
 
 
 class Connection:
-    """``send`` puts one text frame on the socket; ``session`` is a patch to begin with. Make one
-    per socket, run it once."""
+    """``send`` puts one text frame on the socket; ``session`` is a patch to begin with. ``media``:
+    the audio runs through :meth:`hear` and ``leg``, not in events. Make one per socket, run it
+    once."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Connection:
         kind: SessionType,
         send: Callable[[str], Awaitable[None]],
         session: dict[str, Any] | None = None,
+        media: bool = False,
     ) -> None:
         session_id = new_id("sess")
         expires_at = int(time.time() + options.session_seconds)
@@ -61,6 +64,8 @@ class Connection:
             session_id=session_id,
             responds=kind == "realtime",
         )
+        if media:
+            self._context.leg = Leg(self._context.send)
         self._idle = IdleTimer(self._idle_seconds, self._timed_out)
         self._responses = Responses(self._context, self._idle)
         self._turns: Turns | None = None
@@ -155,7 +160,31 @@ class Connection:
         context.send(events.session_updated(session=context.settings.effective()))
         context.hosted.configure(context.settings.tools)
 
+    @property
+    def leg(self) -> Leg | None:
+        return self._context.leg
+
+    @property
+    def session_id(self) -> str:
+        return self._context.session_id
+
+    def effective(self) -> dict[str, Any]:
+        """The session object as it is."""
+        return self._context.settings.effective()
+
+    async def hear(self, pcm24k: bytes) -> None:
+        """The caller's audio, of a session with ``media``."""
+        if self._turns is not None:
+            await self._turns.append(pcm24k)
+
     async def _append(self, event: dict[str, Any]) -> None:
+        if self._context.leg is not None:
+            raise WireError(
+                "input_audio_buffer.append is for WebSocket sessions: this call brings the "
+                "caller's audio with it.",
+                code="invalid_event",
+                param="type",
+            )
         data = decode_audio(event["audio"])
         if self._turns is not None:
             await self._turns.append(data)
@@ -176,6 +205,9 @@ class Connection:
             self._turns.clear()
 
     def _output_clear(self, event: dict[str, Any]) -> None:
+        if self._context.leg is not None:
+            self._responses.silence()
+            return
         raise WireError(
             "output_audio_buffer.clear is for WebRTC and SIP sessions: over a WebSocket the "
             "client plays the audio itself and stops it itself.",

@@ -7,12 +7,14 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.audio.formats import PCM16, AudioFormat
 from runner.engine.hosted.address import is_loopback
 from runner.engine.hosted.offer import Offer, as_functions, offer
 from runner.engine.hosted.running import Calls
 from runner.engine.hosted.servers import Servers
 from runner.engine.ports import Brain, Models, Prompt
 from runner.engine.server.answer import Answer, Speaker
+from runner.engine.server.leg import Leg
 from runner.engine.server.options import EngineOptions
 from runner.engine.server.outbox import Outbox
 from runner.engine.wire import Items, ResponseParams, Settings, WireError, events, new_id
@@ -44,6 +46,8 @@ class Context:
     session_id: str = ""
     responds: bool = True  # sessions of type transcription make no responses
     audio_produced: bool = False
+    #: Plays the agent's audio where the media runs through the engine; None: the client does.
+    leg: Leg | None = None
     words: dict[str, asyncio.Future[str]] = field(default_factory=dict)
     hosted: Servers = field(init=False)
     calls: Calls = field(init=False)
@@ -62,6 +66,15 @@ class Context:
 
     def error(self, error: WireError) -> None:
         self.outbox.put(error.event())
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """Of the caller's audio as it is handed in; a leg's own whatever the session says."""
+        return self.settings.input_format if self.leg is None else PCM16
+
+    def output_format(self, params: ResponseParams) -> AudioFormat:
+        """Of the agent's audio as it is handed out."""
+        return params.output_format if self.leg is None else PCM16
 
     def params(self, response: Any = None, event_id: str | None = None) -> ResponseParams:
         """What a response would be made with now. WireError for a bad response.create."""

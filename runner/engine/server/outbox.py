@@ -39,9 +39,13 @@ class Outbox:
 
     def put(self, event: Mapping[str, Any]) -> None:
         """Queue one event; it is made text here, so later changes of its parts do no harm."""
+        if not self._closed:
+            self.put_text(codec.dumps(event))
+
+    def put_text(self, text: str) -> None:
+        """Queue an event that is text already."""
         if self._closed or self._overflown:
             return
-        text = codec.dumps(event)
         self._queue.append(text)
         self._bytes += len(text)
         if self._bytes > self._max_bytes:

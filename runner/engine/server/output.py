@@ -64,6 +64,7 @@ class Message(OutputItem):
         form: AudioFormat | None,
     ) -> None:
         super().__init__(context, items, response_id, index)
+        self._response_id = response_id
         self._kind = "text" if form is None else "audio"
         self._text = ""
         self._added(items.start_message(self.id))
@@ -91,7 +92,10 @@ class Message(OutputItem):
         self._items.add_audio(self.id, 0, data, text, ms)
         if data:
             self._context.audio_produced = True
-            self._context.send(self._events.audio_delta(data))
+            if (leg := self._context.leg) is not None:
+                leg.play(self._response_id, self.id, data)
+            else:
+                self._context.send(self._events.audio_delta(data))
 
     def end(self, status: Status) -> dict[str, Any]:
         """Close it off with what was streamed; the finished item."""

@@ -51,7 +51,8 @@ class Response:
         self._message: Message | None = None
         self._output: list[dict[str, Any]] = []
         self._pace = Pace(context.options.lead_ms)
-        self._encoder = Encoder(params.output_format)
+        self._form = context.output_format(params)
+        self._encoder = Encoder(self._form)
         self._budget = Budget(params.max_output_tokens)
         self._task: asyncio.Task[None] | None = None
         self._ended = False
@@ -124,6 +125,8 @@ class Response:
         usage = self._usage()
         context.send(context.rate_limits(usage))
         context.send(events.response_done(self._object(output=self._output, usage=usage, **how)))
+        if context.leg is not None:
+            context.leg.finished(self.id)
         context.calls.take(self._mcp_calls)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -158,7 +161,7 @@ class Response:
 
     def _open_message(self) -> Message:
         if self._message is None:
-            form = self._params.output_format if self._params.audio else None
+            form = self._form if self._params.audio else None
             self._message = Message(self._context, self._items, self.id, len(self._output), form)
         return self._message
 
@@ -192,7 +195,7 @@ class Response:
         await self._sound(message, self._encoder.encode(spoken.pcm24k), spoken.text)
 
     async def _sound(self, message: Message, data: bytes, text: str) -> None:
-        form = self._params.output_format
+        form = self._form
         if not data:
             message.sound(b"", text, 0.0)  # a clause without sound, such as a lone dash
             return

@@ -9,7 +9,7 @@ from runner.engine.server.context import Context
 from runner.engine.server.idle import IdleTimer
 from runner.engine.server.response import Response
 from runner.engine.server.speculation import HeardTimes
-from runner.engine.wire import ResponseParams
+from runner.engine.wire import ResponseParams, events
 from runner.engine.wire.errors import active_response, cancel_not_active
 
 
@@ -62,6 +62,18 @@ class Responses:
         self._answer_waits = False
         if self._active is not None:
             self._active.cancel(reason)
+        self.silence()
+
+    def silence(self) -> None:
+        """Cut what the engine itself plays: the items keep what was heard of them."""
+        context = self._context
+        if context.leg is None:
+            return
+        for item_id, ms in context.leg.cut().items():
+            if item_id in context.items:
+                context.items.truncate(item_id, 0, ms)
+                told = events.conversation_item_truncated(item_id, 0, ms)
+                context.send(told)
 
     def _start(
         self, params: ResponseParams, answer: Answer | None, times: HeardTimes | None

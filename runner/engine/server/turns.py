@@ -49,7 +49,7 @@ class Turns:
         self._responses = responses
         self._idle = idle
         self._transcription = Transcription(context, models.ears)
-        self._buffer = InputBuffer(context.settings.input_format)
+        self._buffer = InputBuffer(context.input_format)
         self._rules: TurnDetection | None = None
         self._detector: TurnDetector | None = None
         self._item_id = ""  # of the speech under way
@@ -63,7 +63,7 @@ class Turns:
     def configure(self) -> None:
         """Take the session's format and turn detection; a speech under way goes on."""
         settings = self._context.settings
-        self._buffer.configure(settings.input_format)
+        self._buffer.configure(self._context.input_format)
         rules = self._rules = settings.turn_detection
         self._buffer.push_to_talk = rules is None
         if rules is None:

@@ -69,7 +69,7 @@ def test_an_unknown_call_and_an_unknown_path_are_404(engine: Serving) -> None:
     async def story() -> None:
         status, error = await refused(engine.url + "?call_id=rtc_none", **bearer("any"))
         assert status == 404
-        assert "rtc_none" in error["message"]
+        assert (error["code"], error["param"]) == ("call_id_not_found", "call_id")
         assert (await refused(engine.url + "/else", **bearer("any")))[0] == 404
 
     asyncio.run(story())

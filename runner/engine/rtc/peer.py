@@ -1,0 +1,186 @@
+"""One WebRTC line: an offer answered, Opus both ways, events on the data channel.
+
+Source: OpenAI's guide "Realtime API with WebRTC": the client offers one audio track and a data
+channel ``oai-events``, and posts its offer without waiting for candidates; the answer has ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+
+from runner.engine.server.calls import Call
+from runner.media.ice import allow_loopback, configuration
+from runner.media.resample import Resampler
+from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard
+from runner.tasks import Supervisor
+
+log = logging.getLogger("runner.engine")
+
+WIRE_RATE = 24_000
+#: A browser that was killed says nothing: no packet of any kind for so long, and it is gone.
+VANISHED_SECONDS = 4.0
+LOOK_SECONDS = 0.5
+#: From the answer to a line that is open.
+CONNECT_SECONDS = 15.0
+CLOSE_SECONDS = 1.0
+#: What a client that does not read may leave in the data channel's buffer.
+MAX_BUFFERED = 16 * 1024 * 1024
+#: The largest message that Chromium takes (its ``max-message-size``); aiortc asks for less.
+MAX_MESSAGE = 256 * 1024
+
+
+class BadOffer(Exception):
+    """Not an offer of audio, in words for whoever sent it."""
+
+
+class Peer:
+    """The far end of one call. ``on_over`` is called once, when the line is gone."""
+
+    def __init__(self, on_failure: Callable[[str, BaseException], None]) -> None:
+        self._tasks = Supervisor(on_failure)
+        allow_loopback()
+        self._connection = RTCPeerConnection(configuration())
+        self._up = Resampler(WIRE_RATE, RATE)
+        self._down = Resampler(RATE, WIRE_RATE)
+        self._channel: RTCDataChannel | None = None
+        self._early: list[str] = []
+        self._ready = asyncio.Event()
+        self._track = PulledTrack(self._pull)
+        self.call = Call(self._tell)
+        self.call.line = self
+        self._closing = False
+
+    async def answer(self, offer: str) -> str:
+        """The SDP that answers ``offer``, with our candidates. BadOffer."""
+        connection = self._connection
+        connection.on("track", self._on_track)
+        connection.on("datachannel", self._on_channel)
+        connection.on("connectionstatechange", self._on_state)
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        except Exception as error:
+            await connection.close()
+            raise BadOffer(f"The SDP could not be read: {error}") from None
+        audio = [t for t in connection.getTransceivers() if t.kind == "audio"]
+        if not audio:
+            await connection.close()
+            raise BadOffer("The SDP offers no audio.")
+        connection.addTrack(self._track)
+        await connection.setLocalDescription(await connection.createAnswer())
+        self._tasks.spawn(self._watch(), "a WebRTC line")
+        return str(connection.localDescription.sdp)
+
+    # -- events --------------------------------------------------------------------------------
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != "oai-events" or self._channel is not None:
+            return
+        self._channel = channel
+        inbox: asyncio.Queue[str | bytes] = asyncio.Queue()
+        channel.on("message", inbox.put_nowait)
+        channel.on("close", lambda: self._leave("the caller left"))
+        self._tasks.spawn(self._read(inbox), "events of the caller")
+        early, self._early = self._early, []
+        for text in early:
+            channel.send(text)
+        self._ready.set()
+
+    async def _read(self, inbox: asyncio.Queue[str | bytes]) -> None:
+        while True:
+            await self.call.said_on_the_line(await inbox.get())
+
+    def _tell(self, text: str) -> None:
+        channel = self._channel
+        if channel is None:
+            self._early.append(text)
+            return
+        if channel.readyState != "open" or self._closing:
+            return
+        if channel.bufferedAmount > MAX_BUFFERED:
+            self._leave("the caller's program does not read")
+            return
+        if len(text) > MAX_MESSAGE:
+            log.warning("an event of %d bytes is too large for a data channel", len(text))
+            return
+        channel.send(text)
+
+    # -- sound -----------------------------------------------------------------------------------
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio":
+            self._tasks.spawn(self._hear(track), "the caller's audio")
+
+    async def _hear(self, track: MediaStreamTrack) -> None:
+        async for pcm in heard(track, self._tasks):
+            if self.call.connection is not None:
+                await self.call.connection.hear(self._down.process(pcm))
+
+    def _pull(self) -> bytes:
+        connection = self.call.connection
+        if connection is None or connection.leg is None:
+            return b""
+        pcm = connection.leg.take(FRAME_BYTES * WIRE_RATE // RATE)
+        # Also silence goes through the filter: what it holds back belongs to the last word.
+        return self._up.process(pcm.ljust(FRAME_BYTES * WIRE_RATE // RATE, b"\0"))
+
+    # -- the end ---------------------------------------------------------------------------------
+    def _on_state(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            self._leave("the line broke")
+
+    def _leave(self, reason: str) -> None:
+        if not self._closing:
+            self._tasks.spawn(self.hang_up(reason), "hang up")
+
+    async def _watch(self) -> None:
+        """Hang up on a line that never opens, and on one from which nothing comes any more."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._ready.wait()
+        except TimeoutError:
+            await self.hang_up("the line did not open")
+            return
+        loop = asyncio.get_running_loop()
+        seen, since = self._received(), loop.time()
+        while not self._closing:
+            await asyncio.sleep(LOOK_SECONDS)
+            if (now := self._received()) != seen:
+                seen, since = now, loop.time()
+            elif loop.time() - since > VANISHED_SECONDS:
+                await self.hang_up("the caller vanished")
+
+    def _received(self) -> int:
+        """Packets that came, of any kind."""
+        transports = {
+            id(t): t
+            for transceiver in self._connection.getTransceivers()
+            if (t := transceiver.receiver.transport) is not None
+        }
+        return sum(_packets(transport) for transport in transports.values())
+
+    async def hang_up(self, reason: str) -> None:
+        """Close within a second. Idempotent."""
+        if self._closing:
+            return
+        self._closing = True
+        log.info("call %s: %s", self.call.id, reason)
+        self.call.over()
+        self._track.stop()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._connection.close()
+        except TimeoutError:
+            log.warning("call %s did not close in time", self.call.id)
+        await self._tasks.close()
+
+
+def _packets(transport: object) -> int:
+    # aiortc tells it in getStats alone, which builds a report for each look.
+    return int(getattr(transport, "_RTCDtlsTransport__rx_packets", 0))
