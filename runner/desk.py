@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from runner.agent import Handoff, RealtimeAgent
@@ -21,6 +22,7 @@ from runner.core.events import SessionEvent, SettingsApplied, SettingsPending, S
 from runner.errors import NotConnectedError
 from runner.line import Outcome
 from runner.model.deployment import Deployment, TransportSpec
+from runner.model.prices import cost
 from runner.model.settings import SessionSettings
 from runner.moving import Way
 from runner.session import RealtimeSession
@@ -50,6 +52,12 @@ class Address:
     url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def openai(self) -> bool:
+        """Is it OpenAI's service, whose list prices hold?"""
+        host = "openai.com" if self.url is None else urlsplit(self.url).hostname or ""
+        return host == "openai.com" or host.endswith(".openai.com")
 
 
 @dataclass(eq=False, slots=True)
@@ -263,8 +271,11 @@ class Desk:
         return call
 
     def _line(self) -> RealtimeTransportLayer | str:
-        made = self.tools.transport
-        return made() if made is not None else self.deployment.transport.type
+        made, spec = self.tools.transport, self.deployment.transport
+        if made is not None:
+            return made()
+        # Who calls a phone's deployment from here is on no phone: its tests are.
+        return "websocket" if spec.rings else spec.type
 
     async def hang_up(self, call: Call, reason: str = "hung up") -> None:
         call.reason = call.reason or reason
@@ -323,17 +334,27 @@ class Desk:
         # Read anew each second: an edited limit counts for calls that run already.
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        if call.attached:  # it may have begun in a process before us
+            begun -= max(0.0, time.time() - call.started.timestamp())
         while not call.ended.is_set():
-            limit = self.deployment.limits.duration
-            left = None if limit is None else begun + limit - loop.time()
+            limits = self.deployment.limits
+            left = None if limits.duration is None else begun + limits.duration - loop.time()
             if left is not None and left <= 0:
                 await self.hang_up(call, "duration limit")
+                return
+            if limits.cost_per_call is not None and self._spent(call) >= limits.cost_per_call:
+                await self.hang_up(call, "cost limit")
                 return
             try:
                 async with asyncio.timeout(1.0 if left is None else min(1.0, left)):
                     await call.ended.wait()
             except TimeoutError:
                 continue
+
+    def _spent(self, call: Call) -> float:
+        """US dollars, 0 where there is no price."""
+        session = call.session
+        return (cost(session.model, session.usage) or 0.0) if self._address.openai else 0.0
 
     def _failed(self, name: str, error: BaseException) -> None:
         asyncio.get_running_loop().call_exception_handler(

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from runner.cli import reports
 from runner.cli.callers import on_terminal, play_wav, say_all, type_all
@@ -172,9 +171,4 @@ def spent(call: Call, engine: Engine) -> tuple[Mapping[str, int] | None, float |
     usage = call.session.usage
     if not (usage.get("input_tokens") or usage.get("output_tokens")):
         return None, None
-    return usage, cost(call.session.model, usage) if openais(engine) else None
-
-
-def openais(engine: Engine) -> bool:
-    host = urlsplit(engine.address.url or "").hostname or ""
-    return engine.kind == "openai" or host == "openai.com" or host.endswith(".openai.com")
+    return usage, cost(call.session.model, usage) if engine.address.openai else None

@@ -47,6 +47,7 @@ def build(
         model=document.get("model", DEFAULT_MODEL),
         transport=_transport(document.get("transport", "websocket"), folder),
         calls=rules(document.get("calls")),
+        fallback=(document.get("on_failure") or {}).get("transfer", ""),
         timezone=_timezone(document, env),
         guardrails=tuple(
             guardrail(i, spec, folder) for i, spec in enumerate(document.get("guardrails") or ())
@@ -139,4 +140,8 @@ def _timezone(document: Mapping[str, Any], env: Mapping[str, str]) -> str | None
 
 def _limits(limits: Mapping[str, Any]) -> Limits:
     duration = limits.get("duration")
-    return Limits(seconds(duration) if duration is not None else None, limits.get("calls"))
+    return Limits(
+        seconds(duration) if duration is not None else None,
+        limits.get("calls"),
+        limits.get("cost_per_call"),
+    )

@@ -70,8 +70,9 @@ def diff(old: Deployment, new: Deployment) -> tuple[Change, ...]:
 
 def _acts(kind: ReloadClass, path: Path, old: Deployment, new: Deployment) -> ReloadClass:
     """What a new connection is needed for is for new calls, unless calls may be reconnected."""
-    reconnects = new.reload.in_call == "reconnect"
-    if path[0] == "transport":
+    # A phone call keeps its line: it leads to the phone.
+    reconnects = new.reload.in_call == "reconnect" and not new.transport.rings
+    if path[0] == "transport" and kind != "restart":
         # A line that brings its own ear (a phone, a browser) cannot be put on another one.
         ours = {old.transport.type, new.transport.type} <= {"websocket", "custom"}
         return "reconnect" if reconnects and ours else "new"
@@ -116,6 +117,8 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("silence", "hang_up_after"), d.silence.hang_up_after
     yield ("limits", "duration"), d.limits.duration
     yield ("limits", "calls"), d.limits.calls
+    yield ("limits", "cost_per_call"), d.limits.cost_per_call
+    yield ("on_failure", "transfer"), d.fallback or None
     yield ("reload", "apply"), d.reload.apply
     yield ("reload", "in_call"), d.reload.in_call
 

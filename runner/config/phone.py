@@ -113,6 +113,8 @@ def _without_a_phone(ground: Ground) -> None:
     message = "nothing rings without transport: sip"
     if as_list(ground.at(("calls",))):
         ground.warn(("calls",), message, at_key=True, code="RT910")
+    if ground.map("on_failure"):
+        ground.warn(("on_failure",), message, at_key=True, code="RT910")
 
 
 def rules(given: Any) -> tuple[phone.CallRule, ...]:

@@ -32,7 +32,8 @@ FILLER_AFTER = 0.7
 
 GOODBYE = "The call ends as soon as you have said goodbye. Say a short goodbye now."
 ENDING = "The call ends now."
-ANNOUNCE = "The caller is put through as soon as you have said so. Say it now, in a few words."
+#: Also the words of a brain that only reads out what a tool gave.
+ANNOUNCE = "I am putting you through now."
 CONNECTING = "The caller is being put through now."
 
 

@@ -199,10 +199,12 @@ class TransportSpec:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``duration`` of one call in seconds and ``calls`` at one time, None without limit."""
+    """``duration`` of one call in seconds, ``calls`` at one time and the US dollars of one call,
+    None without limit."""
 
     duration: float | None = None
     calls: int | None = None
+    cost_per_call: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ class Deployment:
     engine: EngineSpec = field(default_factory=EngineSpec)
     model: str = DEFAULT_MODEL
     transport: TransportSpec = field(default_factory=TransportSpec)
+    #: Where a phone call is put through when the service fails, empty for nowhere.
+    fallback: str = ""
     #: What becomes of a phone call; the first rule that fits. None: the entry agent answers.
     calls: tuple[CallRule, ...] = ()
     timezone: str | None = None

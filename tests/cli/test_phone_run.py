@@ -232,9 +232,18 @@ def test_a_caller_who_is_gone_and_a_service_that_refuses(service: PhoneService, 
         poor = service.ring(webhook)
         poor.until(lambda: poor.verbs() == ["accept", "reject"])
         assert poor.requests[1] == ("reject", {"status_code": 503})
+        file.write_text(PHONE + 'on_failure: { transfer: "tel:+15550100" }\n')
+        run.wait_for("config_applied")
+        saved = service.ring(webhook)
+        saved.until(lambda: saved.verbs() == ["accept", "refer"])
+        assert saved.requests[1] == ("refer", {"target_uri": "tel:+15550100"})
         del service.refuses["accept"]
         greeted(service, run, webhook)
         assert len(run.of("session_start")) == 1
+        last = next(reversed(service.calls.values()))
+        last.drops(1008)  # the service wants no more of it
+        assert "1008" not in ended(run)["reason"]
+        last.until(lambda: last.verbs()[-1] == "refer")
         assert "No quota left" in "".join(run.errors)
 
 

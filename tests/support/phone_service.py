@@ -100,9 +100,9 @@ class PhoneCall:
         """The call is over, and nobody tells the control sockets."""
         self.state = "over"
 
-    def drops(self) -> None:
+    def drops(self, code: int = 1012) -> None:
         """The control sockets break; the call goes on."""
-        self._service.do(self._close(1012))
+        self._service.do(self._close(code))
 
     def verbs(self) -> list[str]:
         return [verb for verb, _ in self.requests]

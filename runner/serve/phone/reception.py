@@ -173,7 +173,7 @@ class Reception:
             raise
         except RtrunError as error:
             self._ears.note(entry.deployed, f"{call.call_id}: {error.message}")
-            return await entry.calls.reject(call.call_id, UNAVAILABLE)
+            return await self._rescue(entry, call.call_id, answered=False)
         if rule.transfer:
             # REFER travels inside a call: it has to be answered first.
             await entry.calls.refer(call.call_id, rule.transfer)
@@ -210,9 +210,8 @@ class Reception:
                     raise
                 await asyncio.sleep(ATTACH_PAUSE)
             except ConnectError as error:
-                # Nobody would steer it: the caller would talk to a model without its tools.
                 self._ears.note(entry.deployed, f"{call.call_id}: {error.message}")
-                return await entry.calls.hangup(call.call_id)
+                return await self._rescue(entry, call.call_id)
         entry.ringing.discard(call.call_id)
         entry.live[live.id] = live, call
         self._tasks.spawn(self._hold(entry, live), f"the line of {live.id}")
@@ -227,7 +226,28 @@ class Reception:
         entry.live.pop(call.id, None)
         self._keep(entry)
         self._ears.ended(entry.deployed, call)
+        if call.lost:
+            with contextlib.suppress(CallOver):
+                await self._rescue(entry, call.id)
         self._look_whether_empty()
+
+    async def _rescue(self, entry: Behind, call_id: str, *, answered: bool = True) -> None:
+        """The service fails, and nobody steers the call: the caller is put through to where the
+        deployment says, else hears at least that it is over. CallOver, ConnectError."""
+        uri = entry.desk.deployment.fallback if entry.desk is not None else ""
+        if uri:
+            try:
+                await entry.calls.refer(call_id, uri)
+                self._ears.note(entry.deployed, f"{call_id}: put through to {uri}")
+                return
+            except CallOver:
+                raise
+            except ConnectError as error:
+                self._ears.note(entry.deployed, f"{call_id}: {error.message}")
+        if answered:
+            await entry.calls.hangup(call_id)
+        else:
+            await entry.calls.reject(call_id, UNAVAILABLE)
 
     def _keep(self, entry: Behind) -> None:
         if self._leaving:
