@@ -39,6 +39,7 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
         super().__init__(url=url, api_key=api_key, model=model)
         #: By which the call is put through and hung up; made of what connect() was given.
         self._calls = calls
+        self._own_calls: PhoneCalls | None = None
         self._target: ConnectOptions | None = None
 
     async def connect(
@@ -108,8 +109,16 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
     def _control(self) -> PhoneCalls:
         if self._calls is None:
             call = self._attached()
-            self._calls = PhoneCalls(call.url, call.api_key, call.headers)
+            self._own_calls = PhoneCalls(call.url, call.api_key, call.headers)
+            self._calls = self._own_calls
         return self._calls
+
+    async def close(self) -> None:
+        await super().close()
+        own, self._own_calls = self._own_calls, None
+        if own is not None:
+            self._calls = None
+            await own.close()
 
     def send_audio(self, data: bytes, *, commit: bool = False) -> None:
         """UserError: the caller's audio comes from the phone."""

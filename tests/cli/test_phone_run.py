@@ -92,13 +92,6 @@ def test_a_call_from_the_ring_to_the_last_word(service: PhoneService, file: Path
         assert run.finish() == 0, run.story()
 
 
-def test_content_is_logged_when_asked_for(service: PhoneService, file: Path) -> None:
-    with running(service, file, "--log-content") as (run, webhook):
-        phone = greeted(service, run, webhook)
-        phone.says("Is anybody there?")
-        run.wait_for("transcript", lambda row: row.get("text") == "Is anybody there?")
-
-
 def test_calls_that_are_not_answered(service: PhoneService, file: Path) -> None:
     with running(service, file) as (run, webhook):
         refused = service.ring(webhook, sender="+16660000")
@@ -111,35 +104,42 @@ def test_calls_that_are_not_answered(service: PhoneService, file: Path) -> None:
 
 
 def test_the_agent_says_goodbye_and_hangs_up(service: PhoneService, file: Path) -> None:
+    """The one line that there is becomes free."""
+    file.write_text(PHONE + "limits: { calls: 1 }\n")
     with running(service, file) as (run, webhook):
         phone = greeted(service, run, webhook)
+        second = service.ring(webhook)
+        second.until(lambda: second.requests)
+        assert second.requests == [("reject", {"status_code": 486})]
         phone.answers.extend([("end_call", {}), "Goodbye."])
         phone.says("That was all.")
         phone.until(lambda: "hangup" in phone.verbs())
         assert phone.said[-1] == "Goodbye."
         assert ended(run)["reason"] == "the agent ended the call"
         assert run.of("error") == []
+        greeted(service, run, webhook)
 
 
-@pytest.mark.parametrize("works", [True, False], ids=["taken", "refused"])
-def test_the_agent_puts_the_caller_through(service: PhoneService, file: Path, works: bool) -> None:
+def asks_for_a_person(service: PhoneService, run: Command, webhook: str) -> PhoneCall:
+    phone = greeted(service, run, webhook)
+    phone.answers.extend([("transfer_to_tel_15550177", {}), "I connect you.", "It is busy."])
+    phone.says("I want a person!")
+    assert run.wait_for("transfer")["to"] == "tel:+15550177"
+    phone.until(lambda: "refer" in phone.verbs())
+    return phone
+
+
+def test_the_agent_puts_the_caller_through(service: PhoneService, file: Path) -> None:
     with running(service, file) as (run, webhook):
-        phone = greeted(service, run, webhook)
-        if not works:
-            service.refuses["refer"] = 500
-        phone.answers.extend([("transfer_to_tel_15550177", {}), "I connect you.", "It is busy."])
-        phone.says("I want a person!")
-        row = run.wait_for("transfer")
-        assert row["to"] == "tel:+15550177"
-        phone.until(lambda: "refer" in phone.verbs())
-        if works:
-            assert ended(run)["reason"] == "put through to tel:+15550177"
-            assert "hangup" not in phone.verbs()
-        else:
-            assert "failed" in run.wait_for("transfer")
-            phone.until_said("It is busy.")
-            phone.hangs_up()
-            assert ended(run)["reason"] == "the caller hung up"
+        gone = asks_for_a_person(service, run, webhook)
+        assert ended(run)["reason"] == "put through to tel:+15550177"
+        assert "hangup" not in gone.verbs()
+        service.refuses["refer"] = 500
+        stays = asks_for_a_person(service, run, webhook)
+        assert "failed" in run.wait_for("transfer")
+        stays.until_said("It is busy.")
+        stays.hangs_up()
+        assert ended(run)["reason"] == "the caller hung up"
 
 
 def test_keys_of_the_telephone(service: PhoneService, file: Path) -> None:
@@ -174,8 +174,11 @@ def test_a_line_that_breaks_is_attached_again(service: PhoneService, file: Path)
 
 
 def test_an_edit_reaches_the_caller(service: PhoneService, file: Path) -> None:
-    with running(service, file) as (run, webhook):
+    """Their words stand in the log when that is asked for."""
+    with running(service, file, "--log-content") as (run, webhook):
         phone = greeted(service, run, webhook)
+        phone.says("Is anybody there?")
+        run.wait_for("transcript", lambda row: row.get("text") == "Is anybody there?")
         file.write_text(PHONE.replace("You answer", "You sing to"))
         row = run.wait_for("config_applied")
         assert row["sessions"]["total"] == 1
@@ -245,18 +248,6 @@ def test_a_caller_who_is_gone_and_a_service_that_refuses(service: PhoneService, 
         assert "1008" not in ended(run)["reason"]
         last.until(lambda: last.verbs()[-1] == "refer")
         assert "No quota left" in "".join(run.errors)
-
-
-def test_the_limit_of_calls(service: PhoneService, file: Path) -> None:
-    file.write_text(PHONE + "limits: { calls: 1 }\n")
-    with running(service, file) as (run, webhook):
-        first = greeted(service, run, webhook)
-        second = service.ring(webhook)
-        second.until(lambda: second.requests)
-        assert second.requests == [("reject", {"status_code": 486})]
-        first.hangs_up()
-        ended(run)
-        greeted(service, run, webhook)
 
 
 def test_what_is_refused_at_the_start(file: Path) -> None:
