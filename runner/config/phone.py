@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 ACTIONS = ("answer", "reject", "transfer")
 #: Keys of `transport:` that speak of the phone alone.
-KEYS = ("listen", "path", "webhook_secret", "phone")
+KEYS = ("listen", "path", "webhook_secret")
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_PATH = "/webhook"
+#: Where an engine on this machine answers SIP.
 DEFAULT_PHONE = "127.0.0.1:5060"
 #: Fields of the turn detection that OpenAI does not take for a phone call.
 _REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
@@ -35,7 +36,6 @@ def phone_problems(ground: Ground) -> Iterator[Problem]:
     yield from _rules(ground)
     if is_phone(ground.at(("transport",))):
         yield from _address(ground, "listen")
-        yield from _address(ground, "phone")
         ground.key_in_file(("transport", "webhook_secret"))
         yield from _session(ground)
     else:

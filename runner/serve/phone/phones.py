@@ -58,12 +58,10 @@ class Phones:
             return known
         options = deployment.transport.options
         listen, path = where(deployment)
-        phone = options.get("phone", DEFAULT_PHONE)
         given = options.get("webhook_secret")
         secret = given.reveal() if given else ""
         if local and not asked:
             _require_loopback("listen", listen)
-            _require_loopback("phone", phone)
         if not secret and not local:
             raise UsageError(
                 f"{deployment.name}: transport.webhook_secret is missing: anybody could ring",
@@ -76,7 +74,9 @@ class Phones:
             self._receptions[listen, path] = reception
             door.add(Route(path, reception.webhook, methods=["POST"]))
         secret = secret or self._own_secret(listen)
-        place = self._places[deployment.source] = Place(door.url + path, secret, phone, reception)
+        place = self._places[deployment.source] = Place(
+            door.url + path, secret, DEFAULT_PHONE, reception
+        )
         return place
 
     def _own_secret(self, listen: str) -> str:
