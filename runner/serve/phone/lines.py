@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.desk import Call, Desk, build_agents, session_voice
-from runner.errors import CallOver, ConnectError
+from runner.errors import CallOver, RtrunError
 from runner.transports.sip import OpenAIRealtimeSIP, without_formats
 
 #: Seconds without any event after which the service is asked whether there still is a call.
@@ -49,6 +49,6 @@ async def follow(call: Call) -> None:
                     await call.ended.wait()
             continue
         asked = time.monotonic()
-        with contextlib.suppress(ConnectError):  # nobody can tell: the line itself will
+        with contextlib.suppress(RtrunError):  # nobody can tell: the line itself will
             if not await transport.alive():
                 await call.session.close(CallOver().message)

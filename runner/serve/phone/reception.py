@@ -272,9 +272,11 @@ class Reception:
             try:
                 about = Incoming(call.call_id, headers)
                 await self._attach(entry, desk, about, started, agent, greet=False)
-                taken += 1
+                taken += call.call_id in entry.live
             except CallOver:
                 continue
+            except RtrunError as error:
+                self._ears.note(entry.deployed, f"{call.call_id}: {error.message}")
         return taken
 
     async def let_go(self) -> None:
