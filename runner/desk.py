@@ -342,7 +342,9 @@ class Desk:
             if left is not None and left <= 0:
                 await self.hang_up(call, "duration limit")
                 return
-            if limits.cost_per_call is not None and self._spent(call) >= limits.cost_per_call:
+            if limits.cost_per_call is not None and (
+                (self.cost_of(call) or 0.0) >= limits.cost_per_call
+            ):
                 await self.hang_up(call, "cost limit")
                 return
             try:
@@ -351,10 +353,10 @@ class Desk:
             except TimeoutError:
                 continue
 
-    def _spent(self, call: Call) -> float:
-        """US dollars, 0 where there is no price."""
+    def cost_of(self, call: Call) -> float | None:
+        """US dollars so far, by OpenAI's list prices; None where there is no price."""
         session = call.session
-        return (cost(session.model, session.usage) or 0.0) if self._address.openai else 0.0
+        return cost(session.model, session.usage) if self._address.openai else None
 
     def _failed(self, name: str, error: BaseException) -> None:
         asyncio.get_running_loop().call_exception_handler(

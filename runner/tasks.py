@@ -46,6 +46,11 @@ class Supervisor:
     def __len__(self) -> int:
         return len(self._children)
 
+    async def finish(self, within: float = 2.0) -> None:
+        """Wait until all children are done by themselves, at most ``within`` seconds."""
+        if self._children:
+            await asyncio.wait(set(self._children), timeout=within)
+
     async def close(self, within: float = 1.0) -> None:
         """Cancel all children and wait for them, at most ``within`` seconds. Idempotent."""
         self._closing = True

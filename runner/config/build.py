@@ -53,6 +53,7 @@ def build(
             guardrail(i, spec, folder) for i, spec in enumerate(document.get("guardrails") or ())
         ),
         silence=silence(document.get("silence") or {}),
+        transcript=(document.get("records") or {}).get("transcript", ""),
         limits=_limits(document.get("limits") or {}),
         reload=ReloadPolicy(**(document.get("reload") or {})),
         vars=document.get("vars") or {},

@@ -238,6 +238,8 @@ class Deployment:
     guardrails: tuple[GuardrailSpec, ...] = ()
     silence: Silence = field(default_factory=Silence)
     limits: Limits = field(default_factory=Limits)
+    #: The path of each call's transcript, with ``{call.id}`` in it; empty for none.
+    transcript: str = ""
     reload: ReloadPolicy = field(default_factory=ReloadPolicy)
     vars: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Path, ...] = ()

@@ -12,6 +12,7 @@ from runner.desk import Address, Call
 from runner.errors import RtrunError
 from runner.model.deployment import Deployment
 from runner.serve.deployed import Deployed, Told
+from runner.serve.records import Transcripts
 from runner.tasks import OnFailure, Supervisor
 
 Heard = Callable[[Deployed, Call, SessionEvent], None]
@@ -40,6 +41,8 @@ class House:
         self._ears: list[Heard] = []
         self._reported: list[Reported] = []
         self._tasks = Supervisor(on_failure)
+        self._transcripts = Transcripts(warn, on_failure)
+        self._ears.append(self._transcripts.heard)
         self.draining = False
 
     @property
@@ -104,6 +107,7 @@ class House:
         await self._tasks.close()
         for deployed in self._deployed:
             await deployed.close()
+        await self._transcripts.close()
 
     # -- Host ------------------------------------------------------------------------------------
     async def address(self, deployment: Deployment) -> Address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from support.phone_service import SECRET, PhoneCall, PhoneService
 
 PHONE = """\
 timezone: none
+records: { transcript: "records/{call.id}.json" }
 transport: { type: sip, listen: "127.0.0.1:0", webhook_secret: "${SECRET:-}" }
 calls:
   - { from: "+1666*", reject: 603 }
@@ -85,6 +87,15 @@ def test_a_call_from_the_ring_to_the_last_word(service: PhoneService, file: Path
         phone.until_said("Aha.")
         phone.hangs_up()
         assert ended(run)["reason"] == "the caller hung up"
+        kept = file.parent / "records" / f"{phone.id}.json"
+        phone.until(kept.exists)
+        told = json.loads(kept.read_text())
+        assert kept.stat().st_mode & 0o077 == 0
+        assert (told["from"], told["to"]) == ("+15559999", "+15550100")
+        assert (told["reason"], told["agents"]) == ("the caller hung up", ["desk", "billing"])
+        assert [item.get("text") or item["tool"] for item in told["items"]] == [
+            "Hello +15559999.", "My bill is wrong.", "transfer_to_billing", "Aha.",
+        ]  # fmt: skip
         # What strangers say is not written down.
         assert [row for row in run.rows if row["event"] == "transcript"]
         assert not [row for row in run.rows if "text" in row or "arguments" in row]
