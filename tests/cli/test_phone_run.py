@@ -111,6 +111,9 @@ def test_calls_that_are_not_answered(service: PhoneService, file: Path) -> None:
         put = service.ring(webhook, to="+15550111")
         put.until(lambda: "refer" in put.verbs())
         assert put.requests[1] == ("refer", {"target_uri": "tel:+15550199"})
+        service.refuses["refer"] = 500
+        kept = service.ring(webhook, to="+15550111")
+        kept.until(lambda: kept.verbs() == ["accept", "refer", "hangup"])
         assert run.of("session_start") == []
 
 

@@ -71,7 +71,7 @@ class Behind:
 
     def full(self, desk: Desk) -> bool:
         most = desk.deployment.limits.calls
-        return most is not None and len(desk.calls) + len(self.ringing) >= most
+        return most is not None and len({*desk.calls, *self.ringing}) >= most
 
     def keep(self) -> None:
         """Write down who is on the line."""
@@ -176,9 +176,7 @@ class Reception:
             return await self._rescue(entry, call.call_id, answered=False)
         if rule.transfer:
             # REFER travels inside a call: it has to be answered first.
-            await entry.calls.refer(call.call_id, rule.transfer)
-            self._ears.note(entry.deployed, f"{call.call_id}: put through to {rule.transfer}")
-            return
+            return await self._rescue(entry, call.call_id, to=rule.transfer)
         await self._attach(entry, desk, call, started, rule.answer)
 
     async def _attach(
@@ -227,15 +225,19 @@ class Reception:
         self._keep(entry)
         self._ears.ended(entry.deployed, call)
         if call.lost:
-            with contextlib.suppress(CallOver):
+            try:
                 await self._rescue(entry, call.id)
+            except RtrunError as error:
+                self._ears.note(entry.deployed, f"{call.id}: {error.message}")
         self._look_whether_empty()
 
-    async def _rescue(self, entry: Behind, call_id: str, *, answered: bool = True) -> None:
-        """The service fails, and nobody steers the call: the caller is put through to where the
+    async def _rescue(
+        self, entry: Behind, call_id: str, *, answered: bool = True, to: str = ""
+    ) -> None:
+        """Nobody steers the call: the caller is put through ``to`` there, or to where the
         deployment says, else hears at least that it is over. CallOver, ConnectError."""
-        uri = entry.desk.deployment.fallback if entry.desk is not None else ""
-        if uri:
+        fallback = entry.desk.deployment.fallback if entry.desk is not None else ""
+        for uri in dict.fromkeys(filter(None, (to, fallback))):
             try:
                 await entry.calls.refer(call_id, uri)
                 self._ears.note(entry.deployed, f"{call_id}: put through to {uri}")
