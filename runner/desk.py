@@ -12,12 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from runner.agent import Handoff, RealtimeAgent
-from runner.config.percall import fill, now_text, today_line
 from runner.core.events import SessionEvent, SettingsApplied, SettingsPending, SettingsRefused
 from runner.errors import NotConnectedError
 from runner.line import Outcome
@@ -26,10 +23,10 @@ from runner.model.prices import cost
 from runner.model.settings import SessionSettings
 from runner.moving import Way
 from runner.session import RealtimeSession
+from runner.staff import build_agents, session_voice
 from runner.tasks import Supervisor
 from runner.toolbox import Toolbox
 from runner.tools.base import ToolServer
-from runner.tools.builtin import TransferCall
 from runner.transports.base import AudioSink, RealtimeTransportLayer
 from runner.transports.registry import create
 
@@ -90,46 +87,14 @@ class Call:
     fit: Fit = field(default=_as_is, repr=False)
 
 
-def build_agents(
-    deployment: Deployment, tools: Toolbox, about: Mapping[str, str], now: datetime
-) -> dict[str, RealtimeAgent]:
-    """The deployment's agents for one call: ``${call.*}`` and ``${now}`` filled in, and the day
-    and time told, as of ``now``, so that a reload compares like with like."""
-    today = today_line(deployment.timezone, now)
-    stamp = now_text(deployment.timezone, now)
-    agents: dict[str, RealtimeAgent] = {}
-    for name, spec in deployment.agents.items():
-        told = fill(spec.instructions, about, stamp)
-        agents[name] = RealtimeAgent(
-            name=name,
-            instructions="\n\n".join(part for part in (told, today) if part),
-            tools=[
-                *(tools.tools[tool] for tool in spec.tools if tool not in tools.servers),
-                *(TransferCall(way.transfer, way.when) for way in spec.handoffs if way.transfer),
-            ],
-            mcp_servers=[tools.servers[tool] for tool in spec.tools if tool in tools.servers],
-            voice=spec.voice,
-            greeting=fill(spec.greeting, about, stamp),
-            interruptible_greeting=spec.interruptible_greeting,
-        )
-    for name, spec in deployment.agents.items():
-        agents[name].handoffs = [
-            Handoff(agents[way.to], way.when) for way in spec.handoffs if way.to
-        ]
-    return agents
-
-
-def session_voice(deployment: Deployment) -> bool:
-    """True when the file's session block names a voice: it then stands above the agents' own."""
-    node: Any = deployment.document
-    for key in ("session", "audio", "output", "voice"):
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return node is not None
-
-
 def _ours(transport: RealtimeTransportLayer) -> bool:
     """Does who speaks and hears on this line do so through us?"""
     return transport.playback == "client" and transport.sink is None
+
+
+def _here(transport: str) -> str:
+    """The line on this machine: what a Worker opens by fetch is a WebSocket here."""
+    return "websocket" if transport == "cloudflare" else transport
 
 
 class Desk:
@@ -195,7 +160,9 @@ class Desk:
 
         spec, transport = deployment.transport, None
         if self._specs.get(call.session.transport, spec) != spec:
-            transport = tools.transport() if tools.transport is not None else create(spec.type)
+            transport = (
+                tools.transport() if tools.transport is not None else create(_here(spec.type))
+            )
             self._specs[transport] = spec
             if not (_ours(transport) and _ours(call.session.transport)):
                 transport = None  # there is an ear at its other end: the call stays on its line
@@ -275,7 +242,7 @@ class Desk:
         if made is not None:
             return made()
         # Who calls a phone's deployment from here is on no phone: its tests are.
-        return "websocket" if spec.rings else spec.type
+        return "websocket" if spec.rings else _here(spec.type)
 
     async def hang_up(self, call: Call, reason: str = "hung up") -> None:
         call.reason = call.reason or reason

@@ -39,7 +39,11 @@ _VERBS = {
         "drain": ("runner.cli.drain", "drain"),
         "approve": ("runner.cli.approve", "approve"),
     },
-    "Make": {"init": ("runner.cli.init", "init")},
+    "Make": {
+        "init": ("runner.cli.init", "init"),
+        "build": ("runner.cli.build", "build"),
+        "push": ("runner.cli.push", "push"),
+    },
 }
 _HOMES = {verb: home for group in _VERBS.values() for verb, home in group.items()}
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 #: Seconds between two looks for new files in a folder.
 FOLDER_SECONDS = 0.5
 BY_PHONE = "--wav, --say and --text are a caller on this machine; this deployment rings by phone"
+_NOT_A_WORKER = "transport cloudflare: here over websocket; rtrun build cloudflare makes the Worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +295,8 @@ class Run:
                 for problem in what.warnings:
                     self._warn(problem.headline(), of.name)
                 assert of.desk is not None
+                if of.desk.deployment.transport.type == "cloudflare":
+                    self._warn(_NOT_A_WORKER, of.name)
                 engine = self._answering[of.desk.deployment.source]
                 url = engine.address.url
                 urls = {"engine": url} if url else {}

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
+_BROUGHT: dict[str, tzinfo] = {}
 NAMES = ("call.from", "call.to", "call.id", "now")
 
 _CALL = re.compile(r"(\$+)\{(call\.from|call\.to|call\.id|now)\}")
@@ -112,6 +113,11 @@ def system_zone(env: Mapping[str, str]) -> str:
     return name if _known(name) else "UTC"
 
 
+def know(name: str, zone: tzinfo) -> None:
+    """A zone that was brought along, for a place without a database of them (a Worker)."""
+    _BROUGHT[name] = zone
+
+
 def _known(name: str) -> bool:
     try:
         ZoneInfo(name)
@@ -124,7 +130,9 @@ def _zone(name: str) -> tzinfo:
     # UTC needs no database, and is what system_zone answers on a machine without one.
     from datetime import timezone
 
-    return timezone.utc if name == "UTC" else ZoneInfo(name)  # noqa: UP017
+    if name == "UTC":
+        return timezone.utc  # noqa: UP017
+    return _BROUGHT.get(name) or ZoneInfo(name)
 
 
 def _date(at: datetime) -> str:

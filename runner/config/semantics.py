@@ -19,6 +19,7 @@ from runner.config.testcheck import conversation_problems
 from runner.config.toolcheck import tool_problems
 from runner.config.tree import Path, Tree
 from runner.config.units import seconds
+from runner.config.worker import worker_problems
 from runner.errors import Problem
 from runner.model.names import telephone_name, transfer_name
 
@@ -212,14 +213,16 @@ class Semantics:
             kinds = ("python", "name")
             yield from self.ground.exactly_one(path, transport, kinds, "a custom transport")
             yield from self.ground.function((*path, "python"), transport.get("python"))
-        elif transport.get("type") in ("websocket", "sip"):
+        elif transport.get("type") in ("websocket", "sip", "cloudflare"):
             hints = dict.fromkeys(("python", "name", "options"), "type: custom")
             kind = f"type: {transport['type']}"
             yield from self.ground.does_not_go(path, transport, kind, hints)
-        if transport.get("type") in ("websocket", "custom"):
+        if transport.get("type") in ("websocket", "custom", "cloudflare"):
             hints = dict.fromkeys(PHONE_KEYS, "type: sip")
             kind = f"type: {transport['type']}"
             yield from self.ground.does_not_go(path, transport, kind, hints)
+        if "cloudflare" in (self.ground.at(path), transport.get("type")):
+            yield from worker_problems(self.ground)
 
     def _reasoning(self) -> None:
         model, session = self.ground.at(("model",)), self.ground.map("session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -219,7 +220,10 @@ async def in_own_thread(
     function: Callable[..., Any], given: dict[str, Any], name: str, *, by_position: bool = False
 ) -> Any:
     """``function(**given)``, or ``function(*given.values())`` with ``by_position``, in a daemon
-    thread: one that never returns neither fills a pool nor keeps the process from ending."""
+    thread: one that never returns neither fills a pool nor keeps the process from ending. A
+    Worker starts no threads: there it runs at once, and the call waits for it."""
+    if sys.platform == "emscripten":
+        return function(*given.values()) if by_position else function(**given)
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
 

@@ -19,8 +19,8 @@ from typing import Any, cast
 from runner.codec import dumps
 from runner.errors import ToolError, UserError
 from runner.model.deployment import CommandSpec, ToolSpec
-from runner.tools.declared import MAX_OUTPUT, DeclaredTool, common, hidden
-from runner.tools.mcp_result import EMPTY
+from runner.tools.answer import EMPTY, MAX_OUTPUT, hidden
+from runner.tools.declared import DeclaredTool, common
 from runner.tools.process import DRAIN, KILL_SIGNAL, Child, wait_for
 
 #: Open files, and the bytes of one file that it writes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +15,8 @@ from referencing.exceptions import Unresolvable
 from runner.codec import dumps
 from runner.errors import ToolError
 from runner.model.deployment import ToolSpec
-from runner.model.secret import Secret
 from runner.tools.base import DEFAULT_TIMEOUT, ToolContext, ToolPolicy, read_arguments, timed_out
 
-#: What a tool may say, in bytes: more would only push the conversation out of the model's sight.
-MAX_OUTPUT = 256 * 1024
-#: A shorter value would blot out half of a sentence, and is no key.
-SHORTEST_SECRET = 4
 #: The formats that jsonschema knows without further packages, so that all machines agree.
 _FORMATS = FormatChecker(("date", "ipv4", "ipv6", "uuid"))
 _MOST = 160
@@ -134,15 +129,3 @@ def _shown(value: Any) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
-
-
-def hidden(text: str, secrets: Iterable[Secret]) -> str:
-    """``text`` without what is secret: also the last word of ``Bearer KEY`` is a key."""
-    known: set[str] = set()
-    for secret in secrets:
-        revealed = secret.reveal().strip()
-        known.update((revealed, revealed.rpartition(" ")[2]))
-    for key in sorted(known, key=len, reverse=True):
-        if len(key) >= SHORTEST_SECRET:
-            text = text.replace(key, "***")
-    return text

@@ -12,13 +12,12 @@ import os
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 
 import h11
 
 from runner.errors import ToolError
-from runner.tools.declared import MAX_OUTPUT
+from runner.tools.answer import MAX_OUTPUT, Answer
 from runner.tools.request import Request, Server
 
 #: All headers of an answer, in bytes.
@@ -28,22 +27,6 @@ MAX_REASON = 4 * 1024
 #: All that is read of an answer. A body in tiny chunks is many times itself.
 MAX_WIRE = 4 * MAX_OUTPUT
 _PIECE = 16 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """``headers`` by their names in lower case, the last of each. ``cut``: there was more of the
-    body than its limit."""
-
-    status: int
-    reason: str
-    headers: dict[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    cut: bool
-
-    @property
-    def good(self) -> bool:
-        return 200 <= self.status < 300
 
 
 @cache

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from runner.errors import ToolError, UserError
 from runner.model.deployment import HttpSpec, ToolSpec
-from runner.model.secret import Secret
 from runner.tasks import in_thread
 from runner.tools.address import Resolver, literal, may_reach, resolve
+from runner.tools.answer import output, refusal
 from runner.tools.base import in_own_thread
-from runner.tools.declared import MAX_OUTPUT, DeclaredTool, common, hidden
-from runner.tools.exchange import Answer, exchange, usual_tls
-from runner.tools.mcp_result import EMPTY
+from runner.tools.declared import DeclaredTool, common
+from runner.tools.exchange import exchange, usual_tls
 from runner.tools.request import FRAMING, Server, request_of, server_of
-
-#: Of an answer that is no success, in characters: enough to tell the caller why.
-_TOLD = 300
-# Kinds of content that are texts beside text/*, by the end of their names.
-_TEXTS = ("json", "xml", "yaml", "javascript", "csv", "x-www-form-urlencoded")
-# A server names the charset, and Python has codecs that take minutes over a long text.
-_CHARSETS = re.compile(r"utf|iso|windows|cp\d|latin|(us-)?ascii|koi8|gb|big5|euc|shift|sjis|mac")
-_BINARY = ("image/", "audio/", "video/", "font/")
-_KEY = re.compile(r"key|token|secret|sig|pass|auth|code", re.IGNORECASE)
-_HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +39,8 @@ class HttpTool(DeclaredTool):
         patience = self.timeout / (len(addresses) + 1)
         answer = await exchange(server, addresses, request, tls, patience)
         if not answer.good:
-            raise ToolError(self._refused(answer))
-        return _output(server.name, answer)
+            raise ToolError(refusal(server.name, answer, self.request))
+        return output(server.name, answer)
 
     async def _addresses(self) -> list[str]:
         """Asked for once; what is connected to is what was looked at."""
@@ -65,15 +52,6 @@ class HttpTool(DeclaredTool):
         except (OSError, UnicodeError):
             raise ToolError(f"no server is called {self.server.name}") from None
 
-    def _refused(self, answer: Answer) -> str:
-        words = f"{self.server.name} answered {answer.status} {answer.reason}".rstrip()
-        if 300 <= answer.status < 400:
-            place = _without_query(answer.headers.get("location", ""))
-            words += ", which is not followed" + (f"; it points to {place}" if place else "")
-        elif why := _reason(answer):
-            words += f": {why}"
-        return hidden(words, _keys(self.request))
-
 
 def http_tool(spec: ToolSpec) -> HttpTool:
     """The tool behind ``spec.http``. ToolError when its URL or its headers cannot be used."""
@@ -84,73 +62,3 @@ def http_tool(spec: ToolSpec) -> HttpTool:
             raise ToolError(f"the header {name} of the tool '{spec.name}' is not for you to set")
     server = server_of(spec.http.url)
     return HttpTool(**common(spec), request=spec.http, server=server)
-
-
-def _keys(spec: HttpSpec) -> list[Secret]:
-    """What a server that repeats its request might give away."""
-    query = (*parse_qsl(urlsplit(spec.url).query), *spec.query.items())
-    return [
-        *(value for name, value in spec.headers.items() if name.lower() not in _HARMLESS),
-        *(Secret(value) for name, value in query if _KEY.search(name)),
-    ]
-
-
-def _output(name: str, answer: Answer) -> str:
-    if answer.cut:
-        raise ToolError(f"the answer of {name} is longer than {MAX_OUTPUT // 1024} kB")
-    coding = answer.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
-        raise ToolError(f"the answer of {name} is compressed ({coding[:20]}), unasked")
-    text = _decoded(answer)
-    if text is None:
-        kind = _content_type(answer) or "data"
-        raise ToolError(f"the answer of {name} is no text ({kind[:60]})")
-    return text.strip() or EMPTY
-
-
-def _content_type(answer: Answer) -> str:
-    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _decoded(answer: Answer) -> str | None:
-    """The body by its charset, UTF-8 when it names none; None when it is no text."""
-    kind = _content_type(answer)
-    if not answer.body:
-        return ""
-    if kind.startswith(_BINARY):
-        return None
-    charset = re.search(
-        r"charset\s*=\s*\"?([\w.:-]+)", answer.headers.get("content-type", ""), re.IGNORECASE
-    )
-    textual = kind.startswith("text/") or kind.endswith(_TEXTS)
-    try:
-        if charset and _CHARSETS.match(charset[1].lower()):
-            text = answer.body.decode(charset[1], "replace")
-        else:
-            text = answer.body.decode("utf-8", "replace" if textual else "strict")
-    except LookupError:  # a charset that nobody knows
-        text = answer.body.decode("utf-8", "replace")
-    except ValueError:
-        return None
-    return None if "\0" in text else text.removeprefix("\ufeff")
-
-
-def _reason(answer: Answer) -> str:
-    """The beginning of what a server says about its failure, on one line."""
-    if answer.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        return ""
-    text = _decoded(answer) or ""
-    if _content_type(answer) == "text/html":
-        text = re.sub(r"<(style|script)\b.*?(</\1>|$)|<[^>]*>", " ", text, flags=re.S | re.I)
-    text = " ".join(text.split())
-    return text if len(text) <= _TOLD else text[: _TOLD - 1] + "…"
-
-
-def _without_query(location: str) -> str:
-    """A redirect may carry a key in its query."""
-    try:
-        parts = urlsplit(location)
-    except ValueError:
-        return ""
-    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
-    return (place + parts.path)[:200]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.codec import dumps, loads
+from runner.tools.answer import EMPTY
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
-
-EMPTY = "Done; the tool gave no output."
 
 
 def result_text(result: CallToolResult) -> str:

@@ -14,8 +14,9 @@ import pytest
 from runner.errors import ToolError
 from runner.model.deployment import ToolSpec
 from runner.model.secret import Secret
+from runner.tools.answer import hidden
 from runner.tools.base import ToolContext
-from runner.tools.declared import DeclaredTool, checked, common, hidden
+from runner.tools.declared import DeclaredTool, checked, common
 
 pytestmark = pytest.mark.quick
 

@@ -1,0 +1,1 @@
+"""Deployments built for places where rtrun itself does not run."""

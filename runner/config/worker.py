@@ -1,0 +1,142 @@
+"""What a Cloudflare Worker cannot serve, each with its place."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.config.behind import module_file
+from runner.config.ground import Ground, as_list, as_map
+from runner.config.source import shown
+from runner.config.tree import Path as Steps
+from runner.config.tree import dotted
+from runner.errors import Problem
+from runner.model.secret import revealed
+
+#: Modules of the standard library that Pyodide leaves out, that do nothing there, or that newer
+#: versions of Python, which a Worker has, have lost.
+LACKING = frozenset(
+    {
+        "aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt",
+        "curses", "dbm", "distutils", "ensurepip", "fcntl", "grp", "idlelib", "imghdr",
+        "imp", "lib2to3", "mailcap", "msilib", "msvcrt", "multiprocessing", "nis",
+        "nntplib", "nt", "ossaudiodev", "pipes", "pty", "pwd", "pydoc_data", "readline", "resource",
+        "smtpd", "sndhdr", "socketserver", "spwd", "subprocess", "sunau", "syslog",
+        "telnetlib", "termios", "tkinter", "tty", "turtle", "turtledemo", "uu", "venv",
+        "winreg", "winsound", "xdrlib",
+    }
+)  # fmt: skip
+_NO_PROGRAMS = "a Worker starts no programs"
+_NO_CLIENT = "a Worker has no client for MCP"
+_HOW = "make it http or python"
+
+
+def worker_problems(ground: Ground) -> Iterator[Problem]:
+    """Everything in a valid document that has no meaning in a Worker."""
+    engine = revealed(ground.at(("engine",)))
+    kind = as_map(engine).get("type") if isinstance(engine, Mapping) else engine
+    if kind == "local":
+        path: Steps = ("engine", "type") if isinstance(engine, Mapping) else ("engine",)
+        hint = "openai, or { url: wss://... }"
+        yield ground.say(path, "the local engine does not run in a Worker", hint, code="RT602")
+    line = ground.at(("transport",))
+    if as_map(line).get("type") == "custom":
+        words = "a Worker brings lines of its own"
+        yield ground.say(("transport", "type"), words, "transport: cloudflare", code="RT601")
+    for name, spec in ground.map("tools").items():
+        spec = as_map(spec)
+        for key, words, hint in (
+            ("command", _NO_PROGRAMS, _HOW),
+            ("mcp", _NO_CLIENT, "hosted_mcp is carried out by the server, or make it http"),
+        ):
+            if key in spec:
+                path = ("tools", name, key)
+                yield ground.say(path, words, hint, at_key=True, code="RT601")
+        yield from _python(ground, ("tools", name, "python"), spec.get("python"))
+    for index, rail in enumerate(as_list(ground.at(("guardrails",)))):
+        rail = as_map(rail)
+        if "moderation" in rail:
+            path = ("guardrails", index, "moderation")
+            words = "a Worker has no client for moderation"
+            yield ground.say(path, words, "phrases, regex or python", at_key=True, code="RT601")
+        yield from _python(ground, ("guardrails", index, "python"), rail.get("python"))
+
+
+def _python(ground: Ground, path: Steps, reference: Any) -> Iterator[Problem]:
+    if not isinstance(reference, str) or ":" not in reference:
+        return
+    base = ground.tree.folder(path)
+    file = module_file(base, reference)
+    if file is None:
+        module = reference.rpartition(":")[0]
+        if not _there(module):
+            words = f"the package {shown(module.partition('.')[0])} is not there in a Worker"
+            yield ground.say(path, words, "name a file: tools/x.py:function", code="RT603")
+        return
+    if not file.resolve().is_relative_to(ground.base.resolve()):
+        words = f"{shown(file.name)} stands outside of the deployment's folder"
+        yield ground.say(path, words, "the Worker gets the folder's own files", code="RT603")
+    for where in neighbours(file):
+        yield from _imports(where, dotted(path))
+
+
+def neighbours(file: Path) -> list[Path]:
+    """``file`` and the modules beside it that it imports, and those that they do."""
+    found: dict[Path, None] = {}
+    ahead = [file]
+    while ahead:
+        one = ahead.pop()
+        if one in found:
+            continue
+        found[one] = None
+        for module, _ in imports_of(one):
+            top = module.partition(".")[0]
+            if top not in sys.stdlib_module_names:
+                beside = (file.parent / f"{top}.py", *(file.parent / top).glob("**/*.py"))
+                ahead += [path for path in beside if path.is_file()]
+    return list(found)
+
+
+def imports_of(file: Path) -> list[tuple[str, ast.stmt]]:
+    """Every module that the code imports, wherever in it; nothing of a file that is no Python,
+    which is told elsewhere."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    found: list[tuple[str, ast.stmt]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append((node.module, node))
+    return found
+
+
+def _imports(file: Path, path: str) -> Iterator[Problem]:
+    for module, node in imports_of(file):
+        top = module.partition(".")[0]
+        if _there(module) or (file.parent / f"{top}.py").is_file() or (file.parent / top).is_dir():
+            continue
+        line = file.read_text(encoding="utf-8", errors="replace").splitlines()[node.lineno - 1]
+        known = "rtrun's own rooms there are fewer" if top == "runner" else "use what Python brings"
+        words = f"{module if top == 'runner' else top} is not there in a Worker"
+        yield Problem(
+            str(file), node.lineno, node.col_offset + 1, path, words, known, line, "RT603"
+        )
+
+
+def _there(module: str) -> bool:
+    top = module.partition(".")[0]
+    if top == "runner":
+        return module in _ROOMS or module.rpartition(".")[0] in _ROOMS
+    return top in sys.stdlib_module_names and top not in LACKING
+
+
+#: Of rtrun, what a tool may import.
+_ROOMS = frozenset(
+    {"runner", "runner.agent", "runner.errors", "runner.guardrails", "runner.tools.base"}
+)

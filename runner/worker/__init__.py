@@ -1,0 +1,1 @@
+"""A deployment in a Cloudflare Worker. Standard library alone, and what Pyodide brings."""

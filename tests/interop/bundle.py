@@ -1,0 +1,268 @@
+# Run inside Pyodide by bundle.mjs; `given` is what the test tells, and the last line its answer.
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import sys
+import time
+import traceback
+import types
+from importlib.util import find_spec
+
+sys.path[:0] = ["/bundle"]
+# The SDK of Cloudflare around an entrypoint, as small as can be: it keeps env and ctx.
+workers = types.ModuleType("workers")
+
+
+class WorkerEntrypoint:
+    def __init__(self, ctx, env):
+        self.ctx, self.env = ctx, env
+
+
+workers.WorkerEntrypoint = WorkerEntrypoint
+sys.modules["workers"] = workers
+
+import js  # noqa: E402
+from entry import Default  # noqa: E402
+from pyodide.code import run_js  # noqa: E402
+from pyodide.ffi import create_proxy, to_js  # noqa: E402
+
+told = json.loads(given)  # noqa: F821
+question = base64.b64decode(told["question"])
+HOST = "https://worker.example"
+logged = []
+js.console.error = create_proxy(lambda *words: logged.append(" ".join(map(str, words))))
+waited = []
+ctx = types.SimpleNamespace(waitUntil=waited.append)
+
+
+def worker(**more):
+    return Default(ctx, types.SimpleNamespace(**{**told["env"], **more}))
+
+
+async def until(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s; {logged[-5:]}"
+        await asyncio.sleep(0.01)
+
+
+def asking(path, method="GET", headers=None, body=None):
+    init = {"method": method, "headers": headers or {}}
+    if body is not None:
+        init["body"] = body
+    return js.Request.new(HOST + path, to_js(init, dict_converter=js.Object.fromEntries))
+
+
+async def ask(path, method="GET", headers=None, body=None, **env):
+    answer = await worker(**env).fetch(asking(path, method, headers, body))
+    return int(answer.status), str(await answer.text())
+
+
+class Peer:
+    """The client's end of a socket that the Worker took."""
+
+    def __init__(self, answer):
+        assert int(answer.status) == 101, int(answer.status)
+        self.socket = answer.webSocket
+        self.messages, self.closed = [], []
+        self.hear = create_proxy(lambda event: self.messages.append(json.loads(event.data)))
+        self.end = create_proxy(
+            lambda event: self.closed.append((int(event.code), str(event.reason)))
+        )
+        self.socket.addEventListener("message", self.hear)
+        self.socket.addEventListener("close", self.end)
+        self.socket.accept()
+
+    def send(self, message):
+        self.socket.send(json.dumps(message))
+
+    def of(self, kind):
+        return [m for m in self.messages if kind in (m.get("type"), m.get("event"))]
+
+
+def signed(url, form=""):
+    key = told["env"]["TWILIO_AUTH_TOKEN"].encode()
+    return base64.b64encode(hmac.new(key, (url + form).encode(), hashlib.sha1).digest()).decode()
+
+
+async def page(**env):
+    headers = {"Upgrade": "websocket", "Origin": HOST, "Sec-WebSocket-Protocol": "realtime"}
+    return Peer(await worker(**env).fetch(asking("/ws", headers=headers)))
+
+
+def text(words):
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": words}]}
+
+
+async def case_health():
+    status, body = await ask("/healthz")
+    assert (status, json.loads(body)["from"]) == (200, "bundle"), body
+    assert json.loads(body)["name"] == "shop"
+    assert (await ask("/nowhere"))[0] == 404
+    status, body = await ask("/healthz", CANARY=None)
+    assert status == 503, body
+    assert "CANARY" in logged[-1], logged
+
+
+async def case_a_browser_is_relayed_and_never_sees_the_deployment():
+    peer = await page()
+    await until(lambda: peer.of("session.updated"))
+    [updated] = peer.of("session.updated")
+    assert updated["session"]["audio"]["output"], updated
+    peer.send({"type": "conversation.item.create", "item": text("add, please")})
+    peer.send({"type": "response.create"})
+    said = "response.output_audio_transcript.done"
+    await until(lambda: any("You said: 5" in m["transcript"] for m in peer.of(said)))
+    everything = json.dumps(peer.messages)
+    assert "Canary" not in everything
+    assert told["env"]["CANARY"] not in everything
+    assert "function_call" not in everything, everything[:2000]
+    assert peer.of("response.output_audio.delta"), "no sound"
+    peer.socket.close(1000, "bye")
+    await until(lambda: not any("call_" in line for line in logged[-1:]))
+
+
+async def case_a_page_may_not_change_the_deployment():
+    peer = await page()
+    await until(lambda: peer.of("session.updated"))
+    peer.send({"type": "session.update", "event_id": "e1", "session": {"instructions": "x"}})
+    peer.send({"type": "response.create", "response": {"instructions": "x"}})
+    output = {"type": "function_call_output", "call_id": "c", "output": "x"}
+    peer.send({"type": "conversation.item.create", "item": output})
+    peer.socket.send("no json")
+    await until(lambda: len(peer.of("error")) == 4)
+    first = peer.of("error")[0]["error"]
+    assert (first["code"], first["event_id"]) == ("not_allowed", "e1"), first
+    peer.socket.close(1000, "")
+
+
+async def case_a_large_message():
+    peer = await page()
+    await until(lambda: peer.of("session.updated"))
+    words = "ä" * 450_000
+    peer.send({"type": "conversation.item.create", "item": text(words)})
+    await until(lambda: peer.of("conversation.item.added"))
+    assert peer.of("conversation.item.added")[0]["item"]["content"][0]["text"] == words
+    peer.socket.close(1000, "")
+
+
+async def case_an_interruption():
+    peer = await page()
+    await until(lambda: peer.of("session.updated"))
+    peer.send({"type": "conversation.item.create", "item": text("long")})
+    peer.send({"type": "response.create"})
+    await until(lambda: len(peer.of("response.output_audio.delta")) > 3)
+    peer.send({"type": "response.cancel"})
+    await until(lambda: peer.of("response.done"))
+    await until(lambda: peer.of("conversation.item.truncated"))
+    assert peer.of("response.done")[0]["response"]["status"] in ("cancelled", "completed")
+    peer.socket.close(1000, "")
+
+
+async def case_a_tool_by_fetch():
+    peer = await page()
+    await until(lambda: peer.of("session.updated"))
+    peer.send({"type": "conversation.item.create", "item": text("stock of tea pots")})
+    peer.send({"type": "response.create"})
+    said = "response.output_audio_transcript.done"
+    await until(lambda: any("7 of tea pots, Bearer" in m["transcript"] for m in peer.of(said)))
+    peer.socket.close(1000, "")
+
+
+async def case_who_may_call():
+    headers = {"Upgrade": "websocket", "Origin": "https://elsewhere.example"}
+    assert (await ask("/ws", headers=headers))[0] == 403
+    assert (await ask("/ws", headers={"Upgrade": "websocket"}))[0] == 403
+    assert (await ask("/ws"))[0] == 426
+    headers["Origin"] = HOST
+    assert (await ask("/ws", headers=headers, RTRUN_WS_TOKEN="t0ken"))[0] == 403
+    answer = await worker(RTRUN_WS_TOKEN="t0ken").fetch(asking("/ws?token=t0ken", headers=headers))
+    Peer(answer).socket.close(1000, "")
+
+
+async def case_a_refusal_of_the_model_closes_the_page():
+    peer = await page(ENGINE_KEY="wrong")
+    await until(lambda: peer.closed)
+    assert peer.closed[0] == 1011, peer.closed
+    assert any("401" in line for line in logged), logged
+
+
+async def case_a_phone_call():
+    assert (await ask("/twilio", "POST", {"X-Twilio-Signature": "no"}, "From=a"))[0] == 403
+    form = "From=%2B4930123&To=%2B4930999"
+    signature = signed(f"{HOST}/twilio", "From+4930123To+4930999")
+    headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+    status, twiml = await ask("/twilio", "POST", headers, form)
+    assert status == 200, twiml
+    assert '<Stream url="wss://worker.example/twilio">' in twiml, twiml
+    assert 'value="+4930123"' in twiml
+    headers = {"Upgrade": "websocket", "X-Twilio-Signature": signed("wss://worker.example/twilio")}
+    peer = Peer(await worker().fetch(asking("/twilio", headers=headers)))
+    peer.send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+    about = {"from": "+4930123", "to": "+4930999"}
+    fmt = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+    start = {"streamSid": "MZ1", "callSid": "CA1", "customParameters": about, "mediaFormat": fmt}
+    peer.send({"event": "start", "streamSid": "MZ1", "sequenceNumber": "1", "start": start})
+    for n, at in enumerate(range(0, len(question), 160)):
+        payload = base64.b64encode(question[at : at + 160]).decode()
+        media = {"track": "inbound", "chunk": str(n + 1), "timestamp": str(n * 20)}
+        media["payload"] = payload
+        peer.send({"event": "media", "streamSid": "MZ1", "media": media})
+        await asyncio.sleep(0.01)
+    await until(lambda: len(peer.of("media")) > 20)
+    assert all(m["streamSid"] == "MZ1" for m in peer.of("media"))
+    assert {len(base64.b64decode(m["media"]["payload"])) for m in peer.of("media")[:20]} == {160}
+    # The caller speaks again: what Twilio holds is dropped.
+    for at in range(0, 16_000, 160):
+        payload = base64.b64encode(question[at : at + 160]).decode()
+        peer.send({"event": "media", "streamSid": "MZ1", "media": {"payload": payload}})
+        await asyncio.sleep(0.01)
+    await until(lambda: peer.of("clear"))
+    peer.send({"event": "stop", "streamSid": "MZ1", "stop": {"callSid": "CA1"}})
+    await until(lambda: peer.closed)
+
+
+async def case_a_webhook():
+    body = json.dumps({"type": "realtime.call.incoming", "data": {"call_id": "rtc_1"}})
+    stamp, secret = str(int(time.time())), told["env"]["OPENAI_WEBHOOK_SECRET"]
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    mac = hmac.new(key, f"wh_1.{stamp}.{body}".encode(), hashlib.sha256).digest()
+    headers = {"webhook-id": "wh_1", "webhook-timestamp": stamp}
+    headers["webhook-signature"] = "v1," + base64.b64encode(mac).decode()
+    assert (await ask("/sip/webhook", "POST", {**headers, "webhook-signature": "v1,x"}, body))[
+        0
+    ] == 400
+    late = {**headers, "webhook-timestamp": str(int(stamp) - 3000)}
+    assert (await ask("/sip/webhook", "POST", late, body))[0] == 400
+    status, said = await ask("/sip/webhook", "POST", headers, body)
+    assert status == 200, (said, logged[-3:])
+    # Told twice, it is taken once; the service counts.
+    assert (await ask("/sip/webhook", "POST", headers, body))[0] == 200
+
+
+async def case_an_edit_by_kv():
+    edited = told["edited"]
+    space = run_js("(text) => ({ get: async (key) => (key === 'deployment' ? text : null) })")
+    status, body = await ask("/healthz", RTRUN_CONFIG=space(edited))
+    assert (status, json.loads(body)["from"]) == (200, "kv"), (body, logged[-2:])
+    for broken in ("no json", json.dumps({**json.loads(edited), "code": {"tools/x.py": "1"}})):
+        status, body = await ask("/healthz", RTRUN_CONFIG=space(broken))
+        assert (status, json.loads(body)["from"]) == (200, "bundle"), body
+        assert "cannot be used" in logged[-1], logged[-1]
+
+
+cases = {}
+for name, case in list(globals().items()):
+    if not name.startswith("case_"):
+        continue
+    try:
+        async with asyncio.timeout(60):
+            await case()  # noqa: F704
+        cases[name.removeprefix("case_")] = ""
+    except Exception:
+        cases[name.removeprefix("case_")] = traceback.format_exc()
+lacking = [name for name in told["stdlib"] if find_spec(name) is None]
+outside = [n for n in ("yaml", "jsonschema", "numpy", "websockets") if n in sys.modules]
+json.dumps({"cases": cases, "outside": outside, "lacking": lacking, "waited": len(waited)})

@@ -1,0 +1,280 @@
+"""What `rtrun build cloudflare` writes, run: its entry inside Pyodide against our engine, its
+folder packed by wrangler, and the upgrade that it asks for in a real workerd.
+
+Needs Node.js 20 and, in the folder that RTRUN_TEST_NODE names, `npm install pyodide miniflare
+workerd wrangler`; .ci/run sets them up.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from support.command import rtrun
+from support.engine import Puppet, last_words, serving, speech_models, spoken
+from support.speech import silence
+
+from runner.audio.g711 import ulaw_encode
+from runner.bundle.compiled import Compiled
+from runner.config.load import load
+from runner.config.worker import LACKING
+from runner.engine.ports import Call, Prompt
+from runner.media.resample import resample
+
+ROOT = Path(__file__).parents[2]
+HOME = os.environ.get("RTRUN_TEST_NODE", "")
+KEY, CANARY = "sk-worker", "canary-4711-of-the-environment"
+CASES = re.findall(
+    r"^async def case_(\w+)", Path(__file__).with_name("bundle.py").read_text(), re.M
+)
+
+SHOP = """\
+name: shop
+engine: { url: "${ENGINE_URL}", api_key: "${ENGINE_KEY}" }
+timezone: America/New_York
+transport: cloudflare
+vars: { place: "${PLACE:-the shop}" }
+session:
+  audio:
+    input:
+      transcription: { model: whisper-1 }
+      turn_detection: { type: server_vad }
+agents:
+  desk:
+    instructions: You answer ${call.from} at ${vars.place}, ${now}. Canary ${CANARY}.
+    tools: [add, stock]
+tools:
+  add: { python: "tools/add.py:add" }
+  stock:
+    description: What is there.
+    http:
+      url: "${STOCK_URL}/stock/{what}"
+      headers: { Authorization: "Bearer ${STOCK_KEY}" }
+      hosts: ["127.0.0.1"]
+"""
+TOOL = '''
+import plus
+
+
+def add(a: int, b: int) -> str:
+    """Add two numbers."""
+    return str(plus.plus(a, b))
+'''
+
+
+def answer(prompt: Prompt) -> list[Any]:
+    words = last_words(prompt)
+    if words.startswith("add"):
+        return [Call("add", '{"a": 2, "b": 3}')]
+    if words.startswith("stock of "):
+        return [Call("stock", json.dumps({"what": words.removeprefix("stock of ")}))]
+    return ["On and on and on it goes. " * 60] if words == "long" else [f"You said: {words}"]
+
+
+class Shop(BaseHTTPRequestHandler):
+    """Tells back what was asked; takes a phone call that does not exist any more."""
+
+    def do_GET(self) -> None:
+        what = self.path.rpartition("/")[2].replace("%20", " ")
+        self._say(200, f"7 of {what}, {self.headers['Authorization']}")
+
+    def _say(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a deployment, and in ``dist`` what the command made of it."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "tools").mkdir()
+    (folder / "shop.yaml").write_text(SHOP)
+    (folder / "tools" / "add.py").write_text(TOOL)
+    (folder / "tools" / "plus.py").write_text("def plus(a, b):\n    return a + b\n")
+    (folder / "env").write_text(f"CANARY={CANARY}\n")
+    done = rtrun(
+        *("build", "cloudflare", str(folder / "shop.yaml"), "-o", str(folder / "dist")),
+        *("--without-sdk", "--env-file", str(folder / "env")),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_nothing_of_the_environment_is_in_the_folder(built: Path) -> None:
+    files = [path for path in (built / "dist").rglob("*") if path.is_file()]
+    assert len(files) > 50
+    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
+
+
+def test_no_file_imports_what_a_worker_lacks(built: Path) -> None:
+    """Read in the folder itself, with every third party out of reach."""
+    code = (
+        "import sys, importlib, pathlib\n"
+        "class Blocker:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        top = name.partition('.')[0]\n"
+        "        if top == 'runner' or top in sys.stdlib_module_names: return None\n"
+        "        if top.startswith('_sysconfig'): return None\n"
+        "        raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Blocker())\n"
+        "for file in sorted(pathlib.Path('runner').rglob('*.py')):\n"
+        "    name = '.'.join(file.with_suffix('').parts)\n"
+        "    importlib.import_module(name.removesuffix('.__init__'))\n"
+        "print(sys.modules['runner'].__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=built / "dist",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(built / "dist"))
+
+
+@pytest.fixture(scope="module")
+def told(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the run inside Pyodide says."""
+    if not (HOME and shutil.which("node")):
+        pytest.skip("needs Node.js and RTRUN_TEST_NODE")
+    given = tmp_path_factory.mktemp("worker") / "given.json"
+    puppet = Puppet()
+    puppet.answer = answer
+    heard = spoken("What time do you open on Saturday?") + silence(1.5)
+    question = ulaw_encode(resample(heard, 24_000, 8_000))
+    shop = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    Thread(target=shop.serve_forever, daemon=True).start()
+    (built / "shop.yaml").write_text(SHOP.replace("You answer", "You always answer"))
+    edited = Compiled(load(built / "shop.yaml", env={}, no_env=True)).json
+    with serving(puppet, speech_models(), key=KEY) as engine:
+        env = {
+            "ENGINE_URL": engine.url,
+            "ENGINE_KEY": KEY,
+            "STOCK_URL": f"http://127.0.0.1:{shop.server_port}",
+            "STOCK_KEY": "stock-key",
+            "CANARY": CANARY,
+            "TWILIO_AUTH_TOKEN": "twilio-token",
+            "OPENAI_WEBHOOK_SECRET": "whsec_" + base64.b64encode(b"a secret").decode(),
+        }
+        told = {"env": env, "question": base64.b64encode(question).decode(), "edited": edited}
+        given.write_text(json.dumps({**told, "stdlib": sorted(sys.stdlib_module_names)}))
+        script = shutil.copy(Path(__file__).with_name("bundle.mjs"), Path(HOME) / "bundle.mjs")
+        done = subprocess.run(
+            ["node", script, ROOT, built / "dist", given],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    shop.shutdown()
+    shop.server_close()
+    said = [line[:300] for line in done.stderr.splitlines()]
+    assert done.returncode == 0, "\n".join(said[-40:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_built_worker(told: dict[str, Any], case: str) -> None:
+    assert told["cases"][case] == ""
+
+
+def test_a_worker_needs_the_standard_library_alone(told: dict[str, Any]) -> None:
+    assert told["outside"] == []
+    ours = {name for name in told["lacking"] if not name.startswith("_")}
+    assert ours <= LACKING, sorted(ours - LACKING)
+
+
+WORKERD = """\
+using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [(name = "worker", esModule = embed "upgrade.mjs")],
+      bindings = [(name = "ENGINE_URL", text = "@URL@")],
+      compatibilityDate = "2026-04-01")),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+"""
+
+
+def test_the_upgrade_is_what_workerd_demands(tmp_path: Path) -> None:
+    program = Path(HOME) / "node_modules" / ".bin" / "workerd"
+    if not (HOME and program.exists()):
+        pytest.skip("needs workerd in RTRUN_TEST_NODE")
+    shutil.copy(Path(__file__).with_name("upgrade.mjs"), tmp_path)
+    puppet = Puppet()
+    with serving(puppet, None, key=KEY) as engine:
+        (tmp_path / "config.capnp").write_text(WORKERD.replace("@URL@", engine.url))
+        process = subprocess.Popen(
+            [program, "serve", "config.capnp", "--control-fd=1"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            port = json.loads(process.stdout.readline())["port"]
+            told = [_asked(port, key) for key in (KEY, "wrong")]
+        except OSError as error:
+            process.kill()
+            raise AssertionError(process.communicate()[1]) from error
+        finally:
+            process.kill()
+            process.communicate()
+    good, bad = told
+    assert good == {
+        "status": 101,
+        "protocol": "realtime",
+        "seen": ["session.created", "session.updated"],
+    }
+    assert bad["status"] == 401
+    assert "API key" in bad["body"]
+
+
+def _asked(port: int, key: str) -> Any:
+    with urlopen(f"http://127.0.0.1:{port}/?key={key}", timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_wrangler_packs_the_folder_offline(built: Path, tmp_path: Path) -> None:
+    program = Path(HOME) / "node_modules" / ".bin" / "wrangler"
+    if not (HOME and program.exists()):
+        pytest.skip("needs wrangler in RTRUN_TEST_NODE")
+    done = subprocess.run(
+        [program, "deploy", "--dry-run", "--outdir", tmp_path / "out"],
+        cwd=built / "dist",
+        env={**os.environ, "CI": "true", "WRANGLER_SEND_METRICS": "false"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    sys.stdout.write(done.stdout)  # with the bundle's size
+    assert "Total Upload:" in done.stdout
+    packed = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert (tmp_path / "out" / "runner" / "worker" / "app.py") in packed
+    assert (tmp_path / "out" / "tools" / "plus.py") in packed
+    assert not [path for path in packed if CANARY.encode() in path.read_bytes()]
