@@ -16,7 +16,7 @@ PURE = [
     "errors.py", "codec.py", "tasks.py", "model", "core", "audio", "agent.py", "session.py",
     "line.py", "listeners.py", "content.py", "errands.py", "guardrails.py", "held.py", "options.py",
     "renewal.py", "subscriptions.py", "tools/base.py", "transports/base.py",
-    "transports/cloudflare.py", "transports/mediastream.py",
+    "transports/cloudflare.py", "transports/mediastream.py", "staff.py", "worker",
 ]  # fmt: skip
 
 BLOCKED_IMPORT = '''
@@ -26,7 +26,7 @@ class Blocker:
     """Only the standard library and the house itself may be imported."""
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top == "runner" or top in sys.stdlib_module_names:
+        if top == "runner" or top in sys.stdlib_module_names or top.startswith("_sysconfigdata"):
             return None
         raise ModuleNotFoundError(f"{name} is a third party", name=name)
 
@@ -37,6 +37,7 @@ sys.meta_path.insert(0, Blocker())
 for name in sys.argv[1:]:
     importlib.import_module(name)
 outside = {n.partition(".")[0] for n in sys.modules} - set(sys.stdlib_module_names)
+outside = {name for name in outside if not name.startswith("_sysconfigdata")}
 print(",".join(sorted(outside - {"runner", "__main__"})))
 '''
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.behind import Folder
+from runner.config.callbuild import rules
 from runner.config.percall import system_zone
-from runner.config.phone import rules
 from runner.config.toolbuild import guardrail, silence, tool
 from runner.config.units import seconds, wire_format
 from runner.model.deployment import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from runner.config.callbuild import texts_of
 from runner.config.ground import Ground, as_list, as_map
 from runner.config.source import shown
 from runner.config.tree import Path
@@ -102,35 +103,12 @@ def _numbers(rule: Mapping[str, Any]) -> tuple[str, ...]:
     return texts_of(given)
 
 
-def texts_of(given: Any) -> tuple[str, ...]:
-    """A text, or a list of them."""
-    if isinstance(given, str):
-        return (given,)
-    return tuple(item for item in as_list(given) if isinstance(item, str))
-
-
 def _without_a_phone(ground: Ground) -> None:
     message = "nothing rings without transport: sip"
     if as_list(ground.at(("calls",))):
         ground.warn(("calls",), message, at_key=True, code="RT910")
     if ground.map("on_failure"):
         ground.warn(("on_failure",), message, at_key=True, code="RT910")
-
-
-def rules(given: Any) -> tuple[phone.CallRule, ...]:
-    """`calls:` of a valid document."""
-    return tuple(
-        phone.CallRule(
-            to=texts_of(rule.get("to")),
-            sender=texts_of(rule.get("from")),
-            headers=rule.get("headers") or {},
-            hours=phone.hours(rule["hours"]) if "hours" in rule else None,
-            answer=rule.get("answer", ""),
-            reject=rule.get("reject"),
-            transfer=rule.get("transfer", ""),
-        )
-        for rule in given or ()
-    )
 
 
 def where(deployment: Deployment) -> tuple[str, str]:

@@ -29,6 +29,14 @@ LACKING = frozenset(
         "winreg", "winsound", "xdrlib",
     }
 )  # fmt: skip
+#: Keys that rtrun obeys on a machine alone, and why.
+_MACHINE: dict[Steps, str] = {
+    ("calls",): "a Worker answers every call alike",
+    ("on_failure",): "a Worker passes no call on",
+    ("records",): "a Worker has no folder to keep calls in",
+    ("limits", "calls"): "instances of a Worker do not count each other's calls",
+    ("limits", "cost_per_call"): "a Worker does not count what a call costs",
+}
 _NO_PROGRAMS = "a Worker starts no programs"
 _NO_CLIENT = "a Worker has no client for MCP"
 _HOW = "make it http or python"
@@ -46,6 +54,16 @@ def worker_problems(ground: Ground) -> Iterator[Problem]:
     if as_map(line).get("type") == "custom":
         words = "a Worker brings lines of its own"
         yield ground.say(("transport", "type"), words, "transport: cloudflare", code="RT601")
+    for path, words in _MACHINE.items():
+        if ground.at(path) is not None:
+            yield ground.say(path, words, "rtrun on a machine does", at_key=True, code="RT601")
+    for name, agent in ground.map("agents").items():
+        for index, way in enumerate(as_list(as_map(agent).get("handoffs"))):
+            if as_map(way).get("transfer"):
+                path = ("agents", name, "handoffs", index, "transfer")
+                words = "a Worker passes no call on"
+                hint = "hand over to an agent"
+                yield ground.say(path, words, hint, at_key=True, code="RT601")
     for name, spec in ground.map("tools").items():
         spec = as_map(spec)
         for key, words, hint in (

@@ -185,7 +185,7 @@ async def case_who_may_call():
 async def case_a_refusal_of_the_model_closes_the_page():
     peer = await page(ENGINE_KEY="wrong")
     await until(lambda: peer.closed)
-    assert peer.closed[0] == 1011, peer.closed
+    assert peer.closed[0][0] == 1011, peer.closed
     assert any("401" in line for line in logged), logged
 
 

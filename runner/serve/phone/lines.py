@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from runner.desk import Call, Desk, build_agents, session_voice
+from runner.desk import Call, Desk
 from runner.errors import CallOver, RtrunError
+from runner.staff import build_agents, session_voice
 from runner.transports.sip import OpenAIRealtimeSIP, without_formats
 
 #: Seconds without any event after which the service is asked whether there still is a call.

@@ -1,0 +1,31 @@
+"""`calls:` of a valid document -> the rules for phone calls. Standard library alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.model import phone
+
+
+def rules(given: Any) -> tuple[phone.CallRule, ...]:
+    """`calls:` of a valid document."""
+    return tuple(
+        phone.CallRule(
+            to=texts_of(rule.get("to")),
+            sender=texts_of(rule.get("from")),
+            headers=rule.get("headers") or {},
+            hours=phone.hours(rule["hours"]) if "hours" in rule else None,
+            answer=rule.get("answer", ""),
+            reject=rule.get("reject"),
+            transfer=rule.get("transfer", ""),
+        )
+        for rule in given or ()
+    )
+
+
+def texts_of(given: Any) -> tuple[str, ...]:
+    """A text, or a list of them."""
+    if isinstance(given, str):
+        return (given,)
+    given = given if isinstance(given, list) else ()
+    return tuple(item for item in given if isinstance(item, str))
