@@ -60,11 +60,19 @@ def _imported(file: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def write(compiled: Compiled, folder: Path, kv: str | None, force: bool) -> int:
-    """Fill ``folder``, which is ours or empty; the bytes written. InputError when it is not."""
-    marker = folder / "compiled.py"
-    if folder.exists() and any(folder.iterdir()) and not marker.is_file() and not force:
+def claim(folder: Path, force: bool) -> None:
+    """Make ``folder`` when it is not there. InputError when it is not ours and not empty."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = any(folder.iterdir()) and not (folder / "compiled.py").is_file()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be a folder ({error.strerror})") from None
+    if foreign and not force:
         raise InputError(f"{folder}: not empty, and not built by rtrun", "--force writes into it")
+
+
+def write(compiled: Compiled, folder: Path, kv: str | None) -> int:
+    """Fill ``folder``; the bytes written. InputError when it cannot be."""
     taken = [name for name in compiled.files if name.split("/")[0] in _TAKEN or ".." in name]
     if taken:
         raise InputError(f"{taken[0]}: a file of this name cannot go into the bundle", "rename it")

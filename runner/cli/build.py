@@ -47,7 +47,7 @@ def cloudflare(
     What a Worker cannot serve is an error with its place. Exit code 0, 1 when FILE is invalid, 2
     when something cannot be read or written.
     """
-    from runner.bundle.cloudflare import vendor_command, write
+    from runner.bundle.cloudflare import claim, vendor_command, write
     from runner.bundle.compiled import Compiled
     from runner.toolbox import load_tools
 
@@ -55,10 +55,10 @@ def cloudflare(
     loaded = load(file, env=given.environment(env_file), overrides=overrides, no_env=True)
     compiled = Compiled(loaded)
     load_tools(loaded)
-    out.mkdir(parents=True, exist_ok=True)
+    claim(out, force)
     if not without_sdk:
         _vendor(vendor_command(out))
-    size = write(compiled, out, kv, force)
+    size = write(compiled, out, kv)
     click.echo(f"{out}: {compiled.name}, revision {compiled.revision}, {size / 1024:.0f} kB")
     needed = [name for name, without in compiled.bindings.items() if without]
     click.echo(f"  bindings it needs: {', '.join(needed) or 'none'}")

@@ -132,6 +132,10 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     assert code == 2
     assert "not empty" in said
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["notes.txt"]
+    notes = tmp_path / "out" / "notes.txt"
+    code, _, said = invoke("build", "cloudflare", path, "-o", notes, "--without-sdk")
+    assert code == 2
+    assert "cannot be a folder" in said
 
 
 def test_push_runs_wrangler_without_a_shell(tmp_path: Path) -> None:
