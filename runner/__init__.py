@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from runner.transports.sip import OpenAIRealtimeSIP
     from runner.transports.twilio import TwilioRealtimeTransport, TwilioRealtimeTransportLayer
+    from runner.transports.webrtc import OpenAIRealtimeWebRTC
     from runner.transports.websocket import OpenAIRealtimeWebSocket
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ _HOMES = {
     "OpenAIRealtimeSIP": "runner.transports.sip",
     "TwilioRealtimeTransport": "runner.transports.twilio",
     "TwilioRealtimeTransportLayer": "runner.transports.twilio",
+    "OpenAIRealtimeWebRTC": "runner.transports.webrtc",
     "OpenAIRealtimeWebSocket": "runner.transports.websocket",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "Handoff",
     "Item",
     "OpenAIRealtimeSIP",
+    "OpenAIRealtimeWebRTC",
     "OpenAIRealtimeWebSocket",
     "RealtimeAgent",
     "RealtimeSession",

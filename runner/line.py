@@ -101,6 +101,7 @@ class Line:
         self._own_sink = sink is None
         self._sink: AudioSink = sink or RealTimeSink(self.formats.ear)
         self._sink.on_drained = self._drained
+        self.transport.ear = self._sink
 
     # -- the connection ----------------------------------------------------------------------
     async def open(self) -> None:
@@ -118,6 +119,8 @@ class Line:
         attached = self._opened and options.call_id is not None
         self._tried = self.conversation.view
         self.run(self.conversation.connected(self.now(), session_sent=sent, attached=attached))
+        if self.conversation.whole and not self._ready.done():
+            self._ready.set_result(None)
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._ready
@@ -206,7 +209,7 @@ class Line:
 
     async def close(self) -> None:
         self.closing = self._closed = True
-        self.transport.receiver = None
+        self.transport.receiver = self.transport.ear = None
         if self._timer is not None:
             self._timer.cancel()
         self._callers.close()

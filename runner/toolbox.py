@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from runner.config.behind import argv_files
 from runner.config.load import Loaded
@@ -15,6 +16,7 @@ from runner.model.secret import Secret, revealed
 from runner.tools.base import FunctionTool, Governed, Tool, ToolPolicy, ToolServer
 from runner.tools.builtin import BUILT_IN, HostedMcpTool
 from runner.transports.base import RealtimeTransportLayer
+from runner.transports.registry import create
 
 #: What a server was started from: its spec and the content of its scripts.
 Origin = tuple[ToolSpec, tuple[str, ...]]
@@ -67,7 +69,7 @@ def load_tools(loaded: Loaded, kept: Toolbox | None = None) -> Toolbox:
             place = f"guardrails[{index}]" + (".python" if check.python else "")
             problem = loaded.problem_at(place, error.message, error.hint, code="RT308")
             problems.append(problem)
-    transport = None
+    transport: Callable[[], RealtimeTransportLayer] | None = None
     if deployment.transport.type == "custom":
         try:
             kind = _transport_class(deployment.transport)
@@ -79,6 +81,9 @@ def load_tools(loaded: Loaded, kept: Toolbox | None = None) -> Toolbox:
             problems.append(problem)
         except _Unfit as unfit:
             problems.append(loaded.problem_at("transport.options", str(unfit), code="RT308"))
+    elif deployment.transport.type == "webrtc" and deployment.transport.options:
+        options = {key: revealed(value) for key, value in deployment.transport.options.items()}
+        transport = partial(create, "webrtc", **options)
     if problems:
         raise ConfigError(problems)
     return Toolbox(tools, servers, origins, tuple(checks), transport)

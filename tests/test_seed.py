@@ -23,6 +23,7 @@ from support.phone import Phone
 from support.refusing import refusing_server
 from support.speech import silence
 from support.until import until
+from support.webrtc import Mouth
 from websockets.asyncio.server import ServerConnection, serve
 
 import runner
@@ -49,6 +50,26 @@ def engine() -> Iterator[Serving]:
 def the_service_is_the_engine(engine: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.transports.messages.OPENAI_URL", engine.url)
     monkeypatch.setenv("OPENAI_API_KEY", "any")
+
+
+def test_webrtc(engine: Serving) -> None:
+    class Sink:
+        sound = b""
+
+        def play(self, item_id: str, content_index: int, data: bytes) -> None:
+            self.sound += data
+
+        def flush(self) -> None: ...
+
+    async def main() -> None:
+        track, sink = Mouth(), Sink()
+        names = await run("webrtc", my_track=track, my_sink=sink)
+        names["session"].send_message("Hello.")
+        await until(lambda: len(sink.sound) > 24_000, 20)
+        await names["session"].close()
+        track.stop()
+
+    asyncio.run(main())
 
 
 async def run(name: str, **given: Any) -> dict[str, Any]:

@@ -50,10 +50,14 @@ def _session(ground: Ground) -> Iterator[Problem]:
             message = f"a phone call takes no {key}"
             hint = "leave it out; OpenAI refuses the whole call for it"
             yield ground.say((*_DETECTION, key), message, hint, at_key=True, code="RT411")
+    yield from the_line_decides(ground, "the phone decides the audio format")
+
+
+def the_line_decides(ground: Ground, message: str) -> Iterator[Problem]:
+    """No audio format stands in a file whose transport has its own."""
     for side in ("input", "output"):
         path: Path = ("session", "audio", side, "format")
         if ground.at(path) is not None:
-            message = "the phone decides the audio format"
             yield ground.say(path, message, "leave it out", at_key=True, code="RT412")
 
 

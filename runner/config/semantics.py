@@ -12,7 +12,7 @@ from runner.config.clear import clear_secrets
 from runner.config.ground import BUILT_IN_TOOLS, Ground, as_list, as_map, texts
 from runner.config.hearing import hearing_warnings
 from runner.config.phone import KEYS as PHONE_KEYS
-from runner.config.phone import is_phone, phone_problems
+from runner.config.phone import is_phone, phone_problems, the_line_decides
 from runner.config.source import Source, shown
 from runner.config.speech import speech_problems
 from runner.config.testcheck import conversation_problems
@@ -213,16 +213,24 @@ class Semantics:
             kinds = ("python", "name")
             yield from self.ground.exactly_one(path, transport, kinds, "a custom transport")
             yield from self.ground.function((*path, "python"), transport.get("python"))
-        elif transport.get("type") in ("websocket", "sip", "cloudflare"):
+        elif transport.get("type") in ("websocket", "webrtc", "sip", "cloudflare"):
             hints = dict.fromkeys(("python", "name", "options"), "type: custom")
             kind = f"type: {transport['type']}"
             yield from self.ground.does_not_go(path, transport, kind, hints)
-        if transport.get("type") in ("websocket", "custom", "cloudflare"):
+        if transport.get("type") in ("websocket", "webrtc", "custom", "cloudflare"):
             hints = dict.fromkeys(PHONE_KEYS, "type: sip")
             kind = f"type: {transport['type']}"
             yield from self.ground.does_not_go(path, transport, kind, hints)
+        if transport.get("type") in ("websocket", "sip", "custom", "cloudflare"):
+            kind, hints = f"type: {transport['type']}", {"ice_servers": "type: webrtc"}
+            yield from self.ground.does_not_go(path, transport, kind, hints)
+        for index, server in enumerate(as_list(transport.get("ice_servers"))):
+            if isinstance(server, dict):
+                self.ground.key_in_file((*path, "ice_servers", index, "credential"))
         if "cloudflare" in (self.ground.at(path), transport.get("type")):
             yield from worker_problems(self.ground)
+        if "webrtc" in (self.ground.at(path), transport.get("type")):
+            yield from the_line_decides(self.ground, "WebRTC decides the audio format")
 
     def _reasoning(self) -> None:
         model, session = self.ground.at(("model",)), self.ground.map("session")

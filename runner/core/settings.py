@@ -111,7 +111,10 @@ class Settings:
         self._travelled = sent
         if not sent:
             self.want(Target(view, revisions, first=True, previous=previous))
-        elif revisions:
+            return
+        # On some lines session.created comes before whoever opened the line knows of it.
+        self.ready = bool(self.effective)
+        if revisions or self.ready:
             self.want(Target(view, revisions))
 
     def want(self, target: Target) -> None:

@@ -6,11 +6,15 @@ interface is loopback reaches nobody, not even itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import aioice.ice
-from aiortc import RTCConfiguration, RTCIceServer
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
+
+#: aioice looks that often whether its checks are over.
+CHECKED_SECONDS = 0.03
 
 _found = aioice.ice.get_host_addresses
 
@@ -33,6 +37,26 @@ def configuration(servers: Sequence[Any] = ()) -> RTCConfiguration:
     ``username`` and ``credential`` as browsers take them. None given, none is asked: aiortc's
     default would ask a public one, and wait for it on a machine without a network."""
     return RTCConfiguration(iceServers=[_server(server) for server in servers])
+
+
+async def close(connection: RTCPeerConnection) -> None:
+    """Close it, whatever it is doing. aioice that was about to be connected begins to ask for
+    consent behind its own close, and would go on with that for half a minute."""
+    early = {id(way): way for way in _ways(connection) if way._query_consent_task is None}
+    await connection.close()
+    if early:
+        await asyncio.sleep(CHECKED_SECONDS)
+    for way in early.values():
+        await way.close()
+
+
+def _ways(connection: RTCPeerConnection) -> Iterator[aioice.Connection]:
+    transports = [t.receiver.transport for t in connection.getTransceivers()]
+    if connection.sctp is not None:
+        transports.append(connection.sctp.transport)
+    for transport in transports:
+        if transport is not None:
+            yield transport.transport._connection
 
 
 def _server(server: Any) -> RTCIceServer:

@@ -7,7 +7,7 @@ import fractions
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
-from aiortc import MediaStreamTrack
+from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
@@ -59,6 +59,21 @@ class PulledTrack(MediaStreamTrack):
         return frame
 
 
+class BorrowedTrack(MediaStreamTrack):
+    """Somebody else's track, which goes on when the connection that sends it is closed."""
+
+    kind = "audio"
+
+    def __init__(self, track: MediaStreamTrack) -> None:
+        super().__init__()
+        self._track = track
+
+    async def recv(self) -> AudioFrame:
+        frame = await self._track.recv()
+        assert isinstance(frame, AudioFrame)
+        return frame
+
+
 async def heard(track: MediaStreamTrack, tasks: Supervisor) -> AsyncIterator[bytes]:
     """What comes by ``track``, until it ends. Lost packets are silence of their length (aiortc
     leaves gaps in the numbers), and while the sender pauses, time goes on in silence."""
@@ -98,6 +113,16 @@ async def _read(track: MediaStreamTrack, frames: asyncio.Queue[AudioFrame | None
             await frames.put(frame)
     except MediaStreamError:
         await frames.put(None)
+
+
+def packets_received(connection: RTCPeerConnection) -> int:
+    """Packets of any kind that came by ``connection``, to see that it lives."""
+    transports: dict[int, object] = {}
+    for transceiver in connection.getTransceivers():
+        transport = transceiver.receiver.transport
+        transports[id(transport)] = transport
+    # aiortc tells it in getStats alone, which builds a report for each look.
+    return sum(int(getattr(t, "_RTCDtlsTransport__rx_packets", 0)) for t in transports.values())
 
 
 def mono(frame: AudioFrame) -> bytes:

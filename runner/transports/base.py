@@ -87,6 +87,8 @@ class RealtimeTransportLayer(Listeners, ABC):
     audio_format: Mapping[str, Any] | None = None
     #: Who plays the agent's audio, when the line brings the ear: a phone that tells what it heard.
     sink: AudioSink | None = None
+    #: Where the agent's audio goes that comes by itself, not answer by answer (PCM16 at 24 kHz).
+    ear: AudioSink | None = None
     #: True when the first session object travels with connect() (WebRTC offer, SIP accept).
     sends_session = False
 

@@ -18,6 +18,7 @@ GROUP = "rtrun.transports"
 
 #: Our own, reachable without an installed package's metadata (a checkout, a Worker).
 _OWN = {
+    "webrtc": "runner.transports.webrtc:OpenAIRealtimeWebRTC",
     "cloudflare": "runner.transports.cloudflare:CloudflareRealtimeTransport",
     "websocket": "runner.transports.websocket:OpenAIRealtimeWebSocket",
 }

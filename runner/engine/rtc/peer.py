@@ -18,9 +18,9 @@ from aiortc import (
 )
 
 from runner.engine.server.calls import Call
-from runner.media.ice import allow_loopback, configuration
+from runner.media.ice import allow_loopback, close, configuration
 from runner.media.resample import Resampler
-from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard
+from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard, packets_received
 from runner.tasks import Supervisor
 
 log = logging.getLogger("runner.engine")
@@ -148,22 +148,13 @@ class Peer:
             await self.hang_up("the line did not open")
             return
         loop = asyncio.get_running_loop()
-        seen, since = self._received(), loop.time()
+        seen, since = packets_received(self._connection), loop.time()
         while not self._closing:
             await asyncio.sleep(LOOK_SECONDS)
-            if (now := self._received()) != seen:
+            if (now := packets_received(self._connection)) != seen:
                 seen, since = now, loop.time()
             elif loop.time() - since > VANISHED_SECONDS:
                 await self.hang_up("the caller vanished")
-
-    def _received(self) -> int:
-        """Packets that came, of any kind."""
-        transports = {
-            id(t): t
-            for transceiver in self._connection.getTransceivers()
-            if (t := transceiver.receiver.transport) is not None
-        }
-        return sum(_packets(transport) for transport in transports.values())
 
     async def hang_up(self, reason: str) -> None:
         """Close within a second. Idempotent."""
@@ -175,12 +166,7 @@ class Peer:
         self._track.stop()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._connection.close()
+                await close(self._connection)
         except TimeoutError:
             log.warning("call %s did not close in time", self.call.id)
         await self._tasks.close()
-
-
-def _packets(transport: object) -> int:
-    # aiortc tells it in getStats alone, which builds a report for each look.
-    return int(getattr(transport, "_RTCDtlsTransport__rx_packets", 0))

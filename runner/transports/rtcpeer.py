@@ -1,0 +1,245 @@
+"""One WebRTC connection to the service: everything of it lives here and is thrown away whole.
+
+Source: OpenAI's guide "Realtime API with WebRTC". One audio track each way, a data channel
+``oai-events``; the offer goes by HTTP POST without waiting for anything but our own addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+
+from runner.errors import ConnectError, NotConnectedError
+from runner.media.ice import allow_loopback, close, configuration
+from runner.media.resample import Resampler
+from runner.media.rtc import (
+    FRAME_BYTES,
+    RATE,
+    BorrowedTrack,
+    PulledTrack,
+    heard,
+    packets_received,
+)
+from runner.tasks import Supervisor, in_thread
+from runner.transports.wire import refusal, words_of
+
+WIRE_RATE = 24_000
+#: For the answer to the offer.
+POST_SECONDS = 10.0
+#: From the answer to a data channel that is open.
+OPEN_SECONDS = 5.0
+CLOSE_SECONDS = 0.8
+#: No packet of any kind for so long, and the line is lost.
+SILENT_SECONDS = 5.0
+LOOK_SECONDS = 0.5
+#: The caller's audio that may wait in us; older audio is dropped, since late speech is noise.
+SEND_QUEUE_MS = 400
+#: Below this peak a frame is silence, and so is all behind the tail of what was louder.
+QUIET_PEAK = 24
+TAIL_FRAMES = 15
+
+_BYTES_A_MS = WIRE_RATE // 1000 * 2
+_FRAME = FRAME_BYTES * WIRE_RATE // RATE
+
+#: Looks at, or replaces, the connection before the offer is made.
+Change = Callable[[RTCPeerConnection], Any]
+
+
+class Owner(Protocol):
+    def message(self, data: bytes) -> None: ...
+    def hear(self, pcm24k: bytes) -> None: ...
+    def gone(self, reason: str, code: int) -> None: ...
+
+
+class Peer:
+    """``track`` is the caller's own; without one :meth:`speak` is the caller."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        *,
+        track: MediaStreamTrack | None,
+        servers: Sequence[Any],
+        change: Change | None,
+    ) -> None:
+        allow_loopback()
+        self.owner: Owner | None = owner
+        self.call_id = ""
+        self.connection = RTCPeerConnection(configuration(servers))
+        self._tasks = Supervisor(self._failed)
+        self._own = None if track is not None else PulledTrack(self._pull)
+        # Closing a connection stops its tracks; the caller's is not ours to stop.
+        self._track = self._own if track is None else BorrowedTrack(track)
+        self._change = change
+        self._up = Resampler(WIRE_RATE, RATE)
+        self._down = Resampler(RATE, WIRE_RATE)
+        self._waiting = bytearray()
+        self._opened = asyncio.Event()
+        self._tail = 0
+        self.muted = False
+        self._channel = self.connection.createDataChannel("oai-events")
+
+    # -- opening ---------------------------------------------------------------------------------
+    async def open(
+        self, url: str, headers: Mapping[str, str], session: Mapping[str, Any] | None
+    ) -> None:
+        """Offer, take the answer, and wait until the data channel is open. ConnectError."""
+        assert self._track is not None
+        self._channel.on("open", self._opened.set)
+        self._channel.on("message", self._message)
+        self._channel.on("close", lambda: self._end("the other side closed the line", 1000))
+        self.connection.addTrack(self._track)
+        if self._change is not None:
+            changed = self._change(self.connection)
+            changed = await changed if inspect.isawaitable(changed) else changed
+            if isinstance(changed, RTCPeerConnection):
+                self.connection = changed
+        connection = self.connection
+        connection.on("track", self._on_track)
+        connection.on("connectionstatechange", self._on_state)
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = str(connection.localDescription.sdp)
+        answer = await in_thread(_post, url, dict(headers), offer, session)
+        self.call_id = answer.location.rstrip("/").rpartition("/")[2]
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        except Exception as error:
+            raise ConnectError(f"{url} answered with something that is no SDP: {error}") from None
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._opened.wait()
+        except TimeoutError:
+            raise ConnectError(
+                f"{url} took the call, and no media came through within {OPEN_SECONDS:.0f} s",
+                "UDP seems to be blocked between here and there: open it, name a TURN server "
+                "(ice_servers), or use transport: websocket",
+            ) from None
+        self._tasks.spawn(self._watch(), "a WebRTC line")
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio":
+            self._tasks.spawn(self._hear(track), "the agent's audio")
+
+    # -- events ----------------------------------------------------------------------------------
+    def send(self, data: bytes) -> None:
+        if self._channel.readyState != "open":
+            raise NotConnectedError("the connection is closing")
+        self._channel.send(data.decode())
+
+    def _message(self, message: str | bytes) -> None:
+        if self.owner is not None:
+            self.owner.message(message.encode() if isinstance(message, str) else message)
+
+    # -- sound -----------------------------------------------------------------------------------
+    def speak(self, pcm24k: bytes) -> None:
+        """The caller's audio, to be sent at real time."""
+        self._waiting += pcm24k
+        over = len(self._waiting) - SEND_QUEUE_MS * _BYTES_A_MS
+        if over > 0:
+            del self._waiting[:over]
+
+    def _pull(self) -> bytes:
+        data = bytes(self._waiting[:_FRAME])
+        del self._waiting[:_FRAME]
+        data = b"" if self.muted else data
+        return self._up.process(data.ljust(_FRAME, b"\0"))
+
+    async def _hear(self, track: MediaStreamTrack) -> None:
+        async for pcm in heard(track, self._tasks):
+            out = self._down.process(pcm)
+            samples = memoryview(out).cast("h")
+            if len(samples) and max(max(samples), -min(samples)) > QUIET_PEAK:
+                self._tail = TAIL_FRAMES
+            elif self._tail:
+                self._tail -= 1
+            else:
+                continue  # a line carries silence all the time; nobody has to play it
+            if self.owner is not None:
+                self.owner.hear(out)
+
+    # -- the end ---------------------------------------------------------------------------------
+    def _on_state(self) -> None:
+        if self.connection.connectionState in ("failed", "closed"):
+            self._end("the connection broke", 1006)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        seen, since = packets_received(self.connection), loop.time()
+        while self.owner is not None:
+            await asyncio.sleep(LOOK_SECONDS)
+            if (now := packets_received(self.connection)) != seen:
+                seen, since = now, loop.time()
+            elif loop.time() - since > SILENT_SECONDS:
+                self._end(f"nothing came for {SILENT_SECONDS:.0f} s", 1006)
+
+    def _end(self, reason: str, code: int) -> None:
+        owner, self.owner = self.owner, None
+        if owner is not None and self._opened.is_set():
+            owner.gone(reason, code)
+
+    async def close(self) -> None:
+        """Within a second; the caller's own track is left alone."""
+        self.owner = None
+        if self._own is not None:
+            self._own.stop()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await close(self.connection)
+        except TimeoutError:
+            pass  # what is left of it ends by its own timers
+        await self._tasks.close(within=0.2)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        self._end(f"{name}: {error}", 1006)
+
+
+class _Answer:
+    def __init__(self, sdp: str, location: str) -> None:
+        self.sdp, self.location = sdp, location
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The key goes to no other address than the one that was named."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def _post(
+    url: str, headers: dict[str, str], offer: str, session: Mapping[str, Any] | None
+) -> _Answer:
+    # The official client would do the same, and takes a second to import.
+    if session is None:
+        body, kind = offer.encode(), "application/sdp"
+    else:
+        mark = secrets.token_hex(16)
+        said = json.dumps(session)
+        parts = (("sdp", "application/sdp", offer), ("session", "application/json", said))
+        body = b"".join(
+            f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n'
+            f"Content-Type: {type_}\r\n\r\n{text}\r\n".encode()
+            for name, type_, text in parts
+        ) + f"--{mark}--\r\n".encode()  # fmt: skip
+        kind = f"multipart/form-data; boundary={mark}"
+    headers = {**headers, "Content-Type": kind, "Accept": "application/sdp", "User-Agent": "rtrun"}
+    request = urllib.request.Request(url, body, headers, method="POST")
+    opener = urllib.request.build_opener(_NoRedirect)
+    try:
+        with opener.open(request, timeout=POST_SECONDS) as answer:
+            return _Answer(answer.read().decode(), answer.headers.get("Location") or "")
+    except urllib.error.HTTPError as error:
+        raise refusal(url, error.code, error.read(65536)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        said = words_of(reason) if isinstance(reason, BaseException) else str(reason)
+        raise ConnectError(
+            f"cannot reach {url}: {said}", "check the address and the network"
+        ) from None
