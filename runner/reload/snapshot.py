@@ -17,15 +17,15 @@ READINGS = 10
 def read(load: Callable[[], Loaded], kept: Toolbox) -> Version:
     """What the files say, all at the same moment, with the tools imported. Blocks: to be called in
     a thread. ConfigError, InputError."""
-    before: Mapping[str, str] | None = None
+    before: tuple[Mapping[str, str], Mapping[str, str]] | None = None
     for _ in range(READINGS):
         loaded = load()
         tools = load_tools(loaded, kept)
         read = loaded.deployment.digests
         now = digests(loaded.deployment.files)
-        # What stays as it is on the disk and differs all the same, is not read as a whole.
-        if now == before or all(now.get(name, "") == digest for name, digest in read.items()):
+        # What is read twice as the same and differs all the same, is not read as a whole.
+        if (read, now) == before or all(now.get(name, "") == sha for name, sha in read.items()):
             return Version(loaded.deployment, tools, loaded)
-        before = now
+        before = read, now
     words = "the files change while they are read"
     raise ConfigError([loaded.problem_at("", words, "save them once more when they are done")])
