@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from runner import tasks
+from runner.cli.flags import Options
 from runner.cli.given import override, read_env_file
-from runner.cli.runs import Options, Run
+from runner.cli.runs import Run
 from runner.config.find import deployments_in
 from runner.errors import UsageError
 from runner.serve.guard import address

@@ -6,8 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runner.cli import reports
 from runner.cli.callers import Lines, on_terminal, typed_lines
 from runner.cli.discreet import discreet
+from runner.cli.flags import Options
 from runner.cli.local import Leaving, LocalCall
 from runner.cli.recorder import Records
 from runner.cli.screens import Screen, make_screen
@@ -45,41 +45,6 @@ if TYPE_CHECKING:
 FOLDER_SECONDS = 0.5
 BY_PHONE = "--wav, --say and --text are a caller on this machine; this deployment rings by phone"
 _NOT_A_WORKER = "transport cloudflare: here over websocket; rtrun build cloudflare makes the Worker"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The flags of the command, as given; ``files`` and ``folders`` are what it is to run."""
-
-    files: tuple[Path, ...]
-    folders: tuple[Path, ...] = ()
-    to: str | None = None
-    engine: str | None = None
-    wav: Path | None = None
-    say: tuple[str, ...] = ()
-    text: bool = False
-    out: Path | None = None
-    microphone: str | None = None
-    speaker: str | None = None
-    headphones: bool = False
-    overrides: tuple[tuple[str, str], ...] = ()
-    env: Mapping[str, str] | None = None
-    watch: bool = True
-    #: Where each call is kept for `rtrun replay`, None for nowhere.
-    record: Path | None = None
-    #: ``[HOST:]PORT`` of the admin port, None for none.
-    admin: str | None = None
-    json: bool = False
-    log_content: bool = False
-
-    @property
-    def calls(self) -> bool:
-        """Do the flags bring a caller?"""
-        return self.wav is not None or bool(self.say) or self.text
-
-    @property
-    def several(self) -> bool:
-        return len(self.files) > 1 or bool(self.folders)
 
 
 class Run:
