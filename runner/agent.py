@@ -159,19 +159,19 @@ class RealtimeAgent:
         ``rules`` and ``guardrails`` are the session's. UserError when two things share a name.
         """
         troubles: list[str] = []
-        asked = (
-            _asked(self.instructions, context, self),
-            _asked(self.prompt, context, self),
-            self._tools(context, troubles),
-            self._ways(context),
-        )
         if self._waits_for_nobody:
             # The same without a task for each: an edit asks the agents of every live call.
-            words, prompt = await asked[0], await asked[1]
-            tools, ways = await asked[2], await asked[3]
+            words: Any = self.instructions
+            prompt: Any = self.prompt
+            tools, ways = await self._tools(context, troubles), await self._ways(context)
             await asyncio.sleep(0)
         else:
-            words, prompt, tools, ways = await asyncio.gather(*asked)
+            words, prompt, tools, ways = await asyncio.gather(
+                _asked(self.instructions, context, self),
+                _asked(self.prompt, context, self),
+                self._tools(context, troubles),
+                self._ways(context),
+            )
         if not isinstance(words, str):
             raise UserError(f"the instructions of agent {self.name} are no text")
         own = [tool for tool in tools if tool.wire().get("type") == "function"]

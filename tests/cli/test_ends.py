@@ -19,7 +19,7 @@ from support.speech import flite, silence, write_wav
 from support.until import until_sync
 from support.wsserver import Peer, Service
 
-from runner.cli.local import openais, spent
+from runner.cli.local import spent
 from runner.desk import Address
 from runner.engine.ports import Call, Prompt
 from runner.engines import Engine
@@ -235,5 +235,5 @@ def test_openais_prices_hold_for_openais_service_alone() -> None:
         Engine("notopenai.com", Address("wss://notopenai.com/v1/realtime")),
         Engine("x", Address("wss://x.example/openai.com")),
     ):
-        assert not openais(other)
+        assert not other.address.openai
         assert spent(ended("gpt-realtime", USAGE), other) == (USAGE, None)

@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import termios
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support.command import Command, environment, invoke, rtrun
 from support.deployments import ROOT
 
 from runner.cli.init import PURPOSES, transports
+from runner.config.load import load
 
 SCHEMA = "schemas/rtrun.v1.schema.json"
 QUESTIONS = {
@@ -156,6 +158,9 @@ def on_a_terminal(folder: Path, typed: bytes) -> tuple[int, str]:
     )
     os.close(its)
     screen = b""
+    # A question that the test does not know waits for ever.
+    gives_up = threading.Timer(90, process.kill)
+    gives_up.start()
     try:
         while b"Purpose" not in screen.partition(b"blank ")[2]:
             screen += os.read(ours, 4096)
@@ -169,6 +174,7 @@ def on_a_terminal(folder: Path, typed: bytes) -> tuple[int, str]:
     except OSError:  # the other side is closed
         pass
     finally:
+        gives_up.cancel()
         code = process.wait(30)
         os.close(ours)
     return code, screen.decode()
@@ -179,8 +185,9 @@ def _own_terminal() -> None:
 
 
 def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
-    code, screen = on_a_terminal(tmp_path, b"pizza\nsupport\nhelp\n")
+    code, screen = on_a_terminal(tmp_path, b"pizza\nsupport\nwebrtc\nhelp\n")
     assert code == 0, screen
+    assert load(tmp_path / "agents.d/help.yaml", env={}).deployment.transport.type == "webrtc"
     assert "a help desk with two agents" in screen
     assert "'pizza' is not one of" in screen
     assert (tmp_path / "agents.d/help.yaml").read_text().count("billing") > 1

@@ -125,7 +125,7 @@ def test_what_a_file_cannot_say(folder: Path, transport: str, message: str | Non
          "transport.options: Line cannot be made with these options: got an unexpected keyword "
          "argument 'baud'"),
         ("name: ¦pigeon",
-         "transport.name: there is no transport 'pigeon' (known: cloudflare, websocket, "
+         "transport.name: there is no transport 'pigeon' (known: cloudflare, webrtc, websocket, "
          "module:Class, path.py:Class)"),
     ],
 )  # fmt: skip

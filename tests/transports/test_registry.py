@@ -63,7 +63,7 @@ def test_a_users_own_by_entry_point(module: Path) -> None:
     assert type(registry.create("theirs")).__name__ == "Line"
     with pytest.raises(UserError, match="no transport 'other'") as caught:
         registry.create("other")
-    assert "theirs, websocket, module:Class" in caught.value.hint
+    assert "theirs, webrtc, websocket, module:Class" in caught.value.hint
 
 
 @pytest.mark.usefixtures("module")
