@@ -157,6 +157,7 @@ class Child:
         self._tasks = Supervisor(lambda name, error: warn(f"{name}: {error}"))
         self._said: deque[str] = deque(maxlen=20)
         self._started = False
+        self._draining: asyncio.Task[None] | None = None
 
     async def start(
         self, brain: Mapping[str, Any], env: Mapping[str, str], phone: Phone | None = None
@@ -193,7 +194,7 @@ class Child:
             await self.close()
             raise
         self._started = True
-        self._tasks.spawn(self._drain(), "engine's output")
+        self._draining = self._tasks.spawn(self._drain(), "engine's output")
         return ready
 
     async def _first_line(self, errors: asyncio.Task[None]) -> dict[str, Any]:
@@ -246,6 +247,9 @@ class Child:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+        elif self._draining is not None:
+            # It ended by itself just now: that is still to be told.
+            await asyncio.wait({self._draining}, timeout=1.0)
         await self._tasks.close()
 
 
