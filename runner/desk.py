@@ -92,9 +92,12 @@ def _ours(transport: RealtimeTransportLayer) -> bool:
     return transport.playback == "client" and transport.sink is None
 
 
-def _here(transport: str) -> str:
-    """The line on this machine: what a Worker opens by fetch is a WebSocket here."""
-    return "websocket" if transport == "cloudflare" else transport
+def _made(spec: TransportSpec, tools: Toolbox) -> RealtimeTransportLayer:
+    """A line of this deployment on this machine. What a Worker opens by fetch is a WebSocket here,
+    and who calls a phone's deployment from here is on no phone: its tests are."""
+    if tools.transport is not None:
+        return tools.transport()
+    return create("websocket" if spec.rings or spec.type == "cloudflare" else spec.type)
 
 
 class Desk:
@@ -160,9 +163,7 @@ class Desk:
 
         spec, transport = deployment.transport, None
         if self._specs.get(call.session.transport, spec) != spec:
-            transport = (
-                tools.transport() if tools.transport is not None else create(_here(spec.type))
-            )
+            transport = _made(spec, tools)
             self._specs[transport] = spec
             if not (_ours(transport) and _ours(call.session.transport)):
                 transport = None  # there is an ear at its other end: the call stays on its line
@@ -204,7 +205,7 @@ class Desk:
         first = agents.get(agent) or agents[deployment.entry]
         session = RealtimeSession(
             first if greet else first.clone(greeting=""),
-            transport=transport or self._line(),
+            transport=transport or _made(deployment.transport, self.tools),
             model=deployment.model,
             config=settings or (fit or _as_is)(deployment.session),
             own_voice=session_voice(deployment),
@@ -236,13 +237,6 @@ class Desk:
             self._tasks.spawn(self._catch_up(call), f"newest revision for {call_id}")
         self._tasks.spawn(self._watch_limit(call), f"limit of {call_id}")
         return call
-
-    def _line(self) -> RealtimeTransportLayer | str:
-        made, spec = self.tools.transport, self.deployment.transport
-        if made is not None:
-            return made()
-        # Who calls a phone's deployment from here is on no phone: its tests are.
-        return "websocket" if spec.rings else _here(spec.type)
 
     async def hang_up(self, call: Call, reason: str = "hung up") -> None:
         call.reason = call.reason or reason

@@ -14,7 +14,7 @@ from runner.guardrails import Guardrail, guardrail_of
 from runner.model.deployment import Deployment, ToolSpec, TransportSpec
 from runner.model.secret import Secret, revealed
 from runner.tools.base import FunctionTool, Governed, Tool, ToolPolicy, ToolServer
-from runner.tools.builtin import BUILT_IN, HostedMcpTool
+from runner.tools.builtin import BUILT_IN, hosted_tool
 from runner.transports.base import RealtimeTransportLayer
 from runner.transports.registry import create
 
@@ -101,8 +101,7 @@ def again(old: Toolbox, kept: Toolbox) -> Toolbox:
 def _tool(spec: ToolSpec) -> Tool:
     """The one function behind a spec. Each kind is imported when a deployment has it."""
     if spec.hosted_mcp is not None:
-        fields = {key: value for key, value in spec.hosted_wire().items() if key != "type"}
-        return HostedMcpTool(spec.name, fields)
+        return hosted_tool(spec)
     policy = ToolPolicy(spec.approval, spec.while_waiting, spec.respond)
     if spec.http is not None:
         from runner.tools.http import http_tool

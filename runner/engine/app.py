@@ -18,15 +18,13 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from runner.engine.ports import Brain, Models
-from runner.engine.server.auth import allowed, presented_key, refusal
 from runner.engine.server.callrest import CallRest
 from runner.engine.server.calls import GONE, Call, Calls
 from runner.engine.server.connection import Connection
 from runner.engine.server.options import EngineOptions
-from runner.engine.server.origin import foreign
 from runner.engine.server.outbox import DeadPeer
 from runner.engine.server.rest import Rest, json, on_crash, on_http_error, problem
-from runner.engine.server.secrets import PREFIX, Bound, ClientSecrets
+from runner.engine.server.secrets import Bound, ClientSecrets, admitted
 from runner.listening import Server
 from runner.tasks import Supervisor
 
@@ -91,13 +89,12 @@ class Engine:
         await socket.send_denial_response(refused)
 
     async def _realtime(self, socket: WebSocket) -> None:
-        presented = presented_key(socket.headers, socket.scope.get("subprotocols") or [])
-        bound = self.secrets.find(presented)
-        refused = self._refusal(socket, presented, bound)
+        protocols = socket.scope.get("subprotocols") or []
+        bound, refused = admitted(self.options.key, self.secrets, socket.headers, protocols)
+        refused = refused or self._refusal(socket)
         if refused is not None:
             await socket.send_denial_response(refused)
             return
-        protocols = socket.scope.get("subprotocols") or []
         call = self.calls.find(socket.query_params.get("call_id", ""))
         self.sessions += call is None
         try:
@@ -110,14 +107,7 @@ class Engine:
         finally:
             self.sessions -= call is None
 
-    def _refusal(self, socket: WebSocket, presented: str, bound: Bound | None) -> Response | None:
-        # A secret that is none, or has expired, opens nothing, an engine without a key included.
-        ephemeral = presented.startswith(PREFIX)
-        if bound is None and (ephemeral or not allowed(self.options.key, presented)):
-            code, message = refusal(presented)
-            return problem(401, message, code=code)
-        if bound is None and not self.options.key and foreign(socket.headers):
-            return problem(403, "A page of another origin needs a client secret.")
+    def _refusal(self, socket: WebSocket) -> Response | None:
         call_id = socket.query_params.get("call_id")
         if call_id is not None:
             if self.calls.find(call_id) is not None:

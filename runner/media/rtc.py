@@ -21,6 +21,8 @@ FRAME_SECONDS = FRAME_SAMPLES / RATE
 LONGEST_GAP = 2 * RATE
 #: So long without a packet is a pause of the sender, and time goes on in silence.
 PAUSE_SECONDS = 0.1
+#: How often it is looked whether packets still come.
+LOOK_SECONDS = 0.5
 #: Frames that may wait for whoever hears them.
 WAITING_FRAMES = 100
 
@@ -115,8 +117,19 @@ async def _read(track: MediaStreamTrack, frames: asyncio.Queue[AudioFrame | None
         await frames.put(None)
 
 
+async def silent(connection: RTCPeerConnection, seconds: float) -> None:
+    """Return when no packet of any kind has come by ``connection`` for so long: its far end is
+    gone, and aioice would take half a minute to say so."""
+    loop = asyncio.get_running_loop()
+    seen, since = packets_received(connection), loop.time()
+    while loop.time() - since <= seconds:
+        await asyncio.sleep(LOOK_SECONDS)
+        if (now := packets_received(connection)) != seen:
+            seen, since = now, loop.time()
+
+
 def packets_received(connection: RTCPeerConnection) -> int:
-    """Packets of any kind that came by ``connection``, to see that it lives."""
+    """Packets of any kind that came by ``connection``."""
     transports: dict[int, object] = {}
     for transceiver in connection.getTransceivers():
         transport = transceiver.receiver.transport

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.codec import loads
 from runner.errors import ToolError
+from runner.model.deployment import ToolSpec
 from runner.model.names import telephone_name
 from runner.tools.base import Tool, ToolContext, ToolPolicy
 
@@ -155,6 +156,12 @@ class HostedMcpTool:
 
     async def run(self, arguments: str, context: ToolContext) -> str:
         raise ToolError("the server carries out the tools of a hosted MCP server")
+
+
+def hosted_tool(spec: ToolSpec) -> HostedMcpTool:
+    """The hosted MCP server of a deployment's ``spec``."""
+    fields = {key: value for key, value in spec.hosted_wire().items() if key != "type"}
+    return HostedMcpTool(spec.name, fields)
 
 
 BUILT_IN: Mapping[str, Tool] = {"end_call": EndCall(), "collect_digits": CollectDigits()}

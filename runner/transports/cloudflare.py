@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from runner.codec import dumps
 from runner.errors import ConnectError, NotConnectedError, UserError
 from runner.transports.base import ApiKey
-from runner.transports.messages import MessageLine, how_it_ended
+from runner.transports.messages import MessageLine
 from runner.transports.wire import refusal, shown_address
 
 CONNECT_SECONDS = 10.0
@@ -104,14 +104,8 @@ class CloudflareRealtimeTransport(MessageLine):
         self._connection.send(data.decode())
 
     def _gone(self, socket: _Socket, code: int | None, reason: str | None) -> None:
-        closed = how_it_ended(code, reason)
-        if self._early is not None:
-            self._ended = closed  # for connect() to raise
-            return
-        if self.status != "connected" or self._connection is not socket:
-            return
-        self._connection = None
-        self.lost(closed)
+        if self._early is not None or self._connection is socket:
+            self.gone(code, reason)
 
 
 #: The name that it has in the SDK.

@@ -57,6 +57,8 @@ class MessageLine(RealtimeTransportLayer, ABC):
         self._early: list[bytes] | None = None
         #: How the connection ended while connect() was still on its way.
         self._ended: Closed | None = None
+        #: What the newest connect() was asked for, for :meth:`_open`.
+        self._asked = ConnectOptions()
         self._input_bytes_per_ms = 48.0
         self._last_delta = LastDelta()
 
@@ -93,7 +95,7 @@ class MessageLine(RealtimeTransportLayer, ABC):
             async with asyncio.timeout(None) as attempt:
                 self._attempt = attempt
                 self.status = "connecting"
-                asked = replace(asked, api_key=await given_key(key))
+                asked = self._asked = replace(asked, api_key=await given_key(key))
                 if self._attempt is not attempt:
                     raise TimeoutError  # the key came too late
                 address = realtime_url(asked.url or self._url or OPENAI_URL, asked)
@@ -166,6 +168,19 @@ class MessageLine(RealtimeTransportLayer, ABC):
         if connection is not None:
             await self._hang_up(connection)
         await self.stop_listeners()
+
+    # -- the end ---------------------------------------------------------------------------
+    def gone(self, code: int | None, reason: str | None) -> None:
+        """The connection ended without our close(); called by the connection."""
+        closed = how_it_ended(code, reason)
+        if self._early is not None:
+            self._ended = closed  # for connect() to raise
+            return
+        if self.status != "connected" or self._connection is None:
+            return
+        self._connection = None
+        self._forget()
+        self.lost(closed)
 
     # -- receiving -------------------------------------------------------------------------
     def message(self, data: bytes) -> None:

@@ -26,7 +26,7 @@ from runner.media.rtc import (
     BorrowedTrack,
     PulledTrack,
     heard,
-    packets_received,
+    silent,
 )
 from runner.tasks import Supervisor, in_thread
 from runner.transports.wire import refusal, words_of
@@ -39,7 +39,6 @@ OPEN_SECONDS = 5.0
 CLOSE_SECONDS = 0.8
 #: No packet of any kind for so long, and the line is lost.
 SILENT_SECONDS = 5.0
-LOOK_SECONDS = 0.5
 #: The caller's audio that may wait in us; older audio is dropped, since late speech is noise.
 SEND_QUEUE_MS = 400
 #: Below this peak a frame is silence, and so is all behind the tail of what was louder.
@@ -56,7 +55,7 @@ Change = Callable[[RTCPeerConnection], Any]
 class Owner(Protocol):
     def message(self, data: bytes) -> None: ...
     def hear(self, pcm24k: bytes) -> None: ...
-    def gone(self, reason: str, code: int) -> None: ...
+    def gone(self, code: int | None, reason: str | None) -> None: ...
 
 
 class Peer:
@@ -171,19 +170,13 @@ class Peer:
             self._end("the connection broke", 1006)
 
     async def _watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        seen, since = packets_received(self.connection), loop.time()
-        while self.owner is not None:
-            await asyncio.sleep(LOOK_SECONDS)
-            if (now := packets_received(self.connection)) != seen:
-                seen, since = now, loop.time()
-            elif loop.time() - since > SILENT_SECONDS:
-                self._end(f"nothing came for {SILENT_SECONDS:.0f} s", 1006)
+        await silent(self.connection, SILENT_SECONDS)
+        self._end(f"nothing came for {SILENT_SECONDS:.0f} s", 1006)
 
     def _end(self, reason: str, code: int) -> None:
         owner, self.owner = self.owner, None
         if owner is not None and self._opened.is_set():
-            owner.gone(reason, code)
+            owner.gone(code, reason)
 
     async def close(self) -> None:
         """Within a second; the caller's own track is left alone."""

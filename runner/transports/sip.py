@@ -18,6 +18,7 @@ from runner.model.settings import DEFAULT_MODEL, SESSION_KEYS, SessionSettings
 from runner.transports.base import ApiKey, Closed, ConnectOptions, Playback, given_key
 from runner.transports.phonecalls import PhoneCalls
 from runner.transports.websocket import OpenAIRealtimeWebSocket
+from runner.transports.wire import without_formats as formatless
 
 #: Fields of the turn detection that the service does not take for a phone call.
 _REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
@@ -159,11 +160,7 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
 
 def without_formats(settings: SessionSettings) -> SessionSettings:
     """``settings`` with the audio's coding left to the phone and its carrier."""
-    audio = {
-        side: {key: value for key, value in part.items() if key != "format"}
-        for side, part in (settings.wire.get("audio") or {}).items()
-    }
-    return SessionSettings({**settings.wire, "audio": audio})
+    return SessionSettings(formatless(settings.wire))
 
 
 def _voice(session: Mapping[str, Any]) -> bool:

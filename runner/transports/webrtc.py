@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runner.codec import dumps
 from runner.core.events import Audio
 from runner.errors import NotConnectedError, UserError
-from runner.transports.base import ApiKey, ConnectOptions, Playback
-from runner.transports.messages import MessageLine, how_it_ended
-from runner.transports.wire import rest_base
+from runner.transports.base import ApiKey, Playback
+from runner.transports.messages import MessageLine
+from runner.transports.wire import rest_base, without_formats
 
 if TYPE_CHECKING:
     from runner.transports.rtcpeer import Change, Peer
@@ -40,6 +40,8 @@ class OpenAIRealtimeWebRTC(MessageLine):
     them; none is asked unless named. ``change_peer_connection(pc)`` may look at the connection
     before the offer is made, or return another (sync or async). ``call_id`` is the service's name
     of the call, for a server that attaches to it.
+
+    With a server's key the session travels with the offer, an ephemeral one has it bound to it.
     """
 
     playback: Playback = "server"
@@ -62,7 +64,6 @@ class OpenAIRealtimeWebRTC(MessageLine):
         self._element = audio_element
         self._servers = ice_servers
         self._change = change_peer_connection
-        self._options = ConnectOptions()
 
     @property
     def call_id(self) -> str:
@@ -70,29 +71,6 @@ class OpenAIRealtimeWebRTC(MessageLine):
         return "" if self._connection is None else self._connection.call_id
 
     # -- connecting ------------------------------------------------------------------------
-    async def connect(
-        self,
-        options: ConnectOptions | None = None,
-        *,
-        api_key: ApiKey | None = None,
-        url: str | None = None,
-        model: str | None = None,
-        call_id: str | None = None,
-        initial_session_config: Mapping[str, Any] | None = None,
-    ) -> None:
-        """As the WebSocket's; a call id is no address here. With a server's key the session
-        travels with the offer, with an ephemeral one it is bound to that. ConnectError says what
-        the server answered, or that no media came through."""
-        self._options = options or ConnectOptions(model=model)
-        self.sends_session = False
-        await super().connect(
-            options,
-            api_key=api_key,
-            url=url,
-            model=model,
-            initial_session_config=initial_session_config,
-        )
-
     async def _open(self, address: str, headers: dict[str, str]) -> Peer:
         from runner.transports.rtcpeer import Peer
 
@@ -104,8 +82,8 @@ class OpenAIRealtimeWebRTC(MessageLine):
             change=self._change,
         )
         peer.muted = self._muted
-        session = self._session(headers)
-        url = f"{rest_base(address.replace('/calls', ''))}/realtime/calls"
+        session = self._session()
+        url = f"{rest_base(address)}/realtime/calls"
         try:
             await peer.open(url, headers, session)
         except BaseException:
@@ -114,21 +92,13 @@ class OpenAIRealtimeWebRTC(MessageLine):
         self.sends_session = session is not None
         return peer
 
-    def _session(self, headers: Mapping[str, str]) -> dict[str, Any] | None:
-        """What travels with the offer. The formats are the media's own."""
-        if headers.get("Authorization", "").removeprefix("Bearer ").startswith(EPHEMERAL):
+    def _session(self) -> dict[str, Any] | None:
+        """What travels with the offer: nothing beside a secret that has a session bound to it. The
+        formats are the media's own."""
+        asked = self._asked
+        if not asked.session or (asked.api_key or "").strip().startswith(EPHEMERAL):
             return None
-        wire = dict(self._options.session)
-        if not wire:
-            return None
-        audio = {
-            side: {key: value for key, value in part.items() if key != "format"}
-            for side, part in (wire.get("audio") or {}).items()
-        }
-        audio = {side: part for side, part in audio.items() if part}
-        wire = {key: value for key, value in wire.items() if key != "audio"}
-        more = {"audio": audio} if audio else {}
-        return {"type": "realtime", "model": self._options.model or self._model, **wire, **more}
+        return {"type": "realtime", "model": asked.model, **without_formats(asked.session)}
 
     async def _hang_up(self, connection: Peer, at_once: bool = False) -> None:
         await connection.close()
@@ -175,14 +145,8 @@ class OpenAIRealtimeWebRTC(MessageLine):
             ear.flush()  # what was cut there and is here already
         super().deliver(event)
 
-    def gone(self, reason: str, code: int) -> None:
-        """The connection ended without our close()."""
-        closed = how_it_ended(code, reason)
-        if self._early is not None:
-            self._ended = closed  # for connect() to raise
-            return
-        if self.status != "connected" or self._connection is None:
-            return
-        peer, self._connection = self._connection, None
-        self._carry_on("close", peer.close())
-        self.lost(closed)
+    def gone(self, code: int | None, reason: str | None) -> None:
+        peer = self._connection
+        super().gone(code, reason)
+        if peer is not None and self._connection is None:
+            self._carry_on("close", peer.close())

@@ -22,7 +22,7 @@ from runner.codec import b64encode, dumps
 from runner.errors import ConnectError, NotConnectedError
 from runner.transports.base import ApiKey
 from runner.transports.connection import MAX_MESSAGE, Connect, Connection
-from runner.transports.messages import MessageLine, how_it_ended
+from runner.transports.messages import MessageLine
 from runner.transports.wire import (
     is_loopback,
     refusal,
@@ -197,16 +197,3 @@ class OpenAIRealtimeWebSocket(MessageLine):
         if self._drain is not None:
             self._drain.cancel()
             self._drain = None
-
-    # -- the end ---------------------------------------------------------------------------
-    def gone(self, code: int | None, reason: str | None) -> None:
-        """The connection ended without our close(); called by the connection."""
-        closed = how_it_ended(code, reason)
-        if self._early is not None:
-            self._ended = closed  # for connect() to raise
-            return
-        if self.status != "connected" or self._connection is None:
-            return
-        self._connection = None
-        self._forget()
-        self.lost(closed)

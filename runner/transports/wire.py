@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -119,11 +120,20 @@ def request_headers(options: ConnectOptions) -> dict[str, str]:
 
 
 def rest_base(url: str) -> str:
-    """``wss://host/v1/realtime?model=m`` -> ``https://host/v1``."""
+    """``wss://host/v1/realtime?model=m``, or ``https://host/v1/realtime/calls`` -> ``https://host/v1``."""
     parts = urlsplit(url)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    path = parts.path.rstrip("/").removesuffix("/realtime")
+    path = parts.path.rstrip("/").removesuffix("/calls").removesuffix("/realtime")
     return parts._replace(scheme=scheme, path=path, query="", fragment="").geturl()
+
+
+def without_formats(session: Mapping[str, Any]) -> dict[str, Any]:
+    """A session object with the audio's coding left to whoever carries it."""
+    audio = {
+        side: {key: value for key, value in part.items() if key != "format"}
+        for side, part in (session.get("audio") or {}).items()
+    }
+    return {**session, "audio": audio} if "audio" in session else dict(session)
 
 
 def is_loopback(host: str) -> bool:

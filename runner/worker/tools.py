@@ -13,7 +13,7 @@ from runner.model.deployment import Deployment, HttpSpec, ToolSpec
 from runner.tools.address import OWN, kind_of, literal
 from runner.tools.answer import MAX_OUTPUT, Answer, output, refusal
 from runner.tools.base import Tool, ToolContext, ToolPolicy, ToolServer, read_arguments, timed_out
-from runner.tools.builtin import BUILT_IN, HostedMcpTool
+from runner.tools.builtin import BUILT_IN, hosted_tool
 from runner.tools.python import load
 from runner.tools.request import FRAMING, Server, request_of, server_of
 from runner.worker.javascript import entries, ffi, js
@@ -49,8 +49,7 @@ def tools_of(deployment: Deployment) -> Tools:
 
 def _tool(spec: ToolSpec) -> Tool:
     if spec.hosted_mcp is not None:
-        fields = {key: value for key, value in spec.hosted_wire().items() if key != "type"}
-        return HostedMcpTool(spec.name, fields)
+        return hosted_tool(spec)
     policy = ToolPolicy(spec.approval, spec.while_waiting, spec.respond)
     if spec.http is not None:
         return FetchTool(spec, spec.http, server_of(spec.http.url), policy)

@@ -20,7 +20,7 @@ from aiortc import (
 from runner.engine.server.calls import Call
 from runner.media.ice import allow_loopback, close, configuration
 from runner.media.resample import Resampler
-from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard, packets_received
+from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard, silent
 from runner.tasks import Supervisor
 
 log = logging.getLogger("runner.engine")
@@ -28,7 +28,6 @@ log = logging.getLogger("runner.engine")
 WIRE_RATE = 24_000
 #: A browser that was killed says nothing: no packet of any kind for so long, and it is gone.
 VANISHED_SECONDS = 4.0
-LOOK_SECONDS = 0.5
 #: From the answer to a line that is open.
 CONNECT_SECONDS = 15.0
 CLOSE_SECONDS = 1.0
@@ -147,14 +146,8 @@ class Peer:
         except TimeoutError:
             await self.hang_up("the line did not open")
             return
-        loop = asyncio.get_running_loop()
-        seen, since = packets_received(self._connection), loop.time()
-        while not self._closing:
-            await asyncio.sleep(LOOK_SECONDS)
-            if (now := packets_received(self._connection)) != seen:
-                seen, since = now, loop.time()
-            elif loop.time() - since > VANISHED_SECONDS:
-                await self.hang_up("the caller vanished")
+        await silent(self._connection, VANISHED_SECONDS)
+        await self.hang_up("the caller vanished")
 
     async def hang_up(self, reason: str) -> None:
         """Close within a second. Idempotent."""

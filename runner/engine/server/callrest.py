@@ -18,12 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runner import codec
-from runner.engine.server.auth import allowed, presented_key, refusal
 from runner.engine.server.calls import GONE, Call, Calls
-from runner.engine.server.connection import Connection
-from runner.engine.server.origin import foreign
-from runner.engine.server.rest import problem
-from runner.engine.server.secrets import PREFIX, ClientSecrets
+from runner.engine.server.connection import DEFAULT_MODEL, Connection
+from runner.engine.server.rest import problem, read
+from runner.engine.server.secrets import ClientSecrets, admitted
 from runner.engine.wire import Settings, WireError, new_id
 from runner.tasks import Supervisor
 
@@ -31,7 +29,6 @@ log = logging.getLogger("runner.engine")
 
 MAX_BODY = 256 * 1024
 SDP = "application/sdp"
-DEFAULT_MODEL = "gpt-realtime"
 _METHODS = "POST, OPTIONS"
 _ALLOWED = "authorization, content-type, x-openai-agents-sdk"
 
@@ -71,14 +68,8 @@ class CallRest:
         return _shared(await self._offer(request), request)
 
     async def _offer(self, request: Request) -> Response:
-        presented = presented_key(request.headers)
-        bound = self._secrets.find(presented)
-        if bound is None and (presented.startswith(PREFIX) or not allowed(self._key, presented)):
-            code, message = refusal(presented)
-            return problem(401, message, code=code)
-        if bound is None and not self._key and foreign(request.headers):
-            return problem(403, "A page of another origin needs a client secret.")
-        refused = self._refuse()
+        bound, refused = admitted(self._key, self._secrets, request.headers)
+        refused = refused or self._refuse()
         if refused is not None:
             return refused
         offer = await _read(request)
@@ -86,6 +77,7 @@ class CallRest:
             return offer
         session = dict(offer.session or (bound.session if bound is not None else {}))
         model = session.pop("model", None) or request.query_params.get("model")
+        session = {"type": "realtime", **session} if session else {}
         try:
             _check(session, model)
         except WireError as error:
@@ -130,11 +122,9 @@ def _shared(response: Response, request: Request) -> Response:
 
 
 async def _read(request: Request) -> Offer | Response:
-    data = b""
-    async for piece in request.stream():
-        data += piece
-        if len(data) > MAX_BODY:
-            return problem(413, f"The body is larger than {MAX_BODY} bytes.")
+    data = await read(request, MAX_BODY)
+    if isinstance(data, Response):
+        return data
     kind = request.headers.get("content-type", "")
     try:
         if kind.startswith("multipart/form-data"):
@@ -171,4 +161,4 @@ def _check(session: Mapping[str, Any], model: str | None) -> None:
     """WireError when a session cannot begin so."""
     settings = Settings(model or DEFAULT_MODEL, new_id("sess"), expires_at=0)
     if session:
-        settings.update({"type": "realtime", **session})
+        settings.update(session)

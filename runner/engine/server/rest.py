@@ -128,12 +128,20 @@ class Rest:
         return b"".join([spoken.pcm24k async for spoken in said])
 
 
-async def body_of(request: Request) -> dict[str, Any] | Response:
+async def read(request: Request, most: int) -> bytes | Response:
+    """The whole body, or the refusal of one that is too large."""
     data = b""
     async for piece in request.stream():
         data += piece
-        if len(data) > MAX_BODY:
-            return problem(413, f"The body is larger than {MAX_BODY} bytes.")
+        if len(data) > most:
+            return problem(413, f"The body is larger than {most} bytes.")
+    return data
+
+
+async def body_of(request: Request) -> dict[str, Any] | Response:
+    data = await read(request, MAX_BODY)
+    if isinstance(data, Response):
+        return data
     try:
         body = codec.loads(data)
     except ValueError as error:

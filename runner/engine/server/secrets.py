@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from runner.engine.server.auth import allowed, presented_key, refusal
+from runner.engine.server.origin import foreign
 from runner.engine.server.rest import body_of, json, problem
 from runner.engine.wire import Settings, WireError, new_id
 
@@ -68,6 +70,26 @@ class ClientSecrets:
         value = PREFIX + secrets.token_hex(16)
         self._bound[value] = Bound(session, expires_at)
         return json({"value": value, "expires_at": expires_at, "session": echo})
+
+
+def admitted(
+    key: str,
+    secrets: ClientSecrets,
+    headers: Mapping[str, str],
+    subprotocols: Sequence[str] = (),
+) -> tuple[Bound | None, Response | None]:
+    """What the secret of a request stands for, and the refusal of one that may not come in. A
+    secret that is none, or has expired, opens nothing, an engine without a key included."""
+    presented = presented_key(headers, subprotocols)
+    bound = secrets.find(presented)
+    if bound is not None:
+        return bound, None
+    if presented.startswith(PREFIX) or not allowed(key, presented):
+        code, message = refusal(presented)
+        return None, problem(401, message, code=code)
+    if not key and foreign(headers):
+        return None, problem(403, "A page of another origin needs a client secret.")
+    return None, None
 
 
 def _echo(session: Any, expires_at: int) -> dict[str, Any]:

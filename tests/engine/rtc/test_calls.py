@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import pytest
 import websockets
 from support.command import environment
 from support.engine import Puppet, Serving, serving, speech_models, spoken
-from support.hearing import words_in
+from support.hearing import died_away, share, words_in
 from support.until import until
 from support.webrtc import RtcClient, dialled
 
@@ -51,10 +50,6 @@ def engine(puppet: Puppet) -> Iterator[Serving]:
 
 def alone(engine: Serving) -> bool:
     return not len(engine.engine.calls)
-
-
-def words(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
 
 
 async def post(engine: Serving, path: str = "", **body: Any) -> httpx.Response:
@@ -92,7 +87,7 @@ def test_a_spoken_question_is_answered_in_sound(engine: Serving) -> None:
             call.mouth.say(spoken("What time do you open on Saturday?"))
             done = await call.until("response.done")
             await call.until("output_audio_buffer.stopped", response_id=done["response"]["id"])
-            await asyncio.sleep(0.3)  # what is in the jitter buffer
+            await until(lambda: died_away(bytes(call.heard), 48_000))  # what the jitter buffer has
             kinds = call.types()
             assert "response.output_audio.delta" not in kinds
             assert kinds.index("response.content_part.added") < kinds.index(
@@ -100,10 +95,8 @@ def test_a_spoken_question_is_answered_in_sound(engine: Serving) -> None:
             )
             assert kinds[-1] == "output_audio_buffer.stopped"
             sound = resample(bytes(call.heard), 48_000, 16_000)
-            assert (
-                words("You said what time do you open on Saturday")[-6:]
-                == words(await words_in(sound))[-6:]
-            )
+            said = "You said what time do you open on Saturday"
+            assert share(said, await words_in(sound)) > 0.7
 
     asyncio.run(main())
 
@@ -119,7 +112,7 @@ def test_speech_over_the_answer_cuts_it_where_it_was_heard(engine: Serving) -> N
             cleared = await call.until("output_audio_buffer.cleared")
             assert cleared["response_id"] == started["response_id"]
             cut = await call.until("conversation.item.truncated")
-            await asyncio.sleep(0.3)
+            await until(lambda: died_away(bytes(call.heard), 48_000))
             loud = np.flatnonzero(np.abs(np.frombuffer(bytes(call.heard), "<i2")) > 300)
             heard_ms = (loud[-1] - loud[0]) / 48
             # What the ear got is what the engine says, to a few packets.
