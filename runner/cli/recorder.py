@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from runner.core.events import Connection, SessionEvent
 from runner.desk import Call
 from runner.errors import InputError
 from runner.serve.deployed import Deployed
+from runner.serve.redacted import Rows
 from runner.testing.record import Log
 
 
@@ -32,7 +34,8 @@ class Records:
         if event.status == "connecting" and call.id not in self._open:
             path = self._folder / f"{of.name}.{call.id}.jsonl".replace("/", "_")
             try:
-                log = self._open[call.id] = Log(path, {"deployment": of.name}, self._warn)
+                about, shown = {"deployment": of.name}, _shown(of)
+                log = self._open[call.id] = Log(path, about, self._warn, shown)
             except InputError as error:
                 self._warn(error.message)
                 return
@@ -44,3 +47,9 @@ class Records:
         for log in self._open.values():
             log.close()
         self._open.clear()
+
+
+def _shown(of: Deployed) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    """What may be kept of a row, by what the deployment says at that moment."""
+    rows = Rows()
+    return lambda row: rows(of.desk.deployment.records.redactor, row) if of.desk else row

@@ -79,7 +79,7 @@ class Run:
     async def main(self) -> int:
         options = self._options
         recording = self._recording()
-        self._house.listen(self._heard)
+        self._house.overhear(self._heard)
         if options.record is not None:
             self._records = Records(options.record, self._warn)
             self._house.listen(self._records.heard)
@@ -298,7 +298,7 @@ class Run:
                 screen.report(reports.ConfigRejected(what.problems, runs, what.session or None))
 
     def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
-        """Every event of every call, in order."""
+        """Every event of every call, in order, as it may be shown."""
         if isinstance(event, SessionError) and event.fatal:
             self._failed = True
         private = of.desk is not None and of.desk.deployment.transport.rings

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.behind import Folder
-from runner.config.callbuild import rules
+from runner.config.callbuild import records, rules
 from runner.config.percall import system_zone
 from runner.config.toolbuild import guardrail, silence, tool
 from runner.config.units import seconds, wire_format
@@ -53,7 +53,7 @@ def build(
             guardrail(i, spec, folder) for i, spec in enumerate(document.get("guardrails") or ())
         ),
         silence=silence(document.get("silence") or {}),
-        transcript=(document.get("records") or {}).get("transcript", ""),
+        records=records(document.get("records") or {}),
         limits=_limits(document.get("limits") or {}),
         reload=ReloadPolicy(**(document.get("reload") or {})),
         vars=document.get("vars") or {},

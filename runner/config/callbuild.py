@@ -1,10 +1,13 @@
-"""`calls:` of a valid document -> the rules for phone calls. Standard library alone."""
+"""`calls:` and `records:` of a valid document -> the rules for phone calls, and what is kept of
+calls. Standard library alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from runner.model import phone
+from runner.model.records import Records
 
 
 def rules(given: Any) -> tuple[phone.CallRule, ...]:
@@ -29,3 +32,11 @@ def texts_of(given: Any) -> tuple[str, ...]:
         return (given,)
     given = given if isinstance(given, list) else ()
     return tuple(item for item in given if isinstance(item, str))
+
+
+def records(given: Mapping[str, Any]) -> Records:
+    """`records:` of a valid document."""
+    return Records(
+        transcript=given.get("transcript", ""),
+        redact=tuple(given.get("redact") or ()),
+    )

@@ -118,7 +118,8 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("limits", "duration"), d.limits.duration
     yield ("limits", "calls"), d.limits.calls
     yield ("limits", "cost_per_call"), d.limits.cost_per_call
-    yield ("records", "transcript"), d.transcript or None
+    yield ("records", "transcript"), d.records.transcript or None
+    yield ("records", "redact"), list(d.records.redact) or None
     yield ("on_failure", "transfer"), d.fallback or None
     yield ("reload", "apply"), d.reload.apply
     yield ("reload", "in_call"), d.reload.in_call

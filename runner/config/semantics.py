@@ -13,6 +13,7 @@ from runner.config.ground import BUILT_IN_TOOLS, Ground, as_list, as_map, texts
 from runner.config.hearing import hearing_warnings
 from runner.config.phone import KEYS as PHONE_KEYS
 from runner.config.phone import is_phone, phone_problems, the_line_decides
+from runner.config.records import record_problems
 from runner.config.source import Source, shown
 from runner.config.speech import speech_problems
 from runner.config.testcheck import conversation_problems
@@ -51,6 +52,7 @@ class Semantics:
             *self._engine(),
             *self._transport(),
             *phone_problems(self.ground),
+            *record_problems(self.ground),
         ]
         self._reasoning()
         self._unused()

@@ -15,6 +15,7 @@ from runner.config.units import seconds
 from runner.errors import Problem
 
 KINDS = ("phrases", "regex", "python", "moderation")
+_EVERYTHING = "it would trip on everything"
 
 
 def speech_problems(ground: Ground) -> Iterator[Problem]:
@@ -41,10 +42,9 @@ def _guardrail(
     for i, phrase in enumerate(as_list(rail.get("phrases"))):
         if isinstance(phrase, str) and phrase and not re.search(r"\w", phrase):
             message = f"'{shown(phrase)}' has no letter"
-            hint = "it would trip on everything"
-            yield ground.say((*path, "phrases", i), message, hint, code="RT402")
+            yield ground.say((*path, "phrases", i), message, _EVERYTHING, code="RT402")
     if isinstance(rail.get("regex"), str):
-        yield from _regex(ground, (*path, "regex"), rail["regex"])
+        yield from regex_problems(ground, (*path, "regex"), rail["regex"], _EVERYTHING)
     yield from ground.function((*path, "python"), rail.get("python"))
     yield from ground.url((*path, "moderation", "url"), as_map(rail.get("moderation")).get("url"))
     ground.key_in_file((*path, "moderation", "api_key"))
@@ -69,7 +69,8 @@ def _then(ground: Ground, path: Path, rail: dict[str, Any]) -> Iterator[Problem]
         ground.warn((*path, "say"), "then: log says nothing", at_key=True, code="RT910")
 
 
-def _regex(ground: Ground, path: Path, text: str) -> Iterator[Problem]:
+def regex_problems(ground: Ground, path: Path, text: str, empty: str) -> Iterator[Problem]:
+    """``empty`` says why one that fits a text without any sign is none."""
     try:
         with warnings.catch_warnings():
             # What Python only warns of will mean something else one day.
@@ -86,9 +87,8 @@ def _regex(ground: Ground, path: Path, text: str) -> Iterator[Problem]:
         yield ground.say(path, f"not a regular expression: {reason}", code="RT210")
     else:
         if found.match(""):
-            hint = "it would trip on everything"
             words = "this regular expression fits a text without any sign"
-            yield ground.say(path, words, hint, code="RT402")
+            yield ground.say(path, words, empty, code="RT402")
 
 
 def _quotes(message: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from runner.model.names import telephone_name, transfer_name
 from runner.model.phone import CallRule
+from runner.model.records import Records
 from runner.model.secret import Secret, revealed
 from runner.model.settings import DEFAULT_MODEL, SessionSettings
 from runner.model.silence import Silence
@@ -238,8 +239,7 @@ class Deployment:
     guardrails: tuple[GuardrailSpec, ...] = ()
     silence: Silence = field(default_factory=Silence)
     limits: Limits = field(default_factory=Limits)
-    #: The path of each call's transcript, with ``{call.id}`` in it; empty for none.
-    transcript: str = ""
+    records: Records = field(default_factory=Records)
     reload: ReloadPolicy = field(default_factory=ReloadPolicy)
     vars: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Path, ...] = ()

@@ -13,6 +13,7 @@ from runner.errors import RtrunError
 from runner.model.deployment import Deployment
 from runner.serve.deployed import Deployed, Told
 from runner.serve.records import Transcripts
+from runner.serve.redacted import Redacted
 from runner.tasks import OnFailure, Supervisor
 
 Heard = Callable[[Deployed, Call, SessionEvent], None]
@@ -39,6 +40,8 @@ class House:
         self._drain = drain
         self._deployed: list[Deployed] = []
         self._ears: list[Heard] = []
+        self._shown: list[Heard] = []
+        self._redacted = Redacted()
         self._reported: list[Reported] = []
         self._tasks = Supervisor(on_failure)
         self._transcripts = Transcripts(warn, on_failure)
@@ -99,6 +102,10 @@ class House:
         that is given back is called."""
         return _heard_by(self._ears, ear)
 
+    def overhear(self, ear: Heard) -> Callable[[], None]:
+        """The same for whoever shows or keeps them: without what `records: { redact }` names."""
+        return _heard_by(self._shown, ear)
+
     def follow_saves(self, ear: Reported) -> Callable[[], None]:
         """The same for ``ear(deployed, told)``: what became of a start and of each save."""
         return _heard_by(self._reported, ear)
@@ -126,6 +133,12 @@ class House:
     def heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         for ear in tuple(self._ears):
             ear(of, call, event)
+        if self._shown and of.desk is not None:
+            redactor = of.desk.deployment.records.redactor
+            shown = self._redacted(redactor, call.id, event)
+            if shown is not None:
+                for ear in tuple(self._shown):
+                    ear(of, call, shown)
 
     def told(self, of: Deployed, what: Told) -> None:
         self._told(of, what)

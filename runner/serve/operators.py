@@ -52,13 +52,17 @@ class Operators:
                 session=call.id,
                 call_id=request.call_id,
                 tool=request.name,
-                arguments=request.arguments,
+                arguments=self._shown(name, request.arguments),
                 agent=request.agent,
                 kind=request.kind,
                 seconds=round(now - self._since.get((call.id, request.call_id), now), 1),
             )
             for name, call, request in self._asked()
         ]
+
+    def _shown(self, name: str, arguments: str) -> str:
+        desk = self._house.deployments[name].desk
+        return arguments if desk is None else desk.deployment.records.redactor.json(arguments)
 
     def _asked(self) -> Iterator[tuple[str, Call, ToolApproval]]:
         for name, deployed in self._house.deployments.items():

@@ -14,11 +14,10 @@ from typing import Any
 
 from runner.core.events import Connection, Handoff, Item, SessionEvent
 from runner.desk import Call, Desk
+from runner.model.records import named
+from runner.model.redaction import Redactor
 from runner.serve.deployed import Deployed
 from runner.tasks import OnFailure, Supervisor, in_thread
-
-#: Stands for the call's id in the file's path.
-CALL = "{call.id}"
 
 
 class Transcripts:
@@ -37,7 +36,7 @@ class Transcripts:
             path.append(event.to_agent)
         elif isinstance(event, Connection) and event.status == "disconnected":
             agents = self._agents.pop(call.id, [call.session.agent.name])
-            if desk is not None and desk.deployment.transcript and call.opened:
+            if desk is not None and desk.deployment.records.transcript and call.opened:
                 text = json.dumps(record(desk, call, agents), ensure_ascii=False, indent=2)
                 file = where(desk, call)
                 self._tasks.spawn(self._write(of.name, file, text), "a transcript")
@@ -55,36 +54,34 @@ class Transcripts:
 
 
 def where(desk: Desk, call: Call) -> Path:
-    """The path begins in the folder of the deployment. An id is the service's: it names a file
-    there, and leads nowhere else."""
-    name = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in call.id)
-    return desk.deployment.source.parent / desk.deployment.transcript.replace(CALL, name)
+    return desk.deployment.source.parent / named(desk.deployment.records.transcript, call.id)
 
 
 def record(desk: Desk, call: Call, agents: list[str]) -> dict[str, Any]:
     """``agents`` in the order in which they had the line."""
-    session = call.session
+    session, shown = call.session, desk.deployment.records.redactor
     return {
         "call": call.id,
         "deployment": desk.deployment.name,
         "revision": call.revision,
-        "from": call.about.get("from", ""),
-        "to": call.about.get("to", ""),
+        "from": shown(call.about.get("from", "")),
+        "to": shown(call.about.get("to", "")),
         "started": call.started.astimezone(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - call.started.timestamp(), 1),
         "reason": call.reason,
         "agents": agents,
-        "items": [_item(item) for item in session.history],
+        "items": [_item(item, shown) for item in session.history],
         "usage": dict(session.usage),
         "cost": desk.cost_of(call),
     }
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: Item, shown: Redactor) -> dict[str, Any]:
     if item.kind == "message":
         cut = {} if item.heard_ms is None else {"heard_ms": item.heard_ms}
-        return {"role": item.role, "text": item.text, **cut}
-    return {"tool": item.name, "arguments": item.arguments, "output": item.output}
+        return {"role": item.role, "text": item.text and shown(item.text), **cut}
+    arguments, output = (part and shown.json(part) for part in (item.arguments, item.output))
+    return {"tool": item.name, "arguments": arguments, "output": output}
 
 
 def write(file: Path, text: str) -> None:

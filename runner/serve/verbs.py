@@ -187,9 +187,14 @@ class Verbs:
             "deployment": name,
             "session": call.id,
             "event_id": event_id,
-            "answer": None if error else self._tails.masked(name, said),
-            "error": self._tails.masked(name, error),
+            "answer": None if error else self._shown(name, said),
+            "error": self._shown(name, error),
         }
+
+    def _shown(self, name: str, value: Any) -> Any:
+        deployment = self.in_force(name)
+        clean = value if deployment is None else deployment.records.redactor.value(value)
+        return self._tails.masked(name, clean)
 
     # -- configuration -------------------------------------------------------------------------
     async def _reload(self, asked: Asked) -> Reply:

@@ -11,6 +11,7 @@ from runner.core.events import Connection, SessionEvent
 from runner.desk import Call
 from runner.serve.deployed import Deployed
 from runner.serve.house import House
+from runner.serve.redacted import Wire
 from runner.serve.tail import Tails
 from runner.serve.wiretap import From, Wiretap, without_payload
 
@@ -31,6 +32,8 @@ class Wires:
         self._began = began
         self._clock = clock
         self._taps: dict[str, Wiretap] = {}
+        #: What went over each wire by now, as far as it may be shown; the ways do not meet.
+        self._shown: dict[tuple[str, From], Wire] = {}
         self._away = house.listen(self._heard)
 
     def refresh(self) -> None:
@@ -42,7 +45,7 @@ class Wires:
                     live[call.id] = None
                     self._tap(name, call)
         for call_id in [call_id for call_id in self._taps if call_id not in live]:
-            self._taps.pop(call_id).close()
+            self._untap(call_id)
 
     def close(self) -> None:
         self._away()
@@ -58,15 +61,23 @@ class Wires:
             tell = partial(self._told, name, call.id)
             self._taps[call.id] = Wiretap(call.session.transport, tell)
 
+    def _untap(self, call_id: str) -> None:
+        self._taps.pop(call_id).close()
+        self._shown = {key: wire for key, wire in self._shown.items() if key[0] != call_id}
+
     def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         """A call that begins is told of before its line is opened."""
         if isinstance(event, Connection) and event.status == "disconnected":
             if call.id in self._taps:
-                self._taps.pop(call.id).close()
+                self._untap(call.id)
         elif len(self._tails) and call.id not in self._taps and self._wanted(of.name, call.id):
             self._tap(of.name, call)
 
     def _told(self, name: str, call_id: str, side: From, event: Mapping[str, Any]) -> None:
+        deployed = self._house.deployments.get(name)
+        if deployed is not None and deployed.desk is not None:
+            shown = self._shown.setdefault((call_id, side), Wire())
+            event = shown(deployed.desk.deployment.records.redactor, event)
         row: dict[str, Any] = {
             "t": round(self._clock() - self._began, 3),
             "deployment": name,

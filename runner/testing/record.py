@@ -32,14 +32,20 @@ _KIND = re.compile(r'"type":"([a-z_.]+)"}$')
 
 class Log:
     """Writes one call. ``about`` goes into the first line. InputError when it cannot be made;
-    ``on_failure`` hears of a disk that is full, and the call goes on."""
+    ``on_failure`` hears of a disk that is full, and the call goes on; ``shown`` makes of each row
+    what may be kept."""
 
     def __init__(
-        self, path: Path, about: Mapping[str, Any], on_failure: Callable[[str], None]
+        self,
+        path: Path,
+        about: Mapping[str, Any],
+        on_failure: Callable[[str], None],
+        shown: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda row: row,
     ) -> None:
         self._path = path
         self._about = about
         self._on_failure = on_failure
+        self._shown = shown
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # What people said stands in it, and what the agent was told.
@@ -65,7 +71,7 @@ class Log:
         if self._stream is None:
             return
         try:
-            self._stream.write(dumps(masked(row)) + "\n")
+            self._stream.write(dumps(masked(self._shown(row))) + "\n")
         except OSError as error:
             self.close()
             self._on_failure(f"{self._path}: the record ends here ({error.strerror})")

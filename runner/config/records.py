@@ -1,0 +1,44 @@
+"""What a schema cannot say of `records:`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+from runner.config.check import near
+from runner.config.ground import Ground, texts
+from runner.config.source import shown
+from runner.config.speech import regex_problems
+from runner.errors import Problem
+from runner.model.redaction import KINDS
+
+
+def record_problems(ground: Ground) -> Iterator[Problem]:
+    """Every error of `records:`; warnings go to ``ground``."""
+    given = ground.map("records")
+    for key in ("transcript",):
+        yield from _inside(ground, key, given.get(key))
+    for i, pattern in texts(given.get("redact")):
+        if pattern in KINDS or not pattern:
+            continue
+        if pattern.replace("_", "").isalpha() and pattern.islower():
+            message = f"nothing that is redacted is called '{shown(pattern)}'"
+            known = f"there are {', '.join(KINDS)}; (?:{shown(pattern)}) would be the word itself"
+            yield ground.say(
+                ("records", "redact", i), message, near(pattern, KINDS) or known, code="RT203"
+            )
+        else:
+            hint = "it would blot out everything"
+            yield from regex_problems(ground, ("records", "redact", i), pattern, hint)
+
+
+def _inside(ground: Ground, key: str, template: Any) -> Iterator[Problem]:
+    """The files of records stay in the deployment's folder: what is old there is deleted."""
+    if not isinstance(template, str):
+        return
+    posix, windows = PurePosixPath(template), PureWindowsPath(template)
+    if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts):
+        hint = "a path below it; a folder there may be a link to another disk"
+        words = "this path leaves the deployment's folder"
+        yield ground.say(("records", key), words, hint, code="RT414")
