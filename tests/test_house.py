@@ -16,7 +16,8 @@ PURE = [
     "errors.py", "codec.py", "tasks.py", "model", "core", "audio", "agent.py", "session.py",
     "line.py", "listeners.py", "content.py", "errands.py", "guardrails.py", "held.py", "options.py",
     "renewal.py", "subscriptions.py", "tools/base.py", "transports/base.py",
-    "transports/cloudflare.py", "transports/mediastream.py", "staff.py", "worker",
+    "transports/attached.py", "transports/cloudflare.py", "transports/mediastream.py", "staff.py",
+    "worker",
 ]  # fmt: skip
 
 BLOCKED_IMPORT = '''

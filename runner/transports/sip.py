@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from runner.errors import CallOver, ConnectError, NotConnectedError, UserError
+from runner.errors import CallOver, UserError
 from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SESSION_KEYS, SessionSettings
-from runner.transports.base import ApiKey, Closed, ConnectOptions, Playback, given_key
+from runner.transports.attached import REFUSED, AttachedCall, without_formats
+from runner.transports.base import ApiKey
 from runner.transports.phonecalls import PhoneCalls
 from runner.transports.websocket import OpenAIRealtimeWebSocket
-from runner.transports.wire import without_formats as formatless
-
-#: Fields of the turn detection that the service does not take for a phone call.
-_REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 
 
-class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
+class OpenAIRealtimeSIP(AttachedCall, OpenAIRealtimeWebSocket):
     """Attach to a call: ``connect(call_id=...)``. The service plays and cuts by itself."""
-
-    playback: Playback = "server"
 
     def __init__(
         self,
@@ -41,45 +35,6 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
         #: By which the call is put through and hung up; made of what connect() was given.
         self._calls = calls
         self._own_calls: PhoneCalls | None = None
-        self._target: ConnectOptions | None = None
-
-    async def connect(
-        self,
-        options: ConnectOptions | None = None,
-        *,
-        api_key: ApiKey | None = None,
-        url: str | None = None,
-        model: str | None = None,
-        call_id: str | None = None,
-        initial_session_config: Mapping[str, Any] | None = None,
-    ) -> None:
-        """As the WebSocket's. UserError without a call id, CallOver when that call is not there
-        any more."""
-        asked = options or ConnectOptions(None, url, model, call_id)
-        if not asked.call_id:
-            raise UserError("there is no call to attach to", "give connect() its call_id")
-        key = await given_key(api_key or asked.api_key or self._api_key)
-        self._target = replace(asked, api_key=key, url=asked.url or self._url)
-        try:
-            await super().connect(
-                options,
-                api_key=key,
-                url=url,
-                model=model,
-                call_id=call_id,
-                initial_session_config=initial_session_config,
-            )
-        except ConnectError as error:
-            if error.status == 404:
-                raise CallOver() from None
-            raise
-
-    def lost(self, closed: Closed) -> None:
-        """The service closes the line when the caller has hung up; any other end is an accident,
-        and the next connect() tells whether the call is still there."""
-        if closed.code == 1000:
-            closed = replace(closed, reason=CallOver().message, over=True)
-        super().lost(closed)
 
     async def alive(self) -> bool:
         """Is the call still there? Asked by a second connection, which is closed at once: an open
@@ -102,11 +57,6 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
         """Put the caller through to ``uri`` by SIP's REFER; the service then ends the call."""
         await self._control().refer(self._attached().call_id or "", uri)
 
-    def _attached(self) -> ConnectOptions:
-        if self._target is None:
-            raise NotConnectedError("there is no call yet", "await connect() first")
-        return self._target
-
     def _control(self) -> PhoneCalls:
         if self._calls is None:
             call = self._attached()
@@ -120,10 +70,6 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
         if own is not None:
             self._calls = None
             await own.close()
-
-    def send_audio(self, data: bytes, *, commit: bool = False) -> None:
-        """UserError: the caller's audio comes from the phone."""
-        raise UserError("a SIP call takes no audio from here", "the caller speaks by phone")
 
     @staticmethod
     async def build_initial_config(
@@ -158,18 +104,13 @@ class OpenAIRealtimeSIP(OpenAIRealtimeWebSocket):
         return {**wire, "extra_body": own} if own else wire
 
 
-def without_formats(settings: SessionSettings) -> SessionSettings:
-    """``settings`` with the audio's coding left to the phone and its carrier."""
-    return SessionSettings(formatless(settings.wire))
-
-
 def _voice(session: Mapping[str, Any]) -> bool:
     return bool(((session.get("audio") or {}).get("output") or {}).get("voice"))
 
 
 def _require_no_refused(settings: SessionSettings) -> None:
     detection = settings.get("audio.input.turn_detection")
-    found = [key for key in _REFUSED if key in (detection or {})]
+    found = [key for key in REFUSED if key in (detection or {})]
     if found:
         raise UserError(
             f"a SIP call takes no turn detection with {', '.join(found)}", "leave them out"

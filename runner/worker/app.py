@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from runner.codec import dumps, loads
-from runner.errors import RtrunError, UserError
+from runner.errors import CallOver, RtrunError, UserError
 from runner.model.deployment import Deployment
+from runner.model.phone import Incoming
 from runner.tasks import Supervisor
-from runner.worker.calls import AttachedLine, Call, Engine, PhoneLine, engine_of
+from runner.worker.calls import Call, Engine, PhoneLine, engine_of
 from runner.worker.deployment import deployment_of
 from runner.worker.javascript import (
     Asked,
@@ -32,6 +33,7 @@ from runner.worker.javascript import (
     switched,
 )
 from runner.worker.page import Page, PageLine
+from runner.worker.phone import AttachedLine, accept, hang_up
 from runner.worker.signatures import twilio_signed, webhook_signed
 from runner.worker.tools import Tools, tools_of
 
@@ -39,6 +41,9 @@ NAMESPACE = "RTRUN_CONFIG"
 KEY = "deployment"
 MOST_BODY = 256 * 1024
 START_SECONDS = 10.0
+#: A call that was just accepted may not be there to attach to yet.
+ATTACH_SECONDS = 3.0
+ATTACH_PAUSE = 0.2
 #: Webhooks that were answered here, so that one told twice takes no call twice.
 _REMEMBERED = 500
 
@@ -192,18 +197,42 @@ class App:
             self._seen.popitem(last=False)
         try:
             now = await self.serving(env)
-            headers = event["data"].get("sip_headers") or ()
-            named = {str(h.get("name", "")).lower(): str(h.get("value", "")) for h in headers}
-            about: dict[str, str] = {s: named[s] for s in ("from", "to") if s in named}
+            about = _who_rings(call_id, event)
             call = self._call(now, AttachedLine(), about)
-            if not await _accepted(now, call, call_id):
-                return response(200)  # the caller has hung up meanwhile
-            await call.open(call_id)
+            await accept(call.address, await call.session.initial_session_config())
+        except CallOver:
+            return response(200)  # the caller has hung up meanwhile
         except BaseException:
             self._seen.pop(hook, None)  # the service tells it again
             raise
-        self._spawn(call.until_ended(), f"call {call_id}", ctx)
+        self._spawn(self._follow(now, about), f"call {call_id}", ctx)
         return response(200)
+
+    async def _follow(self, now: Serving, about: Mapping[str, str]) -> None:
+        """A phone call that was taken, to its end. A caller whom nobody follows any more is hung
+        up: the model would go on without its tools."""
+        ends = time.monotonic() + ATTACH_SECONDS
+        while True:
+            call = self._call(now, AttachedLine(), about)
+            try:
+                await call.open()
+                break
+            except CallOver:  # perhaps it was accepted a moment ago, and is not known yet
+                if time.monotonic() >= ends:
+                    return _log(f"{call.id}: the caller hung up before the call was taken")
+                await asyncio.sleep(ATTACH_PAUSE)
+            except RtrunError as error:
+                _log(f"{call.id}: {error}")
+                return await self._hang_up(call)
+        await call.until_ended()
+        if call.lost:
+            await self._hang_up(call)
+
+    async def _hang_up(self, call: Call) -> None:
+        try:
+            await hang_up(call.address)
+        except RtrunError as error:
+            _log(f"{call.id}: {error}")
 
     # -- calls -----------------------------------------------------------------------------
     def _call(self, now: Serving, line: Any, about: Mapping[str, str]) -> Call:
@@ -268,28 +297,14 @@ async def _who_calls(socket: ServerSocket) -> dict[str, str]:
             return {side: str(given[side]) for side in ("from", "to") if side in given}
 
 
-async def _accepted(now: Serving, call: Call, call_id: str) -> bool:
-    """Take the phone call with the session that it begins with; False when it is gone."""
-    # A copy to change: the session keeps its own.
-    config = loads(dumps(await call.session.initial_session_config()))
-    for part in (config.get("audio") or {}).values():
-        part.pop("format", None)  # the phone's
-    detection = ((config.get("audio") or {}).get("input") or {}).get("turn_detection") or {}
-    for key in ("threshold", "prefix_padding_ms", "silence_duration_ms"):
-        detection.pop(key, None)  # not taken with a phone call
-    engine = now.engine
-    headers = {**engine.headers, "Content-Type": "application/json"}
-    if engine.api_key:
-        headers["Authorization"] = f"Bearer {engine.api_key}"
-    given = {"method": "POST", "headers": headers, "body": dumps(config)}
-    url = f"{engine.rest}/calls/{quote(call_id, safe='')}/accept"
-    answer = await js().fetch(url, ffi().to_js(given, dict_converter=js().Object.fromEntries))
-    status = int(answer.status)
-    if status == 404:
-        return False
-    if not 200 <= status < 300:
-        raise UserError(f"accept of {call_id}: {status} {str(await answer.text())[:300]}")
-    return True
+def _who_rings(call_id: str, event: Mapping[str, Any]) -> dict[str, str]:
+    """From OpenAI's ``realtime.call.incoming``."""
+    given = event["data"].get("sip_headers") or ()
+    pairs = (h for h in given if isinstance(h, Mapping))
+    headers = tuple((str(h.get("name", "")), str(h.get("value", ""))) for h in pairs)
+    rings = Incoming(call_id, headers)
+    about = {"id": call_id, "from": rings.caller, "to": rings.called}
+    return {name: value for name, value in about.items() if value}
 
 
 def _log(text: str) -> None:

@@ -16,9 +16,11 @@ from runner.model.settings import SessionSettings
 from runner.session import RealtimeSession
 from runner.staff import build_agents, session_voice
 from runner.tasks import Supervisor
-from runner.transports.base import Playback, RealtimeTransportLayer
+from runner.transports.attached import for_a_phone
+from runner.transports.base import ConnectOptions, RealtimeTransportLayer
 from runner.transports.cloudflare import CloudflareRealtimeTransport
 from runner.transports.twilio_phone import TwilioPhone
+from runner.worker.phone import AttachedLine
 from runner.worker.tools import Tools
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
@@ -31,13 +33,6 @@ class Engine:
     url: str
     api_key: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def rest(self) -> str:
-        """``https://host/v1/realtime``."""
-        parts = urlsplit(self.url)
-        scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-        return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def engine_of(deployment: Deployment, bindings: Callable[[str], str | None]) -> Engine:
@@ -69,14 +64,9 @@ class PhoneLine(TwilioPhone, CloudflareRealtimeTransport):
     """A call by Twilio Media Streams, to a model that is reached by ``fetch``."""
 
 
-class AttachedLine(CloudflareRealtimeTransport):
-    """A phone call that the service has taken: events alone; it plays and cuts by itself."""
-
-    playback: Playback = "server"
-
-
 class Call:
-    """A session until it ends. ``about`` has ``from`` and ``to``."""
+    """A session until it ends. ``about`` has ``from`` and ``to``; of a phone call that the
+    service holds ``id`` too, by which it is attached to."""
 
     def __init__(
         self,
@@ -87,13 +77,18 @@ class Call:
         about: Mapping[str, str],
         failed: Callable[[str], None],
     ) -> None:
-        self.id = "call_" + secrets.token_hex(8)
+        self.id = about.get("id") or "call_" + secrets.token_hex(8)
+        self.attached = isinstance(line, AttachedLine)
+        #: It ended because the line to the model broke, and nobody has told the phone.
+        self.lost = False
         self.ended = asyncio.Event()
         self._deployment, self._engine, self._failed = deployment, engine, failed
         self._tasks = Supervisor(lambda name, error: failed(f"{name}: {error}"))
-        about = {"id": self.id, "from": "", "to": deployment.name, **about}
+        about = {"from": "", "to": deployment.name, **about, "id": self.id}
         agents = build_agents(deployment, tools, about, datetime.now(timezone.utc))  # noqa: UP017
         settings: SessionSettings = deployment.session
+        if self.attached:
+            settings = for_a_phone(settings)
         if line.audio_format is not None:
             fmt = {"format": dict(line.audio_format)}
             settings = settings.merged({"audio": {"input": fmt, "output": fmt}})
@@ -110,15 +105,19 @@ class Call:
         self.session.on("connection_change", self._changed)
         self.session.on("error", lambda event: failed(f"{self.id}: {event.message}"))
 
-    async def open(self, call_id: str | None = None) -> None:
-        """Connect and greet. ConnectError when the model is not to be had."""
-        engine = self._engine
+    @property
+    def address(self) -> ConnectOptions:
+        """Where the model has this call."""
+        engine, attach = self._engine, self.id if self.attached else None
+        return ConnectOptions(engine.api_key or None, engine.url, None, attach, engine.headers)
+
+    async def open(self) -> None:
+        """Connect and greet. ConnectError when the model is not to be had, CallOver when a phone
+        call is over."""
+        to = self.address
         try:
             await self.session.connect(
-                api_key=engine.api_key or None,
-                url=engine.url,
-                call_id=call_id,
-                headers=engine.headers,
+                api_key=to.api_key, url=to.url, call_id=to.call_id, headers=to.headers
             )
         except BaseException:
             self.ended.set()
@@ -129,10 +128,11 @@ class Call:
 
     async def _end_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await self.session.close("duration limit")
+        await self.session.end("duration limit")
 
     def _changed(self, event: Any) -> None:
         if event.status == "disconnected":
+            self.lost = event.lost
             self.ended.set()
 
     async def until_ended(self) -> None:

@@ -1,6 +1,7 @@
 # Run inside Pyodide by bundle.mjs; `given` is what the test tells, and the last line its answer.
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -25,8 +26,9 @@ sys.modules["workers"] = workers
 
 import js  # noqa: E402
 from entry import Default  # noqa: E402
+from pyodide import ffi  # noqa: E402
 from pyodide.code import run_js  # noqa: E402
-from pyodide.ffi import create_proxy, to_js  # noqa: E402
+from pyodide.ffi import JsException, create_proxy, to_js  # noqa: E402
 
 told = json.loads(given)  # noqa: F821
 question = base64.b64decode(told["question"])
@@ -35,9 +37,32 @@ logged = []
 js.console.error = create_proxy(lambda *words: logged.append(" ".join(map(str, words))))
 waited = []
 ctx = types.SimpleNamespace(waitUntil=waited.append)
+made = []
 
 
-def worker(**more):
+def made_by_the_worker(thing, **options):
+    made.append(create_proxy(thing, **options))
+    return made[-1]
+
+
+ffi.create_proxy = made_by_the_worker
+
+
+def alive(proxy):
+    try:
+        proxy.unwrap()
+    except JsException:
+        return False
+    return True
+
+
+def kv(text):
+    """A namespace that has ``text`` as its deployment."""
+    space = "(text) => ({ get: async (key) => (key === 'deployment' ? text : null) })"
+    return run_js(space)(text)
+
+
+def worker(ctx=ctx, **more):
     return Default(ctx, types.SimpleNamespace(**{**told["env"], **more}))
 
 
@@ -96,6 +121,16 @@ def text(words):
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": words}]}
 
 
+def type_in(peer, words):
+    peer.send({"type": "conversation.item.create", "item": text(words)})
+    peer.send({"type": "response.create"})
+
+
+def said(peer, words):
+    spoken = peer.of("response.output_audio_transcript.done")
+    return any(words in message["transcript"] for message in spoken)
+
+
 async def case_health():
     status, body = await ask("/healthz")
     assert (status, json.loads(body)["from"]) == (200, "bundle"), body
@@ -111,10 +146,8 @@ async def case_a_browser_is_relayed_and_never_sees_the_deployment():
     await until(lambda: peer.of("session.updated"))
     [updated] = peer.of("session.updated")
     assert updated["session"]["audio"]["output"], updated
-    peer.send({"type": "conversation.item.create", "item": text("add, please")})
-    peer.send({"type": "response.create"})
-    said = "response.output_audio_transcript.done"
-    await until(lambda: any("You said: 5" in m["transcript"] for m in peer.of(said)))
+    type_in(peer, "add, please")
+    await until(lambda: said(peer, "You said: 5"))
     everything = json.dumps(peer.messages)
     assert "Canary" not in everything
     assert told["env"]["CANARY"] not in everything
@@ -151,8 +184,7 @@ async def case_a_large_message():
 async def case_an_interruption():
     peer = await page()
     await until(lambda: peer.of("session.updated"))
-    peer.send({"type": "conversation.item.create", "item": text("long")})
-    peer.send({"type": "response.create"})
+    type_in(peer, "long")
     await until(lambda: len(peer.of("response.output_audio.delta")) > 3)
     peer.send({"type": "response.cancel"})
     await until(lambda: peer.of("response.done"))
@@ -164,10 +196,8 @@ async def case_an_interruption():
 async def case_a_tool_by_fetch():
     peer = await page()
     await until(lambda: peer.of("session.updated"))
-    peer.send({"type": "conversation.item.create", "item": text("stock of tea pots")})
-    peer.send({"type": "response.create"})
-    said = "response.output_audio_transcript.done"
-    await until(lambda: any("7 of tea pots, Bearer" in m["transcript"] for m in peer.of(said)))
+    type_in(peer, "stock of tea pots")
+    await until(lambda: said(peer, "7 of tea pots, Bearer"))
     peer.socket.close(1000, "")
 
 
@@ -224,31 +254,86 @@ async def case_a_phone_call():
     await until(lambda: peer.closed)
 
 
-async def case_a_webhook():
-    body = json.dumps({"type": "realtime.call.incoming", "data": {"call_id": "rtc_1"}})
-    stamp, secret = str(int(time.time())), told["env"]["OPENAI_WEBHOOK_SECRET"]
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    mac = hmac.new(key, f"wh_1.{stamp}.{body}".encode(), hashlib.sha256).digest()
-    headers = {"webhook-id": "wh_1", "webhook-timestamp": stamp}
-    headers["webhook-signature"] = "v1," + base64.b64encode(mac).decode()
-    assert (await ask("/sip/webhook", "POST", {**headers, "webhook-signature": "v1,x"}, body))[
-        0
-    ] == 400
-    late = {**headers, "webhook-timestamp": str(int(stamp) - 3000)}
+def announced(call_id, at=None):
+    """The headers and the body of the webhook that tells of a call."""
+    sip = [{"name": "From", "value": '"Ann" <sip:+4930123@carrier.example>;tag=1'}]
+    data = {"call_id": call_id, "sip_headers": [*sip, {"name": "To", "value": "<sip:shop@x>"}]}
+    body = json.dumps({"type": "realtime.call.incoming", "data": data})
+    stamp, secret = str(int(time.time() if at is None else at)), told["env"]
+    key = base64.b64decode(secret["OPENAI_WEBHOOK_SECRET"].removeprefix("whsec_"))
+    mac = hmac.new(key, f"wh_{call_id}.{stamp}.{body}".encode(), hashlib.sha256).digest()
+    headers = {"webhook-id": f"wh_{call_id}", "webhook-timestamp": stamp}
+    return {**headers, "webhook-signature": "v1," + base64.b64encode(mac).decode()}, body
+
+
+async def rings(call_id):
+    """The service tells of a call twice, as it may; the end of what the Worker waits for."""
+    headers, body = announced(call_id)
+    env = {"ENGINE_URL": told["front"], "RTRUN_CONFIG": kv(told["office"])}
+    calls = []
+    context = types.SimpleNamespace(waitUntil=calls.append)
+    for _ in range(2):
+        request = asking("/sip/webhook", "POST", headers, body)
+        answer = await worker(context, **env).fetch(request)
+        assert int(answer.status) == 200, (str(await answer.text()), logged[-3:])
+    assert len(calls) <= 1, "it was taken twice"
+    for ended in calls:
+        await ended
+
+
+async def case_a_webhook_that_is_not_the_service_s():
+    headers, body = announced("rtc_1")
+    forged = {**headers, "webhook-signature": "v1,x"}
+    assert (await ask("/sip/webhook", "POST", forged, body))[0] == 400
+    late, body = announced("rtc_1", time.time() - 3000)
     assert (await ask("/sip/webhook", "POST", late, body))[0] == 400
-    status, said = await ask("/sip/webhook", "POST", headers, body)
-    assert status == 200, (said, logged[-3:])
-    # Told twice, it is taken once; the service counts.
-    assert (await ask("/sip/webhook", "POST", headers, body))[0] == 200
+
+
+async def case_phone_calls_by_webhook():
+    """What the callers say, hear and do is in the test; so is what the service was asked."""
+    await asyncio.gather(*(rings(call_id) for call_id in told["calls"].values()))
+
+
+async def case_a_handoff():
+    peer = await page(RTRUN_CONFIG=kv(told["office"]))
+    await until(lambda: said(peer, "Good day."))
+    type_in(peer, "invoice")
+    await until(lambda: said(peer, "This is billing"))
+    # The page hears of a new session, and nothing of what is in it.
+    assert len(peer.of("session.updated")) > 1
+    assert "You are billing" not in json.dumps(peer.messages)
+    peer.socket.close(1000, "")
+
+
+async def case_guardrails():
+    peer = await page(RTRUN_CONFIG=kv(told["office"]))
+    await until(lambda: said(peer, "Good day."))
+    type_in(peer, "fruit")
+    await until(lambda: said(peer, "I cannot tell."))
+    assert [r["response"]["status"] for r in peer.of("response.done")][1] == "cancelled"
+    type_in(peer, "you rascal")
+    await until(lambda: said(peer, "Goodbye then."))
+    await until(lambda: peer.closed)
+    assert peer.closed[0][0] == 1000, peer.closed
+
+
+async def case_a_tool_that_the_caller_agrees_to():
+    peer = await page(RTRUN_CONFIG=kv(told["office"]))
+    await until(lambda: said(peer, "Good day."))
+    type_in(peer, "add, please")
+    await until(lambda: said(peer, "May I?"))
+    assert not said(peer, "You said: 5")
+    type_in(peer, "yes")
+    await until(lambda: said(peer, "You said: 5"))
+    peer.socket.close(1000, "")
 
 
 async def case_an_edit_by_kv():
     edited = told["edited"]
-    space = run_js("(text) => ({ get: async (key) => (key === 'deployment' ? text : null) })")
-    status, body = await ask("/healthz", RTRUN_CONFIG=space(edited))
+    status, body = await ask("/healthz", RTRUN_CONFIG=kv(edited))
     assert (status, json.loads(body)["from"]) == (200, "kv"), (body, logged[-2:])
     for broken in ("no json", json.dumps({**json.loads(edited), "code": {"tools/x.py": "1"}})):
-        status, body = await ask("/healthz", RTRUN_CONFIG=space(broken))
+        status, body = await ask("/healthz", RTRUN_CONFIG=kv(broken))
         assert (status, json.loads(body)["from"]) == (200, "bundle"), body
         assert "cannot be used" in logged[-1], logged[-1]
 
@@ -258,11 +343,14 @@ for name, case in list(globals().items()):
     if not name.startswith("case_"):
         continue
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await case()  # noqa: F704
         cases[name.removeprefix("case_")] = ""
     except Exception:
         cases[name.removeprefix("case_")] = traceback.format_exc()
+with contextlib.suppress(AssertionError):  # their number is told
+    await until(lambda: not any(map(alive, made)), 20)  # noqa: F704
 lacking = [name for name in told["stdlib"] if find_spec(name) is None]
 outside = [n for n in ("yaml", "jsonschema", "numpy", "websockets") if n in sys.modules]
-json.dumps({"cases": cases, "outside": outside, "lacking": lacking, "waited": len(waited)})
+proxies = {"made": len(made), "alive": sum(map(alive, made))}
+json.dumps({"cases": cases, "outside": outside, "lacking": lacking, "proxies": proxies})

@@ -7,6 +7,7 @@ workerd wrangler`; .ci/run sets them up.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -14,22 +15,27 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from openai.types.realtime import RealtimeSessionCreateRequest
+from support.callfront import CallFront
 from support.command import rtrun
 from support.engine import Puppet, last_words, serving, speech_models, spoken
 from support.speech import silence
+from support.webrtc import dialled
 
 from runner.audio.g711 import ulaw_encode
 from runner.bundle.compiled import Compiled
 from runner.config.load import load
 from runner.config.worker import LACKING
-from runner.engine.ports import Call, Prompt
+from runner.engine.ports import Call, Prompt, Say
 from runner.media.resample import resample
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +69,32 @@ tools:
       headers: { Authorization: "Bearer ${STOCK_KEY}" }
       hosts: ["127.0.0.1"]
 """
+#: Comes by KV: the same Python, other agents.
+OFFICE = """\
+name: office
+engine: { url: "${ENGINE_URL}", api_key: "${ENGINE_KEY}" }
+timezone: none
+session:
+  audio:
+    input:
+      transcription: { model: whisper-1 }
+      turn_detection: { type: server_vad, threshold: 0.5, interrupt_response: true }
+agents:
+  desk:
+    instructions: You are the desk. ${call.from} calls ${call.to}.
+    greeting: Good day.
+    tools: [add, stock, end_call]
+    handoffs: [{ to: billing, when: The caller asks about an invoice. }]
+  billing: { instructions: You are billing. }
+tools:
+  add: { python: "tools/add.py:add", approval: caller }
+  stock:
+    description: What is there.
+    http: { url: "${STOCK_URL}/stock/{what}", hosts: ["127.0.0.1"] }
+guardrails:
+  - { name: fruit, phrases: [aubergine], then: interrupt, say: I cannot tell. }
+  - { name: rude, check: input, phrases: [rascal], then: hang_up, say: Goodbye then. }
+"""
 TOOL = '''
 import plus
 
@@ -74,16 +106,32 @@ def add(a: int, b: int) -> str:
 
 
 def answer(prompt: Prompt) -> list[Any]:
+    if prompt.instructions.startswith("Say exactly"):
+        return [prompt.instructions.partition("\n\n")[2]]
+    if prompt.instructions.startswith("You are billing"):
+        return ["This is billing."]
     words = last_words(prompt)
-    if words.startswith("add"):
-        return [Call("add", '{"a": 2, "b": 3}')]
+    told: dict[str, list[Any]] = {
+        "long": ["On and on and on it goes. " * 60],
+        "invoice": [Call("transfer_to_billing", "{}")],
+        "fruit": ["The word is aubergine, " + "and so it goes on. " * 30],
+        "bye": [Say("Goodbye."), Call("end_call", "{}")],
+        "confirmation_required": ["I add two and three. May I?"],
+        "add": [Call("add", '{"a": 2, "b": 3}')],
+        "yes": [Call("add", '{"a": 2, "b": 3}')],
+    }
+    for beginning, said in told.items():
+        if words.startswith(beginning):
+            return said
     if words.startswith("stock of "):
         return [Call("stock", json.dumps({"what": words.removeprefix("stock of ")}))]
-    return ["On and on and on it goes. " * 60] if words == "long" else [f"You said: {words}"]
+    if "saturday" in words.lower():
+        return [Call("stock", '{"what": "hours"}')]
+    return [f"You said: {words}"]
 
 
 class Shop(BaseHTTPRequestHandler):
-    """Tells back what was asked; takes a phone call that does not exist any more."""
+    """Tells back what was asked."""
 
     def do_GET(self) -> None:
         what = self.path.rpartition("/")[2].replace("%20", " ")
@@ -98,6 +146,61 @@ class Shop(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+class Caller:
+    """Calls by WebRTC, waits to be greeted, asks in speech; then says goodbye, or hangs up."""
+
+    def __init__(self, hangs_up: bool) -> None:
+        self.id = ""
+        self.events: list[dict[str, Any]] = []
+        self._hangs_up = hangs_up
+
+    async def talk(self, http: str, question: bytes, on_the_line: Callable[[], object]) -> None:
+        async with dialled(http, KEY, judge=False) as line:
+            self.id, self.events = line.call_id, line.events
+            on_the_line()
+            said = "response.output_audio_transcript.done"
+            await line.until(said, 60, transcript="Good day.")
+            await line.until("output_audio_buffer.stopped")
+            line.mouth.say(question)
+            while "7 of " not in (await line.until(said, 40))["transcript"]:
+                pass
+            if not self._hangs_up:
+                content = [{"type": "input_text", "text": "bye"}]
+                item = {"type": "message", "role": "user", "content": content}
+                line.send("conversation.item.create", item=item)
+                line.send("response.create")
+                async with asyncio.timeout(40):
+                    await line.closed.wait()
+
+    def said(self) -> list[str]:
+        return [e["transcript"] for e in self.events if e["type"].endswith("_transcript.done")]
+
+
+@contextmanager
+def callers(http: str, question: bytes) -> Iterator[dict[str, Caller]]:
+    """Two who have called and wait for an answer; at the end they have hung up."""
+    calls = {"bye": Caller(hangs_up=False), "leaves": Caller(hangs_up=True)}
+    waiting = threading.Barrier(len(calls) + 1)
+    faults: list[BaseException] = []
+
+    def talk(caller: Caller) -> None:
+        try:
+            asyncio.run(caller.talk(http, question, lambda: waiting.wait(60)))
+        except BaseException as fault:
+            waiting.abort()
+            faults.append(fault)
+
+    threads = [threading.Thread(target=talk, args=(each,)) for each in calls.values()]
+    for thread in threads:
+        thread.start()
+    waiting.wait(60)
+    yield calls
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert faults == []
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +265,17 @@ def told(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     heard = spoken("What time do you open on Saturday?") + silence(1.5)
     question = ulaw_encode(resample(heard, 24_000, 8_000))
     shop = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    Thread(target=shop.serve_forever, daemon=True).start()
+    threading.Thread(target=shop.serve_forever, daemon=True).start()
     (built / "shop.yaml").write_text(SHOP.replace("You answer", "You always answer"))
     edited = Compiled(load(built / "shop.yaml", env={}, no_env=True)).json
-    with serving(puppet, speech_models(), key=KEY) as engine:
+    (built / "office.yaml").write_text(OFFICE)
+    office = Compiled(load(built / "office.yaml", env={}, no_env=True)).json
+    with (
+        serving(puppet, speech_models(), key=KEY) as engine,
+        CallFront(engine) as front,
+        callers(engine.http, heard) as calls,
+    ):
+        front.ringing |= {"rtc_nowhere", *(caller.id for caller in calls.values())}
         env = {
             "ENGINE_URL": engine.url,
             "ENGINE_KEY": KEY,
@@ -175,26 +285,68 @@ def told(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
             "TWILIO_AUTH_TOKEN": "twilio-token",
             "OPENAI_WEBHOOK_SECRET": "whsec_" + base64.b64encode(b"a secret").decode(),
         }
-        told = {"env": env, "question": base64.b64encode(question).decode(), "edited": edited}
+        ids = {name: caller.id for name, caller in calls.items()}
+        told = {
+            "env": env,
+            "question": base64.b64encode(question).decode(),
+            "edited": edited,
+            "office": office,
+            "front": front.url,
+            "calls": {**ids, "gone": "rtc_gone", "nowhere": "rtc_nowhere"},
+        }
         given.write_text(json.dumps({**told, "stdlib": sorted(sys.stdlib_module_names)}))
         script = shutil.copy(Path(__file__).with_name("bundle.mjs"), Path(HOME) / "bundle.mjs")
         done = subprocess.run(
             ["node", script, ROOT, built / "dist", given],
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=400,
             check=False,
         )
     shop.shutdown()
     shop.server_close()
     said = [line[:300] for line in done.stderr.splitlines()]
     assert done.returncode == 0, "\n".join(said[-40:])
-    return json.loads(done.stdout.splitlines()[-1])
+    return {**json.loads(done.stdout.splitlines()[-1]), "calls": calls, "asked": front.asked}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_built_worker(told: dict[str, Any], case: str) -> None:
     assert told["cases"][case] == ""
+
+
+def test_a_phone_call_that_the_agent_ends(told: dict[str, Any]) -> None:
+    caller, asked = told["calls"]["bye"], told["asked"]
+    [config] = [body for verb, call, body in asked if (verb, call) == ("accept", caller.id)]
+    # Every field is one that the service knows, and none is one that a phone call refuses.
+    assert not RealtimeSessionCreateRequest.model_validate(config, strict=True).model_extra
+    assert config["audio"]["input"]["turn_detection"] == {
+        "type": "server_vad",
+        "interrupt_response": True,
+    }
+    assert "format" not in {**config["audio"]["input"], **config["audio"]["output"]}
+    assert "You are the desk. +4930123 calls shop." in config["instructions"]
+    assert "Good day." in caller.said()
+    assert caller.said()[-1] == "Goodbye."
+    assert [verb for verb, call, _ in asked if call == caller.id] == ["accept", "hangup"]
+
+
+def test_a_phone_call_whose_caller_hangs_up(told: dict[str, Any]) -> None:
+    caller = told["calls"]["leaves"]
+    assert [verb for verb, call, _ in told["asked"] if call == caller.id] == ["accept"]
+    assert any("7 of " in said for said in caller.said())
+
+
+def test_a_caller_whom_nobody_can_follow_is_not_left_with_the_model(told: dict[str, Any]) -> None:
+    verbs = {name: [verb for verb, call, _ in told["asked"] if call == f"rtc_{name}"]
+             for name in ("gone", "nowhere")}  # fmt: skip
+    # Who is not there any more is no error: nothing to attach to, and nothing to hang up.
+    assert verbs == {"gone": ["accept"], "nowhere": ["accept"]}
+
+
+def test_every_proxy_is_destroyed(told: dict[str, Any]) -> None:
+    assert told["proxies"]["made"] > 60
+    assert told["proxies"]["alive"] == 0
 
 
 def test_a_worker_needs_the_standard_library_alone(told: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 from runner.desk import Call, Desk
 from runner.errors import CallOver, RtrunError
 from runner.staff import build_agents, session_voice
-from runner.transports.sip import OpenAIRealtimeSIP, without_formats
+from runner.transports.attached import without_formats
+from runner.transports.sip import OpenAIRealtimeSIP
 
 #: Seconds without any event after which the service is asked whether there still is a call.
 QUIET_SECONDS = 30.0

@@ -27,8 +27,9 @@ from runner.serve.phone.kept import Kept, KeptCall
 from runner.serve.phone.lines import follow, invitation
 from runner.serve.phone.webhook import Seen, Signatures, incoming
 from runner.tasks import OnFailure, Supervisor
+from runner.transports.attached import without_formats
 from runner.transports.phonecalls import PhoneCalls
-from runner.transports.sip import OpenAIRealtimeSIP, without_formats
+from runner.transports.sip import OpenAIRealtimeSIP
 
 #: A webhook holds the headers of one INVITE.
 MOST_BYTES = 64 * 1024

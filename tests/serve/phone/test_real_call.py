@@ -17,7 +17,8 @@ from runner.core.events import Transcript
 from runner.engine.ports import Call as ToolCall
 from runner.engine.ports import Prompt
 from runner.media.resample import resample
-from runner.transports.sip import OpenAIRealtimeSIP, without_formats
+from runner.transports.attached import without_formats
+from runner.transports.sip import OpenAIRealtimeSIP
 
 FILE = """\
 timezone: none
