@@ -37,6 +37,14 @@ _MACHINE: dict[Steps, str] = {
     ("limits", "calls"): "instances of a Worker do not count each other's calls",
     ("limits", "cost_per_call"): "a Worker does not count what a call costs",
 }
+#: Keys of a line that a machine has, and what a Worker has instead.
+_LINES = {
+    "listen": "a Worker's address is Cloudflare's",
+    "path": "a Worker answers phone calls at /sip/webhook",
+    "webhook_secret": "a Worker has the binding OPENAI_WEBHOOK_SECRET",
+    "ice_servers": "a Worker answers no WebRTC",
+}
+_NOBODY = "nobody can be asked in a Worker, but the caller"
 _NO_PROGRAMS = "a Worker starts no programs"
 _NO_CLIENT = "a Worker has no client for MCP"
 _HOW = "make it http or python"
@@ -54,6 +62,10 @@ def worker_problems(ground: Ground) -> Iterator[Problem]:
     if as_map(line).get("type") == "custom":
         words = "a Worker brings lines of its own"
         yield ground.say(("transport", "type"), words, "transport: cloudflare", code="RT601")
+    for key, words in _LINES.items():
+        # Beside type: cloudflare they are wrong anyway, and told so.
+        if key in as_map(line) and as_map(line).get("type") != "cloudflare":
+            yield ground.say(("transport", key), words, "leave it out", at_key=True, code="RT601")
     for path, words in _MACHINE.items():
         if ground.at(path) is not None:
             yield ground.say(path, words, "rtrun on a machine does", at_key=True, code="RT601")
@@ -73,6 +85,7 @@ def worker_problems(ground: Ground) -> Iterator[Problem]:
             if key in spec:
                 path = ("tools", name, key)
                 yield ground.say(path, words, hint, at_key=True, code="RT601")
+        yield from _approval(ground, name, spec)
         yield from _python(ground, ("tools", name, "python"), spec.get("python"))
     for index, rail in enumerate(as_list(ground.at(("guardrails",)))):
         rail = as_map(rail)
@@ -81,6 +94,20 @@ def worker_problems(ground: Ground) -> Iterator[Problem]:
             words = "a Worker has no client for moderation"
             yield ground.say(path, words, "phrases, regex or python", at_key=True, code="RT601")
         yield from _python(ground, ("guardrails", index, "python"), rail.get("python"))
+
+
+def _approval(ground: Ground, name: str, spec: Mapping[str, Any]) -> Iterator[Problem]:
+    if spec.get("approval") == "operator":
+        path: Steps = ("tools", name, "approval")
+        yield ground.say(path, _NOBODY, "approval: caller", code="RT601")
+    if "hosted_mcp" in spec:
+        path = ("tools", name, "hosted_mcp")
+        needed = as_map(spec["hosted_mcp"]).get("require_approval", "always")
+        if needed == "always" or "always" in as_map(needed):
+            given = "require_approval" in as_map(spec["hosted_mcp"])
+            path = (*path, "require_approval") if given else path
+            hint = "require_approval: never; left out it is always"
+            yield ground.say(path, _NOBODY, hint, at_key=True, code="RT601")
 
 
 def _python(ground: Ground, path: Steps, reference: Any) -> Iterator[Problem]:
