@@ -185,19 +185,21 @@ class Desk:
         fit: Fit | None = None,
         started: datetime | None = None,
         attach: str | None = None,
+        call_id: str = "",
         agent: str = "",
         greet: bool = True,
     ) -> Call:
         """Put one call on the line and greet. ConnectError when the engine refuses.
 
-        ``attach`` is the id of a call that the engine holds already: the phone's, or a browser's.
+        ``attach`` is the id of a call that the engine holds already: the phone's, or a browser's;
+        ``call_id`` is what whoever brings the caller calls it, one of ours when empty.
         ``agent`` has the line first, the entry agent when empty; ``greet`` False goes on with a
         call that was greeted.
 
         ``settings`` replaces the deployment's session block for the whole call, ``fit`` makes of
         it what this call can have (typed mode has no audio), also of an edited one; ``started``
         is when the agents believe the call began, now without it."""
-        call_id = attach or "call_" + secrets.token_hex(8)
+        call_id = attach or call_id or "call_" + secrets.token_hex(8)
         about = {"id": call_id, "from": "local", "to": self.deployment.name, **(about or {})}
         started = started or datetime.now().astimezone()
         deployment = self.deployment

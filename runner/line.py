@@ -131,9 +131,8 @@ class Line:
 
     def on_closed(self, closed: Closed) -> None:
         if not self._ready.done():
-            self._ready.set_exception(
-                ConnectError(f"the line closed: {closed.reason}", code=closed.code)
-            )
+            error = ConnectError(f"the line closed: {closed.reason}", code=closed.code)
+            self._ready.set_exception(CallOver(closed.reason) if closed.over else error)
             return
         over = closed.over or bool(self.ending)
         if over or not (self.session.reconnect and renewable(closed)) or self.closing:

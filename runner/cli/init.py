@@ -86,10 +86,10 @@ def _answers(
 
 def transports() -> list[str]:
     """The transports that need nothing but their name, as the schema has them. A phone needs a
-    number, a trunk and a secret: docs/phone.md."""
+    number and a secret: docs/phone.md, docs/twilio.md."""
     nodes = schemas.load().at(("transport",))
     known = (str(value) for node in nodes for value in node.get("enum", ()))
-    return [name for name in known if name != "sip"]
+    return [name for name in known if name not in ("sip", "twilio")]
 
 
 def _check(name: str, purpose: str, transport: str, known: list[str]) -> None:

@@ -42,14 +42,17 @@ class Telephone:
         """The engine that takes the calls of ``deployment``, which are announced from now on.
         ``asked``: the file or the command line names it. RtrunError."""
         local = spec.type == "local"
-        if local and not answers_phones():
+        sip = deployment.transport.type == "sip"
+        if sip and local and not answers_phones():
             raise UsageError(
                 f"{deployment.name}: the local engine does not answer the phone",
                 "set OPENAI_API_KEY, or name an engine's url that does",
             )
         place = await self._phones.open(deployment, local=local, asked=asked)
-        phone = Phone(place.phone, place.webhook, place.secret) if local else None
+        phone = Phone(place.phone, place.webhook, place.secret) if sip and local else None
         engine = await self._engines.get(spec, phone)
+        if not (sip or engine.voice):
+            raise UsageError(f"{deployment.name}: a telephone needs a voice: {engine.note}")
         self._answering[deployment.name] = engine
         self._places[deployment.name] = place
         return engine
@@ -58,7 +61,9 @@ class Telephone:
         """What a person has to know: where the webhook leads, what to dial."""
         place, engine = self._places[deployment.name], self._answering[deployment.name]
         out = {"webhook": place.webhook}
-        if engine.kind == "local":
+        if place.public and place.public != place.webhook:
+            out["public"] = place.public
+        if engine.kind == "local" and deployment.transport.type == "sip":
             out["dial"] = f"sip:{deployment.name}@{engine.dial or place.phone}"
         return out
 

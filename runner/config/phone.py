@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from runner.config.load import Loaded
 
 ACTIONS = ("answer", "reject", "transfer")
-#: Keys of `transport:` that speak of the phone alone.
-KEYS = ("listen", "path", "webhook_secret")
 DEFAULT_LISTEN = "127.0.0.1:8080"
-DEFAULT_PATH = "/webhook"
+DEFAULT_PATHS = {"sip": "/webhook", "twilio": "/twilio"}
 #: Where an engine on this machine answers SIP.
 DEFAULT_PHONE = "127.0.0.1:5060"
 #: Fields of the turn detection that OpenAI does not take for a phone call.
@@ -29,18 +27,44 @@ _DETECTION: Path = ("session", "audio", "input", "turn_detection")
 
 
 def is_phone(transport: Any) -> bool:
-    return transport == "sip" or as_map(transport).get("type") == "sip"
+    return kind_of(transport) in DEFAULT_PATHS
+
+
+def kind_of(transport: Any) -> str:
+    """The type of a transport, '' when what stands there is none."""
+    kind = transport if isinstance(transport, str) else as_map(transport).get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def phone_problems(ground: Ground) -> Iterator[Problem]:
-    """Every error of `transport: sip` and of `calls:`; warnings go to ``ground``."""
+    """Every error of a phone and of `calls:`; warnings go to ``ground``."""
     yield from _rules(ground)
-    if is_phone(ground.at(("transport",))):
-        yield from _address(ground, "listen")
+    kind = kind_of(ground.at(("transport",)))
+    if kind not in DEFAULT_PATHS:
+        _without_a_phone(ground)
+        return
+    yield from _address(ground, "listen")
+    if kind == "sip":
         ground.key_in_file(("transport", "webhook_secret"))
         yield from _session(ground)
     else:
-        _without_a_phone(ground)
+        ground.key_in_file(("transport", "auth_token"))
+        for key in ("public_url", "api_url"):
+            yield from _reached(ground, ("transport", key))
+        yield from the_line_decides(ground, "Twilio decides the audio format")
+
+
+def _reached(ground: Ground, path: Path) -> Iterator[Problem]:
+    """An address on the internet, to which nothing goes in the clear."""
+    yield from ground.url(path, ground.at(path))
+    url = ground.at(path)
+    if not isinstance(url, str) or not url.lower().startswith("http://"):
+        return
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    name = host.partition(":")[0] if not host.startswith("[") else host[1:].partition("]")[0]
+    if not (name in ("localhost", "::1") or name.startswith("127.")):
+        message = "over http: anybody on the way could listen"
+        yield ground.say(path, message, "https://, which Twilio asks for", code="RT415")
 
 
 def _session(ground: Ground) -> Iterator[Problem]:
@@ -108,7 +132,7 @@ def _numbers(rule: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _without_a_phone(ground: Ground) -> None:
-    message = "nothing rings without transport: sip"
+    message = "nothing rings without transport: sip or twilio"
     if as_list(ground.at(("calls",))):
         ground.warn(("calls",), message, at_key=True, code="RT910")
     if ground.map("on_failure"):
@@ -118,7 +142,8 @@ def _without_a_phone(ground: Ground) -> None:
 def where(deployment: Deployment) -> tuple[str, str]:
     """``(listen, path)`` at which its calls are announced."""
     options = deployment.transport.options
-    return options.get("listen", DEFAULT_LISTEN), options.get("path", DEFAULT_PATH)
+    path = options.get("path", DEFAULT_PATHS[deployment.transport.type])
+    return options.get("listen", DEFAULT_LISTEN), path
 
 
 def same_number(loaded: Loaded, others: Iterable[tuple[str, Deployment]]) -> Problem | None:
@@ -128,6 +153,10 @@ def same_number(loaded: Loaded, others: Iterable[tuple[str, Deployment]]) -> Pro
     for name, theirs in others:
         if not (ours.transport.rings and theirs.transport.rings and where(ours) == where(theirs)):
             continue
+        if ours.transport.type != theirs.transport.type:
+            message = f"'{shown(name)}' is announced there by transport {theirs.transport.type}"
+            return loaded.problem_at("transport", message, "give one of them another path:",
+                                     at_key=True, code="RT413")  # fmt: skip
         found = phone.clash(ours.calls, theirs.calls)
         if found is not None:
             i, number = found

@@ -11,7 +11,6 @@ from runner.config.check import near
 from runner.config.clear import clear_secrets
 from runner.config.ground import BUILT_IN_TOOLS, Ground, as_list, as_map, texts
 from runner.config.hearing import hearing_warnings
-from runner.config.phone import KEYS as PHONE_KEYS
 from runner.config.phone import is_phone, phone_problems, the_line_decides
 from runner.config.records import record_problems
 from runner.config.source import Source, shown
@@ -23,6 +22,16 @@ from runner.config.units import seconds
 from runner.config.worker import worker_problems
 from runner.errors import Problem
 from runner.model.names import telephone_name, transfer_name
+
+TRANSPORTS = ("websocket", "webrtc", "sip", "twilio", "cloudflare", "custom")
+#: Keys of `transport:` and the types that have them.
+KEYS_OF = {
+    **dict.fromkeys(("python", "name", "options"), ("custom",)),
+    "ice_servers": ("webrtc",),
+    **dict.fromkeys(("listen", "path"), ("sip", "twilio")),
+    "webhook_secret": ("sip",),
+    **dict.fromkeys(("public_url", "auth_token", "api_url"), ("twilio",)),
+}
 
 
 class Semantics:
@@ -130,7 +139,7 @@ class Semantics:
         own[name] = path
         if not is_phone(self.ground.at(("transport",))):
             message = "only a phone call can be put through to a telephone"
-            self.ground.warn(path, message, "transport: sip", at_key=True, code="RT910")
+            self.ground.warn(path, message, "transport: sip or twilio", at_key=True, code="RT910")
 
     def _line(self, path: Path) -> str:
         line = self.ground.tree.place(path).line
@@ -215,17 +224,10 @@ class Semantics:
             kinds = ("python", "name")
             yield from self.ground.exactly_one(path, transport, kinds, "a custom transport")
             yield from self.ground.function((*path, "python"), transport.get("python"))
-        elif transport.get("type") in ("websocket", "webrtc", "sip", "cloudflare"):
-            hints = dict.fromkeys(("python", "name", "options"), "type: custom")
-            kind = f"type: {transport['type']}"
-            yield from self.ground.does_not_go(path, transport, kind, hints)
-        if transport.get("type") in ("websocket", "webrtc", "custom", "cloudflare"):
-            hints = dict.fromkeys(PHONE_KEYS, "type: sip")
-            kind = f"type: {transport['type']}"
-            yield from self.ground.does_not_go(path, transport, kind, hints)
-        if transport.get("type") in ("websocket", "sip", "custom", "cloudflare"):
-            kind, hints = f"type: {transport['type']}", {"ice_servers": "type: webrtc"}
-            yield from self.ground.does_not_go(path, transport, kind, hints)
+        kind = transport.get("type")
+        if kind in TRANSPORTS:
+            hints = {k: f"type: {' or '.join(of)}" for k, of in KEYS_OF.items() if kind not in of}
+            yield from self.ground.does_not_go(path, transport, f"type: {kind}", hints)
         for index, server in enumerate(as_list(transport.get("ice_servers"))):
             if isinstance(server, dict):
                 self.ground.key_in_file((*path, "ice_servers", index, "credential"))

@@ -195,7 +195,7 @@ class TransportSpec:
     @property
     def rings(self) -> bool:
         """Do its callers come by phone?"""
-        return self.type == "sip"
+        return self.type in ("sip", "twilio")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from runner.tasks import OnFailure, Supervisor
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 16 * 1024
 BODY_SECONDS = 5.0
+#: A message of a socket: 20 ms of a telephone's sound are 300 bytes.
+MESSAGE_BYTES = 64 * 1024
 #: Connections at one time; more are told to come back.
 MOST = 512
 
@@ -35,6 +37,8 @@ class Impatient(H11Protocol):
     for one that is sent a byte at a time."""
 
     _head: asyncio.TimerHandle | None = None
+    #: It is a socket now, and its requests are over.
+    _upgraded = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -42,12 +46,15 @@ class Impatient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._upgraded:
+            return
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_head()
         else:
             self._stop_waiting()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
+        self._upgraded = True
         self._stop_waiting()
         super().handle_websocket_upgrade(event)
 
@@ -88,6 +95,8 @@ class Door:
             interface="asgi3",
             http=Impatient,
             ws="websockets-sansio",
+            ws_max_size=MESSAGE_BYTES,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,

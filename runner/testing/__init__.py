@@ -1,7 +1,7 @@
 """What users need to test their own agents: no network, no key, no waiting.
 
 :func:`run_test` holds a whole conversation with a deployment; a :class:`ScriptedTransport` is a
-line whose other end is a script.
+line whose other end is a script; a :class:`TwilioCaller` is a phone call at Twilio.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from runner.testing.program import run_test, running_engine
     from runner.testing.record import attach_recorder
     from runner.testing.report import Report
+    from runner.testing.twilio import TwilioCaller
+    from runner.testing.twilio_api import TwilioApi
 
 #: The SDK's name.
 ScriptedRealtimeTransport = ScriptedTransport
@@ -21,6 +23,8 @@ ScriptedRealtimeTransport = ScriptedTransport
 #: Loaded when asked for: a scripted line needs no YAML, no sound and no engine.
 _LATER = {
     "Report": "report",
+    "TwilioApi": "twilio_api",
+    "TwilioCaller": "twilio",
     "attach_recorder": "record",
     "run_test": "program",
     "running_engine": "program",
@@ -42,6 +46,8 @@ __all__ = [
     "ScriptError",
     "ScriptedRealtimeTransport",
     "ScriptedTransport",
+    "TwilioApi",
+    "TwilioCaller",
     "attach_recorder",
     "run_test",
     "running_engine",

@@ -21,9 +21,8 @@ FRAME = 20 * BYTES_PER_MS
 SILENCE = b"\xff"
 #: So much more than the phone has played is with Twilio: a clear finds little to drop.
 LEAD_SECONDS = 0.4
-#: A mark behind every so many frames, and behind the last.
-MARK_EVERY = 5
-#: A mark comes back a little after the sound: so much more was heard than the last one says.
+#: What sounds since the newest mark came back is heard too, by the clock, but no more than this:
+#: the next mark is due 20 ms later.
 BEHIND_MS = 50
 #: Marks that are that late do not come any more.
 PATIENCE_SECONDS = 2.0
@@ -85,8 +84,9 @@ class MediaStream:
         self._waiting: dict[str, tuple[Part, int]] = {}
         self._tracks: dict[Part, _Track] = {}
         self._queue: deque[tuple[Part, bytes]] = deque()
-        self._since_mark = 0
-        #: When what was sent will have been played, by the loop's clock.
+        #: Since when what follows the newest mark sounds, by the loop's clock.
+        self._since = 0.0
+        #: When what was sent will have been played.
         self._plays_until = 0.0
         self._pacing: asyncio.TimerHandle | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -188,6 +188,7 @@ class MediaStream:
         part, played = known
         track = self._tracks[part]
         track.played = max(track.played, played)
+        self._since = asyncio.get_running_loop().time()
         if not self._waiting and not self._queue:
             self._drain()
 
@@ -216,28 +217,27 @@ class MediaStream:
             return  # what is said before the stream has begun waits for it
         loop = asyncio.get_running_loop()
         now = loop.time()
-        self._plays_until = max(self._plays_until, now)
+        if self._plays_until < now:
+            self._plays_until = self._since = now
         while self._queue and self._plays_until - now < LEAD_SECONDS:
             part, frame = self._queue.popleft()
             track = self._tracks[part]
             track.sent += len(frame)
             self._plays_until += len(frame) / BYTES_PER_MS / 1000
             self._tell("media", {"payload": b64encode(frame)})
-            self._since_mark += 1
-            last = not self._queue or self._queue[0][0] != part
-            if last or self._since_mark >= MARK_EVERY:
-                self._since_mark = 0
-                self._marks += 1
-                ms = track.sent // BYTES_PER_MS
-                name = f"{part[0]}:{ms}:g{self._generation}:m{self._marks}"
-                self._waiting[name] = (part, track.sent)
-                self._tell("mark", {"name": name})
+            self._marks += 1
+            ms = track.sent // BYTES_PER_MS
+            name = f"{part[0]}:{ms}:g{self._generation}:m{self._marks}"
+            self._waiting[name] = (part, track.sent)
+            self._tell("mark", {"name": name})
         if self._queue:
             self._pacing = loop.call_at(self._plays_until - LEAD_SECONDS + 0.001, self._pace)
         self._wait()
 
     def _wait(self) -> None:
         """Marks may be lost: then the clock says when all was played."""
+        if self._closed:
+            return  # Twilio took no more of it
         if self._patience is not None:
             self._patience.cancel()
         loop = asyncio.get_running_loop()
@@ -272,7 +272,6 @@ class MediaStream:
             self._tracks[part].sent = self._tracks[part].played
         self._waiting.clear()
         self._queue.clear()
-        self._since_mark = 0
         self._generation += 1
         self._busy = False
         self._plays_until = 0.0
@@ -282,13 +281,15 @@ class MediaStream:
         self._pacing = self._patience = None
 
     def heard(self, item_id: str, content_index: int) -> int:
-        """Samples (bytes) that the phone has played: what marks say and a little more, never
-        more than was sent."""
+        """Samples (bytes) that the phone has played: what marks say, and what has sounded since
+        the newest one, never more than was sent."""
         track = self._tracks.get((item_id, content_index))
         if track is None:
             return 0
-        begun = track.played or self._sounds((item_id, content_index))
-        return min(track.sent, track.played + BEHIND_MS * BYTES_PER_MS) if begun else 0
+        if not self._sounds((item_id, content_index)):
+            return track.played
+        since = (asyncio.get_running_loop().time() - self._since) * 1000
+        return min(track.sent, track.played + int(min(since, BEHIND_MS) * BYTES_PER_MS))
 
     def _sounds(self, part: Part) -> bool:
         """Is ``part`` the one that is being played, as far as marks tell?"""

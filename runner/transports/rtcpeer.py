@@ -29,6 +29,7 @@ from runner.media.rtc import (
     silent,
 )
 from runner.tasks import Supervisor, in_thread
+from runner.transports.posting import NoRedirect
 from runner.transports.wire import refusal, words_of
 
 WIRE_RATE = 24_000
@@ -199,13 +200,6 @@ class _Answer:
         self.sdp, self.location = sdp, location
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The key goes to no other address than the one that was named."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
 def _post(
     url: str, headers: dict[str, str], offer: str, session: Mapping[str, Any] | None
 ) -> _Answer:
@@ -224,7 +218,7 @@ def _post(
         kind = f"multipart/form-data; boundary={mark}"
     headers = {**headers, "Content-Type": kind, "Accept": "application/sdp", "User-Agent": "rtrun"}
     request = urllib.request.Request(url, body, headers, method="POST")
-    opener = urllib.request.build_opener(_NoRedirect)
+    opener = urllib.request.build_opener(NoRedirect)
     try:
         with opener.open(request, timeout=POST_SECONDS) as answer:
             return _Answer(answer.read().decode(), answer.headers.get("Location") or "")

@@ -6,11 +6,12 @@ Standard library alone: a Worker has it too.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from runner.codec import dumps, loads
-from runner.errors import ConnectError, NotConnectedError
+from runner.errors import CallOver, NotConnectedError
 from runner.listeners import report
 from runner.tasks import Supervisor
 from runner.transports.base import ApiKey, Closed, ConnectOptions
@@ -18,6 +19,9 @@ from runner.transports.mediastream import INACTIVITY_MS, Caller, MediaStream
 from runner.transports.messages import MessageLine
 
 MULAW = {"type": "audio/pcmu"}
+DTMF = "input_audio_buffer.dtmf_event_received"
+#: Messages that Twilio has not taken: a second of sound and its marks come to a hundred.
+MOST_WAITING = 1000
 
 
 class FarSocket(Protocol):
@@ -61,7 +65,9 @@ class TwilioPhone(MessageLine):
         )
         self._outbox: list[str] = []
         self._phone = Supervisor(lambda name, error: report(f"{name} failed", error))
-        self._answered = self._sending = self._hung_up = False
+        self._answered = self._sending = self._hung_up = self._let_down = False
+        #: How the phone call ended.
+        self._over = CallOver().message
 
     @property
     def stream_sid(self) -> str:
@@ -69,19 +75,23 @@ class TwilioPhone(MessageLine):
         return self._stream.stream_sid
 
     async def connect(self, options: ConnectOptions | None = None, **given: Any) -> None:
-        """As the WebSocket's; Twilio's messages are read from here on."""
+        """As the WebSocket's; Twilio's messages are read from here on. CallOver when the caller
+        has hung up meanwhile."""
         if self._hung_up:
-            raise ConnectError("the caller has hung up", code=1000)
+            raise CallOver(self._over)
         if not self._answered:
             self._answered = True
             self._phone.spawn(self._read(), "Twilio's messages")
         await super().connect(options, **given)
+        if self._hung_up:
+            await super().close()
+            raise CallOver(self._over)
 
     async def close(self) -> None:
         """The line to the model; when no session holds it any more, Twilio's socket too."""
         await super().close()
-        if self.receiver is None and not self._hung_up:
-            self._hung_up = True
+        if self.receiver is None and not self._let_down:
+            self._let_down = self._hung_up = True
             self._stream.close()
             with contextlib.suppress(Exception):  # whatever its library raises: it is closed
                 await self._far.close()
@@ -116,8 +126,12 @@ class TwilioPhone(MessageLine):
         self._stopped(reason)
 
     def _to_twilio(self, message: dict[str, Any]) -> None:
+        if self._hung_up:
+            return
+        if len(self._outbox) >= MOST_WAITING:
+            return self._stopped("Twilio takes no more sound")
         self._outbox.append(dumps(message))
-        if not self._sending and not self._hung_up:
+        if not self._sending:
             self._sending = True
             self._phone.spawn(self._write_out(), "to Twilio")
 
@@ -139,6 +153,8 @@ class TwilioPhone(MessageLine):
 
     def _digit(self, digit: str) -> None:
         self.call("dtmf", digit)
+        # As the service tells of the keys of a SIP call.
+        self.deliver({"type": DTMF, "event": digit, "received_at": int(time.time())})
 
     def _started(self, start: Mapping[str, Any]) -> None:
         self.call("call_started", start)
@@ -146,11 +162,11 @@ class TwilioPhone(MessageLine):
     def _stopped(self, reason: str) -> None:
         if self._hung_up:
             return
-        self._hung_up = True
+        self._hung_up, self._over = True, reason
         self._stream.close()
-        if self.status == "connected":
+        if self.status == "connected" and self._early is None:  # else connect() tells it
             # Who is told closes us, and with us the line to the model.
-            self.lost(Closed(reason, 1000, True))
+            self.lost(Closed(reason, 1000, True, over=True))
 
     def _warn(self, text: str) -> None:
         error = {"type": "twilio_error", "code": "twilio_message", "message": text}

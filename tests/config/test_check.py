@@ -68,8 +68,8 @@ tools:
             "1:9: engine: 'locl' is not one of auto, openai, local, or a URL (did you mean local?)",
         ),
         (
-            "transport: twilio\n" + SMALL,
-            "1:12: transport: 'twilio' is not one of websocket, webrtc, sip, cloudflare",
+            "transport: pigeon\n" + SMALL,
+            "1:12: transport: 'pigeon' is not one of websocket, webrtc, sip, twilio, cloudflare",
         ),
         (
             "reload: { apply: now }\n" + SMALL,

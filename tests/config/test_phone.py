@@ -80,10 +80,55 @@ def test_a_rule_that_is_never_asked(tmp_path: Path) -> None:
     assert problems(tmp_path, fine) == ()
 
 
-@pytest.mark.parametrize("key", ["listen: '127.0.0.1:1'", "webhook_secret: '${S:-}'", "path: /x"])
-def test_keys_of_the_phone_belong_to_it(tmp_path: Path, key: str) -> None:
-    found = only(problems(tmp_path, file(transport=f"{{ type: websocket, {key} }}")))
-    assert (found.code, found.hint) == ("RT109", "type: sip")
+@pytest.mark.parametrize(
+    ("kind", "key", "hint"),
+    [
+        ("websocket", "listen: '127.0.0.1:1'", "type: sip or twilio"),
+        ("webrtc", "path: /x", "type: sip or twilio"),
+        ("websocket", "webhook_secret: '${S:-}'", "type: sip"),
+        ("twilio", "webhook_secret: '${S:-}'", "type: sip"),
+        ("sip", "auth_token: '${S:-}'", "type: twilio"),
+        ("cloudflare", "public_url: 'https://x.example'", "type: twilio"),
+        ("sip", "api_url: 'https://x.example'", "type: twilio"),
+    ],
+)
+def test_keys_of_the_phone_belong_to_it(tmp_path: Path, kind: str, key: str, hint: str) -> None:
+    found = only(problems(tmp_path, file(transport=f"{{ type: {kind}, {key} }}")))
+    assert (found.code, found.hint) == ("RT109", hint)
+
+
+@pytest.mark.parametrize(
+    ("marked", "message"),
+    [
+        ("transport: { type: twilio, public_url: ¦'http://voice.example.com' }\n",
+         "transport.public_url: over http: anybody on the way could listen "
+         "(https://, which Twilio asks for)"),
+        ("transport: { type: twilio, public_url: ¦voice.example.com }\n",
+         "transport.public_url: 'voice.example.com' is not a URL such as "
+         "https://voice.example.com"),
+        ("transport: { type: twilio, api_url: ¦'https://x:99999' }\n",
+         "transport.api_url: this URL names no server (such as https://api.example.com/v1)"),
+        ("transport: twilio\n"
+         "session: { audio: { input: { ¦format: pcm16 } } }\n",
+         "session.audio.input.format: Twilio decides the audio format (leave it out)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_twilio_has_its_place(tmp_path: Path, marked: str, message: str) -> None:
+    told(tmp_path, AGENTS + "entry: desk\n" + marked, message)
+
+
+def test_twilio_takes_every_turn_detection_and_a_token_in_the_file_is_warned_of(
+    tmp_path: Path,
+) -> None:
+    text = file(
+        "session: { audio: { input: { turn_detection: "
+        "{ type: server_vad, threshold: 0.4, silence_duration_ms: 300 } } } }\n",
+        "{ type: twilio, public_url: 'http://127.0.0.1:8080', auth_token: 0123456789abcdef }",
+    )
+    found = loaded(tmp_path, text)
+    assert [w.code for w in found.warnings if w.code == "RT904"] == ["RT904"]
+    assert "0123456789abcdef" not in "".join(w.render() for w in found.warnings)
+    assert "0123456789abcdef" not in repr(found.deployment)
 
 
 @pytest.mark.parametrize("given", ["8080", "127.0.0.1", "1.2.3.4:99999", "'a b:1'"])

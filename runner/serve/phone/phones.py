@@ -5,33 +5,41 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from runner.config.phone import DEFAULT_PHONE, where
 from runner.desk import Address
 from runner.errors import UsageError
 from runner.model.deployment import Deployment
+from runner.model.secret import Secret
 from runner.serve.deployed import Deployed
 from runner.serve.door import Door
 from runner.serve.guard import address, is_loopback
+from runner.serve.phone.answering import Ears
 from runner.serve.phone.kept import Kept
-from runner.serve.phone.reception import Behind, Ears, Reception
+from runner.serve.phone.reception import Behind, Reception
+from runner.serve.phone.streams import Number, Streams
 from runner.tasks import OnFailure
 from runner.transports.phonecalls import PhoneCalls
+from runner.transports.twilio_rest import API_URL
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the calls of a deployment are announced: ``webhook`` is the URL on this machine,
-    ``secret`` signs what comes there, ``phone`` is where the local engine answers SIP."""
+    ``public`` the one on the internet where it is known, ``secret`` signs what comes there,
+    ``phone`` is where the local engine answers SIP, ``api_url`` Twilio's REST API."""
 
     webhook: str
-    secret: str
-    phone: str
-    reception: Reception
+    secret: str = field(repr=False)
+    reception: Reception | Streams
+    public: str = ""
+    phone: str = DEFAULT_PHONE
+    api_url: str = API_URL
 
 
 class Phones:
@@ -47,7 +55,7 @@ class Phones:
         self._env = env
         self._on_failure = on_failure
         self._doors: dict[str, Door] = {}
-        self._receptions: dict[tuple[str, str], Reception] = {}
+        self._receptions: dict[tuple[str, str], Reception | Streams] = {}
         self._places: dict[Path, Place] = {}
 
     async def open(self, deployment: Deployment, *, local: bool, asked: bool) -> Place:
@@ -56,12 +64,16 @@ class Phones:
         known = self._places.get(deployment.source)
         if known is not None:
             return known
-        options = deployment.transport.options
+        sip = deployment.transport.type == "sip"
+        place = await (self._sip if sip else self._twilio)(deployment, local and not asked, local)
+        self._places[deployment.source] = place
+        return place
+
+    async def _sip(self, deployment: Deployment, by_default: bool, local: bool) -> Place:
         listen, path = where(deployment)
-        given = options.get("webhook_secret")
-        secret = given.reveal() if given else ""
-        if local and not asked:
-            _require_loopback("listen", listen)
+        secret = _given(deployment, "webhook_secret")
+        if by_default:
+            _require_loopback("listen", listen, address(listen)[0])
         if not secret and not local:
             raise UsageError(
                 f"{deployment.name}: transport.webhook_secret is missing: anybody could ring",
@@ -73,11 +85,51 @@ class Phones:
             reception = Reception(self._ears, self._draining, self._on_failure)
             self._receptions[listen, path] = reception
             door.add(Route(path, reception.webhook, methods=["POST"]))
-        secret = secret or self._own_secret(listen)
-        place = self._places[deployment.source] = Place(
-            door.url + path, secret, DEFAULT_PHONE, reception
-        )
+        assert isinstance(reception, Reception)  # validated: no two kinds at one address
+        return Place(door.url + path, secret or self._own_secret(listen), reception)
+
+    async def _twilio(self, deployment: Deployment, by_default: bool, local: bool) -> Place:
+        listen, path = where(deployment)
+        token, public = _given(deployment, "auth_token"), _given(deployment, "public_url")
+        if not token:
+            raise UsageError(
+                f"{deployment.name}: transport.auth_token is missing: anybody could ring",
+                "set TWILIO_AUTH_TOKEN to the auth token of the account at Twilio",
+            )
+        if not public:
+            raise UsageError(
+                f"{deployment.name}: transport.public_url is missing: nobody could ring",
+                "the HTTPS address at which Twilio finds this machine",
+            )
+        if by_default:
+            _require_loopback("listen", listen, address(listen)[0])
+            _require_loopback("public_url", public, urlsplit(public).hostname or "")
+        door = await self._door(listen)
+        reception = self._streams(door, listen, path)
+        public = public.rstrip("/") + path
+        api_url = _given(deployment, "api_url") or API_URL
+        return Place(door.url + path, token, reception, public, api_url=api_url)
+
+    async def open_here(self, deployment: Deployment, api_url: str) -> Place:
+        """Listen for one call that Twilio's double on this machine places, at an address of its
+        own; ``api_url`` is the double's. InputError."""
+        path = where(deployment)[1]
+        door = await self._door("127.0.0.1:0", f"for {deployment.source}")
+        reception = self._streams(door, f"for {deployment.source}", path)
+        token = _given(deployment, "auth_token") or secrets.token_hex(16)
+        place = Place(door.url + path, token, reception, door.url + path, api_url=api_url)
+        self._places[deployment.source] = place
         return place
+
+    def _streams(self, door: Door, listen: str, path: str) -> Streams:
+        reception = self._receptions.get((listen, path))
+        if reception is None:
+            reception = Streams(self._ears, self._draining, self._on_failure)
+            self._receptions[listen, path] = reception
+            door.add(Route(path, reception.ring, methods=["POST"]))
+            door.add(WebSocketRoute(f"{path.rstrip('/')}/{{token}}", reception.stream))
+        assert isinstance(reception, Streams)
+        return reception
 
     def _own_secret(self, listen: str) -> str:
         """For an engine of our own: one of a door, so that deployments share the engine."""
@@ -86,18 +138,23 @@ class Phones:
                 return place.secret
         return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
-    async def _door(self, listen: str) -> Door:
-        door = self._doors.get(listen)
+    async def _door(self, listen: str, name: str = "") -> Door:
+        """The one at this address, or the one of this ``name``."""
+        door = self._doors.get(name or listen)
         if door is None:
             door = Door(*address(listen), self._on_failure)
             await door.open()
-            self._doors[listen] = door
+            self._doors[name or listen] = door
         return door
 
     async def admit(self, deployed: Deployed, engine: Address) -> None:
         """The deployment takes calls from now on, and those that a process before us left."""
         assert deployed.desk is not None
         place = self._places[deployed.desk.deployment.source]
+        if isinstance(place.reception, Streams):
+            number = Number(deployed, place.secret, place.public, place.api_url)
+            place.reception.behind.append(number)
+            return
         entry = Behind(
             deployed,
             place.secret,
@@ -131,11 +188,16 @@ class Phones:
             await reception.close()
 
 
-def _require_loopback(key: str, listen: str) -> None:
-    host, _ = address(listen)
+def _given(deployment: Deployment, key: str) -> str:
+    """A text of `transport:`, a secret too; empty when it is not there."""
+    given = deployment.transport.options.get(key) or ""
+    return given.reveal() if isinstance(given, Secret) else str(given)
+
+
+def _require_loopback(key: str, given: str, host: str) -> None:
     if not is_loopback(host):
         raise UsageError(
-            f"transport.{key}: {listen} is open to others, and there is no OPENAI_API_KEY",
+            f"transport.{key}: {given} is open to others, and there is no OPENAI_API_KEY",
             "set OPENAI_API_KEY; or write engine: local if the engine on this machine is to "
             "answer them",
         )

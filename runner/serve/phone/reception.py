@@ -12,17 +12,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from runner.desk import Call, Desk
 from runner.errors import CallOver, ConnectError, RtrunError
-from runner.model.phone import CallRule, Incoming, chosen
+from runner.model.phone import CallRule, Incoming
 from runner.serve.deployed import Deployed
 from runner.serve.door import body_of, plain
+from runner.serve.phone.answering import Ears, decided, full
 from runner.serve.phone.kept import Kept, KeptCall
 from runner.serve.phone.lines import follow, invitation
 from runner.serve.phone.webhook import Seen, Signatures, incoming
@@ -42,17 +41,6 @@ ATTACH_PAUSE = 0.2
 LEFT = "left to the next process"
 
 
-class Ears(Protocol):
-    """Who is told what happens to calls."""
-
-    def began(self, of: Deployed, call: Call) -> None: ...
-
-    def ended(self, of: Deployed, call: Call) -> None: ...
-
-    def note(self, of: Deployed, text: str) -> None:
-        """Something an operator should know."""
-
-
 @dataclass(slots=True)
 class Behind:
     """One deployment behind an address, its calls at the service, and what is kept of them."""
@@ -68,11 +56,7 @@ class Behind:
     @property
     def desk(self) -> Desk | None:
         desk = self.deployed.desk
-        return desk if desk is not None and desk.deployment.transport.rings else None
-
-    def full(self, desk: Desk) -> bool:
-        most = desk.deployment.limits.calls
-        return most is not None and len({*desk.calls, *self.ringing}) >= most
+        return desk if desk is not None and desk.deployment.transport.type == "sip" else None
 
     def keep(self) -> None:
         """Write down who is on the line."""
@@ -136,22 +120,15 @@ class Reception:
             self._look_whether_empty()
 
     async def _decide(self, call: Incoming, theirs: list[Behind]) -> None:
-        if self._draining():
+        found = None if self._draining() else decided(theirs, call)
+        if found is None:
             return await theirs[0].calls.reject(call.call_id, UNAVAILABLE)
-        asked = [(entry, desk) for entry in theirs if (desk := entry.desk) is not None]
-        if not asked:
-            return await theirs[0].calls.reject(call.call_id, UNAVAILABLE)
-        now = datetime.now().astimezone()
-        found = chosen(
-            [((e, d), d.deployment.calls, _local(now, d.deployment.timezone)) for e, d in asked],
-            call,
-        )
         if isinstance(found, int):
             return await self._refuse(theirs[0], call, found, "no rule of calls: fits")
-        (entry, desk), rule = found
+        entry, desk, rule = found
         if rule.reject is not None:
             return await self._refuse(entry, call, rule.reject, "by a rule of calls:")
-        if entry.full(desk):
+        if full(desk, entry.ringing):
             return await self._refuse(entry, call, BUSY, "limits.calls is reached")
         entry.ringing.add(call.call_id)
         self._empty.clear()
@@ -306,7 +283,3 @@ class Reception:
         await self._tasks.close()
         for calls in {id(entry.calls): entry.calls for entry in self.behind}.values():
             await calls.close()
-
-
-def _local(now: datetime, zone: str | None) -> datetime:
-    return now.astimezone(ZoneInfo(zone)) if zone else now
