@@ -40,8 +40,11 @@ _MACHINE: dict[Steps, str] = {
 #: Keys of a line that a machine has, and what a Worker has instead.
 _LINES = {
     "listen": "a Worker's address is Cloudflare's",
-    "path": "a Worker answers phone calls at /sip/webhook",
+    "path": "a Worker answers phone calls at /sip/webhook and /twilio",
     "webhook_secret": "a Worker has the binding OPENAI_WEBHOOK_SECRET",
+    "public_url": "a Worker's address is Cloudflare's",
+    "auth_token": "a Worker has the binding TWILIO_AUTH_TOKEN",
+    "api_url": "a Worker asks nothing of Twilio's API",
     "ice_servers": "a Worker answers no WebRTC",
 }
 _NOBODY = "nobody can be asked in a Worker, but the caller"

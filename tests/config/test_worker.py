@@ -36,8 +36,8 @@ NO_PART = """
 REFUSED = """
     calls/** on_failure/** records/** limits.calls limits.cost_per_call transport.python
     transport.name transport.options/** transport.ice_servers/** transport.listen transport.path
-    transport.webhook_secret agents.*.handoffs.transfer tools.*.command/** tools.*.mcp/**
-    guardrails.moderation/**
+    transport.webhook_secret transport.public_url transport.auth_token transport.api_url
+    agents.*.handoffs.transfer tools.*.command/** tools.*.mcp/** guardrails.moderation/**
 """
 #: What is refused of keys that are obeyed for the rest, and how the others are refused.
 PLACES = {
@@ -49,6 +49,9 @@ PLACES = {
     "transport: { type: sip, listen: '127.0.0.1:0' }": "transport.listen",
     "transport: { type: sip, path: /x }": "transport.path",
     "transport: { type: sip, webhook_secret: '${S}' }": "transport.webhook_secret",
+    "transport: { type: twilio, public_url: 'https://x.example' }": "transport.public_url",
+    "transport: { type: twilio, auth_token: '${S}' }": "transport.auth_token",
+    "transport: { type: twilio, api_url: 'https://x.example' }": "transport.api_url",
     "transport: sip\ncalls: [{ answer: desk }]": "calls",
     "transport: sip\non_failure: { transfer: 'tel:+15551230100' }": "on_failure",
     "records: { transcript: 'r/{call.id}.json' }": "records",
