@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from runner.agent import RealtimeAgent
 from runner.core.events import SessionEvent, SettingsApplied, SettingsPending, SettingsRefused
 from runner.errors import NotConnectedError
 from runner.line import Outcome
@@ -23,7 +25,7 @@ from runner.model.prices import cost
 from runner.model.settings import SessionSettings
 from runner.moving import Way
 from runner.session import RealtimeSession
-from runner.staff import build_agents, session_voice
+from runner.staff import Staff, session_voice
 from runner.tasks import Supervisor
 from runner.toolbox import Toolbox
 from runner.tools.base import ToolServer
@@ -117,6 +119,8 @@ class Desk:
         self._listener = listener
         self._tasks = Supervisor(self._failed)
         self._moved = asyncio.Event()
+        #: Of the version in force, and of the one that takes its place.
+        self._staff: deque[Staff] = deque(maxlen=2)
         #: What each transport that was made here was made from.
         self._specs: WeakKeyDictionary[RealtimeTransportLayer, TransportSpec] = WeakKeyDictionary()
 
@@ -138,7 +142,7 @@ class Desk:
         way = self._way(call, deployment, tools)
         try:
             outcome = await call.session.reconfigure(
-                build_agents(deployment, tools, call.about, call.started),
+                self.agents(deployment, tools, call.about, call.started),
                 call.fit(deployment.session),
                 revision,
                 own_voice=session_voice(deployment),
@@ -153,6 +157,18 @@ class Desk:
             raise
         call.asked = False
         return outcome
+
+    def agents(
+        self, deployment: Deployment, tools: Toolbox, about: Mapping[str, str], started: datetime
+    ) -> dict[str, RealtimeAgent]:
+        """What a call has of a version of the deployment."""
+        for staff in self._staff:
+            if staff.deployment is deployment and staff.tools is tools:
+                break
+        else:
+            staff = Staff(deployment, tools)
+            self._staff.append(staff)
+        return staff.of(about, started)
 
     def _way(self, call: Call, deployment: Deployment, tools: Toolbox) -> Way | None:
         """Where a line opened anew for this version of the deployment goes, None when calls keep
@@ -203,7 +219,7 @@ class Desk:
         about = {"id": call_id, "from": "local", "to": self.deployment.name, **(about or {})}
         started = started or datetime.now().astimezone()
         deployment = self.deployment
-        agents = build_agents(deployment, self.tools, about, started)
+        agents = self.agents(deployment, self.tools, about, started)
         first = agents.get(agent) or agents[deployment.entry]
         session = RealtimeSession(
             first if greet else first.clone(greeting=""),

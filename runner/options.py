@@ -180,6 +180,8 @@ def unknown(words: str, name: str, known: Sequence[str]) -> UserError:
 
 
 def with_silence(rules: Rules, silence: Silence) -> Rules:
+    if Silence(rules.ask_after, rules.ask, rules.hang_up_after) == silence:
+        return rules
     return replace(
         rules,
         ask_after=silence.ask_after,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from runner.agent import Handoff, RealtimeAgent
-from runner.config.percall import fill, now_text, today_line
+from runner.agent import Handoff, RealtimeAgent, ResolvedAgent, policy_of
+from runner.config.percall import fill, named, now_text, today_line
+from runner.core.view import Rules
+from runner.guardrails import Guardrail
 from runner.model.deployment import Deployment
+from runner.model.settings import SessionSettings
 from runner.tools.base import Tool, ToolServer
 from runner.tools.builtin import TransferCall
+
+#: So many different castings of a deployment are kept: one a minute in which calls began.
+CASTINGS = 64
 
 
 class Shelf(Protocol):
@@ -23,6 +31,76 @@ class Shelf(Protocol):
     def servers(self) -> Mapping[str, ToolServer]: ...
 
 
+@dataclass(eq=False)
+class Member(RealtimeAgent):
+    """An agent of a deployment, which several calls have and nobody changes: what it resolves to
+    is remembered, since an edit asks for every live call."""
+
+    _asked: tuple[Any, ...] = field(default=(), init=False, repr=False)
+    _resolved: ResolvedAgent | None = field(default=None, init=False, repr=False)
+
+    async def resolve(
+        self,
+        settings: SessionSettings,
+        context: Any = None,
+        *,
+        voice: bool = True,
+        rules: Rules | None = None,
+        guardrails: Sequence[Guardrail] = (),
+    ) -> ResolvedAgent:
+        asked = (settings, voice, rules, guardrails)
+        if self._resolved is not None and _alike(self._asked, asked):
+            await asyncio.sleep(0)  # whoever asks is not kept from being overtaken
+            return self._resolved
+        resolved = await super().resolve(
+            settings, context, voice=voice, rules=rules, guardrails=guardrails
+        )
+        # Servers list anew, and a predicate is of the call.
+        if not self.mcp_servers and not any(
+            callable(policy_of(tool).enabled) for tool in cast(Sequence[Tool], self.tools)
+        ):
+            self._asked, self._resolved = asked, resolved
+        return resolved
+
+
+def _alike(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    settings, voice, rules, guardrails = one
+    return bool(
+        settings is other[0]
+        and voice is other[1]
+        and guardrails is other[3]
+        and (rules is other[2] or rules == other[2])
+    )
+
+
+class Staff:
+    """The agents of one version of a deployment, for all of its calls."""
+
+    def __init__(self, deployment: Deployment, tools: Shelf) -> None:
+        self.deployment, self.tools = deployment, tools
+        used = {
+            name
+            for spec in deployment.agents.values()
+            for name in named(spec.instructions) | named(spec.greeting)
+            if name != "now"
+        }
+        self._used = sorted(name.removeprefix("call.") for name in used)
+        self._castings: dict[tuple[Any, ...], dict[str, RealtimeAgent]] = {}
+
+    def of(self, about: Mapping[str, str], started: datetime) -> dict[str, RealtimeAgent]:
+        """Those of one call, which began at ``started``; calls that would be told the same have
+        the same."""
+        told = (int(started.timestamp()) // 60, started.utcoffset())
+        key = (*told, *(about.get(name) for name in self._used))
+        found = self._castings.get(key)
+        if found is None:
+            found = build_agents(self.deployment, self.tools, about, started)
+            self._castings[key] = found
+            if len(self._castings) > CASTINGS:
+                del self._castings[next(iter(self._castings))]
+        return found
+
+
 def build_agents(
     deployment: Deployment, tools: Shelf, about: Mapping[str, str], now: datetime
 ) -> dict[str, RealtimeAgent]:
@@ -33,7 +111,7 @@ def build_agents(
     agents: dict[str, RealtimeAgent] = {}
     for name, spec in deployment.agents.items():
         told = fill(spec.instructions, about, stamp)
-        agents[name] = RealtimeAgent(
+        agents[name] = Member(
             name=name,
             instructions="\n\n".join(part for part in (told, today) if part),
             tools=[

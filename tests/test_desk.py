@@ -13,8 +13,10 @@ from support.refusing import RefusingServer, refusing_server
 from support.until import until
 
 from runner.config.load import Loaded, load
-from runner.desk import Address, Call, Desk, build_agents, session_voice
+from runner.core.view import Rules
+from runner.desk import Address, Call, Desk, session_voice
 from runner.errors import ConfigError, ConnectError
+from runner.staff import Staff, build_agents
 from runner.toolbox import load_tools
 
 CLINIC = """\
@@ -78,6 +80,31 @@ def test_agents_are_told_of_the_call_the_day_and_their_ways(tmp_path: Path) -> N
     [way] = desk.handoffs
     assert way.agent is agents["billing"]
     assert "wants to pay" in way.wire()["description"]
+
+
+@pytest.mark.quick
+def test_calls_that_are_told_the_same_have_the_same_agents(tmp_path: Path) -> None:
+    loaded = deployment(tmp_path)
+    staff = Staff(loaded.deployment, load_tools(loaded))
+    now = datetime(2026, 11, 22, 21, 51, tzinfo=UTC)
+    about = {"id": "call_1", "from": "Ada", "to": "us"}
+    agents = staff.of(about, now)
+    # The id is told to nobody in this file, the caller and the minute are.
+    assert staff.of({**about, "id": "call_2"}, now.replace(second=59)) is agents
+    assert staff.of({**about, "from": "Bob"}, now) is not agents
+    later = staff.of(about, now.replace(minute=52))
+    assert "22:52" in str(later["desk"].instructions)
+
+    async def resolved() -> None:
+        settings = loaded.deployment.session
+        first = await agents["desk"].resolve(settings, rules=Rules(ask="Hello?"))
+        assert await agents["desk"].resolve(settings, rules=Rules(ask="Hello?")) is first
+        other = await agents["desk"].resolve(settings, rules=Rules(ask="Still there?"))
+        assert (first.view.rules.ask, other.view.rules.ask) == ("Hello?", "Still there?")
+        copy = await agents["desk"].clone(instructions="x").resolve(settings)
+        assert copy.view.settings.get("instructions") == "x"
+
+    asyncio.run(resolved())
 
 
 @pytest.mark.quick

@@ -102,7 +102,7 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("timezone",), d.timezone
     for name, value in d.vars.items():
         yield ("vars", name), value
-    for path, value in d.session.leaves():
+    for path, value in d.session.leaves().items():
         yield ("session", *path.split(".")), value
     yield ("entry",), d.entry
     for name, agent in d.agents.items():

@@ -61,6 +61,11 @@ def cut(joined: str) -> list[tuple[str, bool]]:
     return [*out, (literal + joined[at:], False)]
 
 
+def named(text: str) -> frozenset[str]:
+    """The placeholders that :func:`fill` would fill in."""
+    return frozenset(name for name, placeholder in cut(text) if placeholder)
+
+
 def fill(text: str, call: Mapping[str, str], now: str) -> str:
     """``text`` with the four placeholders filled in; what is missing in ``call`` (keys ``from``,
     ``to``, ``id``) becomes nothing. The values are data: a ``${...}`` in them stays as it is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from runner.model.settings import Json, SessionSettings
+from runner.model.settings import Json, SessionSettings, alike
 
 MISSING: Final = object()
 
@@ -31,22 +31,27 @@ OFF: Mapping[str, Json] = {
 
 
 def difference(
-    wanted: SessionSettings, effective: Mapping[str, Json], accepted: Mapping[str, Json]
+    wanted: SessionSettings,
+    effective: Mapping[str, Json],
+    accepted: Mapping[str, Json],
+    have: SessionSettings | None = None,
 ) -> dict[str, Json]:
     """The leaves to send, by dotted path.
 
     ``effective`` is the server's last echo, ``accepted`` what we sent before and the server did
     not contradict. Both count: an echo full of defaults contains ``{"type": "server_vad"}``
-    although the session still has the silence that an earlier update gave it.
+    although the session still has the silence that an earlier update gave it. ``have``: settings
+    that are known to differ in nothing, so that only what is new in ``wanted`` is looked at.
     """
-    leaves = dict(wanted.leaves())
-    changes = {
-        path: value
-        for path, value in leaves.items()
-        if path not in NEVER_SENT and not _has(path, value, effective, accepted)
-    }
-    for path, value in accepted.items():
-        if path not in leaves and path in OFF and value != OFF[path]:
+    leaves = wanted.leaves()
+    looked = (*leaves, *accepted) if have is None else wanted.changed_from(have)
+    changes: dict[str, Json] = {}
+    for path in looked:
+        if path in leaves:
+            value = leaves[path]
+            if path not in NEVER_SENT and not _has(path, value, effective, accepted):
+                changes[path] = value
+        elif path in OFF and path in accepted and accepted[path] != OFF[path]:
             changes[path] = OFF[path]
     return changes
 
@@ -55,7 +60,7 @@ def _has(
     path: str, value: Json, effective: Mapping[str, Json], accepted: Mapping[str, Json]
 ) -> bool:
     before = accepted.get(path, MISSING)
-    if before is not MISSING and not same(before, value):
+    if before is not MISSING and not alike(before, value):
         return False
     echo = lookup(effective, path)
     if echo is MISSING:
@@ -95,11 +100,4 @@ def contained(sent: Json, echo: Json, *, strict: bool = True) -> bool:
             and len(sent) == len(echo)
             and all(contained(s, e, strict=strict) for s, e in zip(sent, echo, strict=True))
         )
-    return same(sent, echo)
-
-
-def same(one: Json, other: Json) -> bool:
-    """Equality that keeps True and 1 apart and 1 and 1.0 together."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return bool(one == other)
+    return alike(sent, echo)

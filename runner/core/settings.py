@@ -59,6 +59,8 @@ class _Update:
     changes: dict[str, Json]
     deferred: tuple[str, ...]
     deadline: float
+    #: The session as the server told it when this was planned.
+    before: Mapping[str, Json]
     #: The rest (the speed) follows when no response is running.
     rest: Target | None = None
 
@@ -93,6 +95,8 @@ class Settings:
         #: Updates that were given up and may still be answered.
         self._late = 0
         self._late_ids: dict[str, None] = {}
+        #: What the session is known to have whole, as it is now; None when that is not known.
+        self._have: SessionSettings | None = None
         #: Paths of those: the server may have taken them or not, so they are sent once more.
         self._unsure: dict[str, None] = {}
 
@@ -150,13 +154,15 @@ class Settings:
             rest = target
         if not changes and not target.first:
             self._wanted = None
+            self._have = None if deferred else target.view.settings
             self._go("same")
             self._tell_applied(target, deferred)
             return Outcome(target)
         event_id = self._out.send(
             "session.update", "settings", session={"type": "realtime", **nested(changes)}
         )
-        self._update = _Update(target, event_id, changes, deferred, now + ANSWER_WITHIN, rest)
+        deadline = now + ANSWER_WITHIN
+        self._update = _Update(target, event_id, changes, deferred, deadline, self.effective, rest)
         self._wanted = None
         self._go("send")
         if rest is not None:
@@ -166,9 +172,9 @@ class Settings:
         return None
 
     def _plan(self, target: Target) -> tuple[dict[str, Json], tuple[str, ...]]:
-        changes = difference(target.view.settings, self.effective, self._accepted)
+        changes = difference(target.view.settings, self.effective, self._accepted, self._have)
         if self._unsure:
-            wanted = {**OFF, **dict(target.view.settings.leaves())}
+            wanted = {**OFF, **target.view.settings.leaves()}
             changes.update({path: wanted[path] for path in self._unsure if path in wanted})
         deferred: list[str] = []
         model = target.view.settings.get("model")
@@ -195,7 +201,7 @@ class Settings:
         differs is sent now; else it tells the server's defaults, unless an echo came before."""
         if self.ready or not isinstance(session, Mapping):
             return
-        self.effective = session
+        self.effective, self._have = session, None
         if self._travelled:
             self.ready = True
             self.want(Target(self.target))
@@ -205,7 +211,7 @@ class Settings:
         if not isinstance(session, Mapping):
             raise TypeError("session is no object")
         update = self._update
-        self.effective = session
+        self.effective, self._have = session, None
         if update is None:
             self._late = max(0, self._late - 1)
             if not self._late:
@@ -220,6 +226,7 @@ class Settings:
                 self._accepted[path] = value
         self._unsure = {p: None for p in self._unsure if p not in update.changes}
         if not wrong:
+            self._have = self._held(update)
             return self._answered()
         message = "the server did not take " + ", ".join(wrong)
         if update.target.first and not any(path.endswith(".format") for path in wrong):
@@ -227,6 +234,17 @@ class Settings:
             self._out.tell(SessionError("echo_mismatch", message, event_id=update.event_id))
             return self._answered()
         return self._refuse("echo_mismatch", message)
+
+    def _held(self, update: _Update) -> SessionSettings | None:
+        """The settings of an update that was taken, when the session has all of them now."""
+        settings = update.target.view.settings
+        if update.deferred or update.rest is not None:
+            return None
+        before, now = update.before, self.effective
+        others = (before.keys() | now.keys()) - update.changes.keys()
+        if all(before.get(key, MISSING) == now.get(key, MISSING) for key in others):
+            return settings  # the rest was looked at when it was planned
+        return None if difference(settings, now, self._accepted) else settings
 
     def _learn(self, session: Mapping[str, Json]) -> None:
         """What was given up was answered after all: the server has this."""
@@ -278,6 +296,7 @@ class Settings:
                 )
             )
             self._accepted.update(update.changes)
+            self._have = None
             return self._answered()
         self._unsure.update(dict.fromkeys(update.changes))
         return self._refuse("timeout", f"no session.updated within {ANSWER_WITHIN:g} s")

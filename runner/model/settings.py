@@ -76,10 +76,32 @@ class SessionSettings:
     """An immutable session object. ``wire`` must not be changed by its readers."""
 
     wire: Mapping[str, Json] = field(default_factory=lambda: deepcopy(dict(DEFAULT_SETTINGS)))
+    _leaves: dict[str, Json] = field(default_factory=dict, init=False, repr=False, compare=False)
+    #: The last answer of :meth:`changed_from`. An edit asks once for every live call.
+    _changed: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def leaves(self) -> Iterator[tuple[str, Json]]:
-        """``(dotted path, value)`` of every field, whole objects and lists counted as one."""
-        yield from _leaves(self.wire, "")
+    def leaves(self) -> Mapping[str, Json]:
+        """The value of every field by its dotted path, whole objects and lists counted as one.
+        Not to be changed."""
+        if not self._leaves:
+            self._leaves.update(_leaves(self.wire, ""))
+        return self._leaves
+
+    def changed_from(self, old: SessionSettings) -> tuple[str, ...]:
+        """The paths of the leaves that are another value here than in ``old``, or that only one
+        of the two has."""
+        if old is self:
+            return ()
+        if not self._changed or self._changed[0] is not old:
+            mine, its = self.leaves(), old.leaves()
+            paths = dict.fromkeys((*mine, *its))
+            changed = tuple(
+                p for p in paths if p not in mine or p not in its or not alike(mine[p], its[p])
+            )
+            self._changed[:] = (old, changed)
+            old._changed.clear()  # else every edit would keep all that were before it
+        found: tuple[str, ...] = self._changed[1]
+        return found
 
     def get(self, path: str) -> Json:
         """The value at a dotted path, None when absent or null."""
@@ -134,12 +156,27 @@ def nested(leaves: Mapping[str, Json]) -> dict[str, Json]:
     return out
 
 
+def alike(one: Json, other: Json) -> bool:
+    """Equality of two values as they stand on the wire: true is not 1, 1 and 1.0 are one."""
+    if type(one) is str:
+        return bool(one == other)
+    if _is_map(one) and _is_map(other):
+        return one.keys() == other.keys() and all(alike(v, other[k]) for k, v in one.items())
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
+
+
 def in_formats_of(line: SessionSettings, settings: SessionSettings) -> SessionSettings:
     """``settings`` with the audio formats that a line began with: what is at its other end, a
     telephone or a speaker, knows of no other."""
+    if settings.wire.get("audio") == line.wire.get("audio"):
+        return settings
     formats = ("audio.input.format", "audio.output.format")
     if all(settings.get(path) == line.get(path) for path in formats):
-        return settings  # asked for every live call of an edit
-    leaves = {path: value for path, value in settings.leaves() if path not in formats}
-    kept = {path: value for path, value in line.leaves() if path in formats}
+        return settings
+    leaves = {path: value for path, value in settings.leaves().items() if path not in formats}
+    kept = {path: value for path, value in line.leaves().items() if path in formats}
     return SessionSettings(nested(leaves | kept))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, Literal
 
 from runner.core.events import (
@@ -37,7 +37,6 @@ class Spread:
         self._going_back = False
         self.stopped = False
         self._states: dict[str, State] = {}
-        self._room = asyncio.Semaphore(FAN_OUT)
         self._tasks = Supervisor(self._failed)
         self._waited: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
@@ -122,19 +121,25 @@ class Spread:
         ]
 
     async def _all(self, calls: Iterable[Call]) -> None:
-        await self._wait((self._give(call) for call in calls), asyncio.ALL_COMPLETED)
+        waiting = list(calls)
+        hands = min(FAN_OUT, len(waiting))
+        left = iter(waiting)
+        await self._wait((self._give_each(left) for _ in range(hands)), asyncio.ALL_COMPLETED)
+
+    async def _give_each(self, calls: Iterator[Call]) -> None:
+        for call in calls:  # an iterator that several share: each call is given once
+            if self.over and not self._going_back:
+                return  # it goes back everywhere; the others need not see it at all
+            await self._give(call)
 
     async def _give(self, call: Call) -> None:
-        async with self._room:
-            if self.over and not self._going_back:
-                return  # it goes back everywhere; this call need not see it at all
-            if not call.session.connected:
-                # Its next line begins with it: nobody else waits for that.
-                call.session.emit(SettingsPending(self.number))
-                self._tasks.spawn(self._ask(call), "an edit for a call without a line")
-                self._states[call.id] = "pending"
-                return
-            outcome = await self._ask(call)
+        if not call.session.connected:
+            # Its next line begins with it: nobody else waits for that.
+            call.session.emit(SettingsPending(self.number))
+            self._tasks.spawn(self._ask(call), "an edit for a call without a line")
+            self._states[call.id] = "pending"
+            return
+        outcome = await self._ask(call)
         match outcome:
             case SettingsApplied():
                 self._states[call.id] = "applied"

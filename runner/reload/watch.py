@@ -5,6 +5,7 @@ inotify (through watchfiles) tells quickly but loses things: a watched file that
 directory renamed away, a link whose target lies elsewhere, NFS, a full watch table. So it is
 only a hint. The truth is a stat of every file, each 250 ms and after each hint, then 25 ms of
 unchanged stat, then a SHA-256 of the content: a touch, or the same text written again, is quiet.
+The time that the hint took to get here counts as unchanged by the disk's own clock (ctime).
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Saved:
 class _Look:
     stamps: dict[Path, Stamp]
     chain: Chain
+    #: Seconds since the newest of the files was touched in any way, by the disk's clock.
+    age: float
 
 
 class Watcher:
@@ -148,7 +151,7 @@ class Watcher:
         while True:
             try:
                 look, since, hinted = await self._notice()
-                look, since = await self._settled(look, since)
+                look, since = await self._settled(look, since, hinted)
                 await self._compare(look, since, everything=hinted)
             except Exception as error:
                 self._warn_once(f"watching files: {error!r}; trying again")
@@ -172,10 +175,12 @@ class Watcher:
             if hint is not None or look.stamps != self._stamps:
                 return look, since, hint is not None
 
-    async def _settled(self, look: _Look, since: float) -> tuple[_Look, float]:
+    async def _settled(self, look: _Look, since: float, hinted: bool) -> tuple[_Look, float]:
         """The look after which nothing changed for the settle time, and the first sign of what
         it shows: the late hint of a save already done is not the first sign of the next one."""
         begun = unchanged_since = time.monotonic()
+        if hinted:  # what nobody hints at was written elsewhere, by another clock
+            unchanged_since -= min(max(look.age, 0.0), SETTLE)
         while True:
             await asyncio.sleep(SETTLE / 5)
             newer = await self._look()
@@ -286,15 +291,20 @@ class Watcher:
 
 
 def _look(files: tuple[Path, ...]) -> _Look:
-    return _Look({f: _stamp(f) for f in files}, chain_of(files))
+    stats = {f: _stat(f) for f in files}
+    newest = max((s.st_ctime for s in stats.values() if s is not None), default=0.0)
+    return _Look(
+        {f: s and (s.st_mtime_ns, s.st_size, s.st_ino, s.st_dev) for f, s in stats.items()},
+        chain_of(files),
+        time.time() - newest,
+    )
 
 
-def _stamp(file: Path) -> Stamp:
+def _stat(file: Path) -> os.stat_result | None:
     try:
-        s = os.stat(file)
+        return os.stat(file)
     except OSError:
         return None
-    return (s.st_mtime_ns, s.st_size, s.st_ino, s.st_dev)
 
 
 def digests(files: Iterable[Path]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner.core.difference import MISSING, contained, difference, lookup, same
-from runner.model.settings import SessionSettings
+from runner.core.difference import MISSING, contained, difference, lookup
+from runner.model.settings import SessionSettings, alike
 
 pytestmark = pytest.mark.quick
 
@@ -54,8 +54,8 @@ def test_lookup_tells_null_from_absent() -> None:
 
 
 def test_same_keeps_booleans_apart() -> None:
-    assert same(1, 1.0)
-    assert not same(1, True)
+    assert alike(1, 1.0)
+    assert not alike(1, True)
 
 
 def test_difference_sends_what_neither_echo_nor_memory_has() -> None:
@@ -69,3 +69,16 @@ def test_what_was_sent_and_is_wanted_no_more_is_turned_off() -> None:
     wanted = SessionSettings({"instructions": "x"})
     assert difference(wanted, {"instructions": "x"}, {"tools": [{"name": "f"}]}) == {"tools": []}
     assert difference(wanted, {"instructions": "x"}, {"tools": [], "prompt": None}) == {}
+
+
+def test_with_what_is_there_already_only_the_news_is_looked_at() -> None:
+    have = SessionSettings({"instructions": "old", "tools": [], "include": ["x"]})
+    wanted = SessionSettings({"instructions": "new", "tools": [], "tool_choice": "auto"})
+    assert wanted.changed_from(have) == ("instructions", "tool_choice", "include")
+    # The echo lies about the tools, which only a look at everything can see.
+    told = {"instructions": "old", "tools": [{"name": "f"}], "include": ["x"]}
+    accepted = {"include": ["x"]}
+    news = {"instructions": "new", "tool_choice": "auto", "include": None}
+    assert difference(wanted, told, accepted, have) == news
+    assert difference(wanted, told, accepted) == {**news, "tools": []}
+    assert wanted.changed_from(wanted) == ()

@@ -26,9 +26,10 @@ from runner.agent import RealtimeAgent
 from runner.config.load import load
 from runner.core.difference import MISSING, OFF, contained, lookup
 from runner.core.events import SessionEvent, SettingsRefused
-from runner.desk import Address, Call, Desk, build_agents
+from runner.desk import Address, Call, Desk
 from runner.model.settings import merge
 from runner.reload.apply import Applied, Applier, Outcome, Rejected
+from runner.staff import build_agents
 from runner.toolbox import load_tools
 
 #: Seconds that a call waits for session.updated here; five in earnest.

@@ -15,7 +15,7 @@ from typing import Any
 
 from runner.desk import Call, Desk
 from runner.errors import CallOver, RtrunError
-from runner.staff import build_agents, session_voice
+from runner.staff import session_voice
 from runner.transports.attached import without_formats
 from runner.transports.sip import OpenAIRealtimeSIP
 
@@ -29,7 +29,7 @@ async def invitation(
     """The session object by which a call is accepted, answered by ``agent`` (the entry agent when
     empty); UserError when there is none."""
     deployment = desk.deployment
-    agents = build_agents(deployment, desk.tools, about, started)
+    agents = desk.agents(deployment, desk.tools, about, started)
     options = {
         "model": deployment.model,
         "config": without_formats(deployment.session),
