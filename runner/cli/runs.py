@@ -33,6 +33,7 @@ from runner.serve.control import Control
 from runner.serve.deployed import Deployed, Later, Pending, Started, Told
 from runner.serve.house import House
 from runner.serve.sockets import supported
+from runner.serve.state import state_folder
 from runner.serve.tail import Tails
 from runner.serve.verbs import Verbs
 from runner.tasks import Supervisor, in_thread
@@ -74,6 +75,7 @@ class Run:
             warn=lambda name, text: self._warn(text, name),
             drain=lambda: self._leaving.ask("drained"),
             on_failure=self._task_failed,
+            state=state_folder(self._env),
         )
 
     async def main(self) -> int:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runner.config.units import seconds
 from runner.model import phone
-from runner.model.records import Records
+from runner.model.records import Records, Webhook
+from runner.model.secret import Secret, revealed
 
 
 def rules(given: Any) -> tuple[phone.CallRule, ...]:
@@ -39,4 +41,16 @@ def records(given: Mapping[str, Any]) -> Records:
     return Records(
         transcript=given.get("transcript", ""),
         redact=tuple(given.get("redact") or ()),
+        keep=seconds(given["keep"]) if given.get("keep") else None,
+        webhook=_webhook(given.get("webhook")),
     )
+
+
+def _webhook(given: Any) -> Webhook | None:
+    given = given if isinstance(given, Mapping) else {"url": given}
+    url, secret = _secret(given.get("url")), _secret(given.get("secret"))
+    return Webhook(url, secret, tuple(map(revealed, given.get("hosts") or ()))) if url else None
+
+
+def _secret(given: Any) -> Secret:
+    return given if isinstance(given, Secret) else Secret(given or "")

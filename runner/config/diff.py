@@ -120,6 +120,8 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("limits", "cost_per_call"), d.limits.cost_per_call
     yield ("records", "transcript"), d.records.transcript or None
     yield ("records", "redact"), list(d.records.redact) or None
+    yield ("records", "keep"), d.records.keep
+    yield ("records", "webhook"), (d.document.get("records") or {}).get("webhook")
     yield ("on_failure", "transfer"), d.fallback or None
     yield ("reload", "apply"), d.reload.apply
     yield ("reload", "in_call"), d.reload.in_call

@@ -10,8 +10,10 @@ from runner.config.check import near
 from runner.config.ground import Ground, texts
 from runner.config.source import shown
 from runner.config.speech import regex_problems
+from runner.config.tree import Path
 from runner.errors import Problem
 from runner.model.redaction import KINDS
+from runner.model.secret import revealed
 
 
 def record_problems(ground: Ground) -> Iterator[Problem]:
@@ -19,6 +21,13 @@ def record_problems(ground: Ground) -> Iterator[Problem]:
     given = ground.map("records")
     for key in ("transcript",):
         yield from _inside(ground, key, given.get(key))
+    yield from _webhook(ground, given.get("webhook"))
+    kept = given.get("transcript")
+    if given.get("keep") is not None and not kept:
+        ground.warn(("records", "keep"), "nothing is kept", at_key=True, code="RT910")
+    if not any(sign in "123456789" for sign in str(given.get("keep") or "1")):
+        words = "a duration must be longer than nothing"
+        yield ground.say(("records", "keep"), words, "such as 30d", code="RT209")
     for i, pattern in texts(given.get("redact")):
         if pattern in KINDS or not pattern:
             continue
@@ -31,6 +40,20 @@ def record_problems(ground: Ground) -> Iterator[Problem]:
         else:
             hint = "it would blot out everything"
             yield from regex_problems(ground, ("records", "redact", i), pattern, hint)
+
+
+def _webhook(ground: Ground, given: Any) -> Iterator[Problem]:
+    path: Path = ("records", "webhook")
+    if isinstance(given, dict):
+        path = (*path, "url")
+        ground.key_in_file(("records", "webhook", "secret"))
+    url = revealed(given.get("url") if isinstance(given, dict) else given)
+    if not isinstance(url, str) or not url:
+        return
+    yield from ground.url(path, url)
+    if not (isinstance(given, dict) and "secret" in given):
+        words = "who receives this cannot know that it comes from here"
+        ground.warn(path, words, "webhook: { url: ..., secret: ... }", at_key=True, code="RT912")
 
 
 def _inside(ground: Ground, key: str, template: Any) -> Iterator[Problem]:

@@ -13,10 +13,12 @@ CALL = "{call.id}"
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """``url`` gets each call's transcript when it is over, signed with ``secret`` (empty: not)."""
+    """``url`` gets each call's transcript when it is over, signed with ``secret`` (empty: not).
+    ``hosts`` are private names that may be reached all the same."""
 
     url: Secret
     secret: Secret = field(default_factory=lambda: Secret(""))
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

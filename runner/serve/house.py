@@ -11,8 +11,8 @@ from runner.core.events import SessionEvent
 from runner.desk import Address, Call
 from runner.errors import RtrunError
 from runner.model.deployment import Deployment
-from runner.serve.deployed import Deployed, Told
-from runner.serve.records import Transcripts
+from runner.serve.deployed import Deployed, Started, Told
+from runner.serve.records import Records
 from runner.serve.redacted import Redacted
 from runner.tasks import OnFailure, Supervisor
 
@@ -23,7 +23,8 @@ Ear = TypeVar("Ear", Heard, Reported)
 
 class House:
     """``address(deployment)`` gives the engine of one; ``told`` and ``warn`` hear what a person
-    should know; ``drain()`` asks the process to end when its calls have ended their turns."""
+    should know; ``drain()`` asks the process to end when its calls have ended their turns;
+    ``state`` is the folder of what the next process needs."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class House:
         warn: Callable[[str, str], None],
         drain: Callable[[], None],
         on_failure: OnFailure,
+        state: Path,
     ) -> None:
         self._address = address
         self._told = told
@@ -44,8 +46,8 @@ class House:
         self._redacted = Redacted()
         self._reported: list[Reported] = []
         self._tasks = Supervisor(on_failure)
-        self._transcripts = Transcripts(warn, on_failure)
-        self._ears.append(self._transcripts.heard)
+        self._records = Records(state, warn, on_failure)
+        self._ears.append(self._records.heard)
         self.draining = False
 
     @property
@@ -114,7 +116,7 @@ class House:
         await self._tasks.close()
         for deployed in self._deployed:
             await deployed.close()
-        await self._transcripts.close()
+        await self._records.close()
 
     # -- Host ------------------------------------------------------------------------------------
     async def address(self, deployment: Deployment) -> Address:
@@ -142,6 +144,8 @@ class House:
 
     def told(self, of: Deployed, what: Told) -> None:
         self._told(of, what)
+        if isinstance(what, Started):
+            self._records.started(of)
         for ear in tuple(self._reported):
             ear(of, what)
 

@@ -1,11 +1,10 @@
-"""`records: { transcript: ... }`: what was said and done in each call, as one JSON file when it is
-over. Only its owner can read it."""
+"""`records:`: what was said and done in each call, kept as one JSON file when it is over, told to a
+webhook, and deleted when it is old. Only its owner can read a file."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC
@@ -16,17 +15,43 @@ from runner.core.events import Connection, Handoff, Item, SessionEvent
 from runner.desk import Call, Desk
 from runner.model.records import named
 from runner.model.redaction import Redactor
+from runner.serve.deliveries import Deliveries
 from runner.serve.deployed import Deployed
+from runner.serve.keeping import sweep
+from runner.serve.state import own_name, write_whole
 from runner.tasks import OnFailure, Supervisor, in_thread
 
+#: Seconds between two looks for files that are too old.
+SWEEP_SECONDS = 24 * 3600.0
+#: How long the end of the process waits for what is being written and posted.
+LAST_SECONDS = 3.0
 
-class Transcripts:
-    """``warn(name, text)`` hears of a file that could not be written; the call is over anyhow."""
 
-    def __init__(self, warn: Callable[[str, str], None], on_failure: OnFailure) -> None:
+class Records:
+    """``state`` is where messages wait for their webhook. ``warn(name, text)`` hears of a file that
+    could not be written, and of a webhook that takes nothing; the call is over anyhow."""
+
+    def __init__(
+        self, state: Path, warn: Callable[[str, str], None], on_failure: OnFailure
+    ) -> None:
+        self._state = state
         self._warn = warn
+        self._writing = Supervisor(on_failure)
         self._tasks = Supervisor(on_failure)
         self._agents: dict[str, list[str]] = {}
+        self._deliveries: dict[Deployed, Deliveries] = {}
+
+    def started(self, of: Deployed) -> None:
+        """The deployment takes calls: what a process before us left is sent, what is old goes."""
+
+        def target() -> Any:
+            return None if of.desk is None else of.desk.deployment.records.webhook
+
+        folder = self._state / "deliveries" / own_name(of.file)
+        deliveries = Deliveries(folder, target, lambda text: self._warn(of.name, text))
+        self._deliveries[of] = deliveries
+        self._tasks.spawn(deliveries.run(), "the webhook of records")
+        self._tasks.spawn(self._sweep(of), "old records")
 
     def heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         """Every event of every call."""
@@ -36,25 +61,45 @@ class Transcripts:
             path.append(event.to_agent)
         elif isinstance(event, Connection) and event.status == "disconnected":
             agents = self._agents.pop(call.id, [call.session.agent.name])
-            if desk is not None and desk.deployment.records.transcript and call.opened:
-                text = json.dumps(record(desk, call, agents), ensure_ascii=False, indent=2)
-                file = where(desk, call)
-                self._tasks.spawn(self._write(of.name, file, text), "a transcript")
+            if desk is None or not call.opened:
+                return
+            if desk.deployment.records.transcript or desk.deployment.records.webhook:
+                told = record(desk, call, agents)
+                self._writing.spawn(self._keep(of, desk, call.id, told), "a record")
 
-    async def _write(self, name: str, file: Path, text: str) -> None:
-        try:
-            await in_thread(write, file, text + "\n")
-        except OSError as error:
-            self._warn(name, f"the transcript {file} was not written: {error.strerror}")
+    async def _keep(self, of: Deployed, desk: Desk, call_id: str, told: dict[str, Any]) -> None:
+        records = desk.deployment.records
+        if records.transcript:
+            file = desk.deployment.source.parent / named(records.transcript, call_id)
+            text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+            try:
+                await in_thread(write, file, text)
+            except OSError as error:
+                words = f"the transcript {file} was not written: {error.strerror}"
+                self._warn(of.name, words)
+        if records.webhook and of in self._deliveries:
+            await self._deliveries[of].post(told)
+
+    async def _sweep(self, of: Deployed) -> None:
+        while of.desk is not None:
+            deployment = of.desk.deployment
+            records = deployment.records
+            if records.keep is not None:
+                for template in filter(None, (records.transcript,)):
+                    before = time.time() - records.keep
+                    await in_thread(sweep, deployment.source.parent, template, before)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:
-        """What is being written is written to its end."""
-        await self._tasks.finish()
+        """What is being written is written to its end; what is posted gets a moment."""
+        await self._writing.finish()
+        await self._writing.close()
+        left = await asyncio.gather(*(d.settle(LAST_SECONDS) for d in self._deliveries.values()))
+        for of, count in zip(self._deliveries, left, strict=True):
+            if count:
+                words = "1 record waits" if count == 1 else f"{count} records wait"
+                self._warn(of.name, f"{words} for the webhook: the next start sends them")
         await self._tasks.close()
-
-
-def where(desk: Desk, call: Call) -> Path:
-    return desk.deployment.source.parent / named(desk.deployment.records.transcript, call.id)
 
 
 def record(desk: Desk, call: Call, agents: list[str]) -> dict[str, Any]:
@@ -87,16 +132,12 @@ def _item(item: Item, shown: Redactor) -> dict[str, Any]:
 def write(file: Path, text: str) -> None:
     """Whole, or not at all; a call that a process before us had a part of gets a second file.
     OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(unused(file), text)
+
+
+def unused(file: Path) -> Path:
     first, part = file, 1
     while file.exists():
         part += 1
         file = first.with_name(f"{first.stem}-{part}{first.suffix}")
-    number, name = tempfile.mkstemp(dir=file.parent)  # 0600
-    try:
-        with os.fdopen(number, "w", encoding="utf-8", errors="replace") as out:
-            out.write(text)
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    return file

@@ -99,7 +99,9 @@ def literal(text: str) -> Address | None:
         return None
 
 
-def may_reach(name: str, port: int, found: Sequence[str], hosts: Sequence[str]) -> list[str]:
+def may_reach(
+    name: str, port: int, found: Sequence[str], hosts: Sequence[str], who: str = "this tool"
+) -> list[str]:
     """``found``, the addresses behind ``name``, when all of them may be reached; ToolError when
     one may not, for a name that leads to both kinds is a trick or a mistake.
 
@@ -121,7 +123,7 @@ def may_reach(name: str, port: int, found: Sequence[str], hosts: Sequence[str]) 
             continue
         article = "an" if kind == "unspecified" else "a"
         raise ToolError(
-            f"{name} is at {article} {kind} address, where this tool may not go",
+            f"{name} is at {article} {kind} address, where {who} may not go",
             f"that is {text}; "
             + (f"add {name} to its hosts" if kind in OWN else f"add {text} to its hosts"),
         )

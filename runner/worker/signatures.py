@@ -17,11 +17,16 @@ def webhook_signed(
     ``id.timestamp.body``; the key is the base64 behind ``whsec_``."""
     if not (timestamp.isascii() and timestamp.isdigit()) or abs(now - int(timestamp)) > TOLERANCE:
         return False
+    expected = webhook_signature(secret, webhook_id, timestamp, body)[3:].encode()
+    given = [part[3:].encode() for part in signatures.split() if part.startswith("v1,")]
+    return any([hmac.compare_digest(each, expected) for each in given])
+
+
+def webhook_signature(secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:
+    """The same, made: ``v1,<base64>``. A secret that is no base64 is the key itself."""
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
         key = secret.encode()
     signed = f"{webhook_id}.{timestamp}.".encode() + body
-    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
-    given = [part[3:].encode() for part in signatures.split() if part.startswith("v1,")]
-    return any([hmac.compare_digest(each, expected) for each in given])
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

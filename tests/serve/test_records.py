@@ -71,16 +71,14 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("a file")
-    heard: list[str] = []
 
-    async def main(url: str) -> None:
+    async def main(url: str) -> list[str]:
         text = SHOP + 'records: { transcript: "kept/{call.id}.json" }\n'
         async with hall(tmp_path, url, shop=text) as it:
-            it.house._transcripts._warn = lambda name, words: heard.append(words)
             await it.call("shop")
         assert it.failed == []
+        return it.warned
 
     with serving(Puppet(), no_speech="typed") as engine:
-        asyncio.run(main(engine.url))
-    assert len(heard) == 1
-    assert "was not written" in heard[0]
+        [warned] = asyncio.run(main(engine.url))
+    assert "was not written" in warned

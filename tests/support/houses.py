@@ -28,12 +28,13 @@ agents:
 
 
 class Hall:
-    """``house`` and the verbs that it is asked by. ``told``, ``failed`` and ``drains`` are what its
-    process heard."""
+    """``house`` and the verbs that it is asked by. ``told``, ``warned``, ``failed`` and
+    ``drains`` are what its process heard."""
 
-    def __init__(self, url: str, env: dict[str, str]) -> None:
+    def __init__(self, url: str, env: dict[str, str], state: Path) -> None:
         self.told: list[tuple[str, Told]] = []
         self.failed: list[tuple[str, BaseException]] = []
+        self.warned: list[str] = []
         self.drains = 0
         self.tails = Tails()
         self._url = url
@@ -41,9 +42,10 @@ class Hall:
         self.house = House(
             self._address,
             told=lambda of, what: self.told.append((of.name, what)),
-            warn=lambda name, text: None,
+            warn=lambda name, text: self.warned.append(text),
             drain=self._drained,
             on_failure=self._failed,
+            state=state,
         )
         self.verbs = Verbs(self.house, self.tails, 0.0, self._failed, load=self.load)
 
@@ -89,7 +91,7 @@ async def hall(
     folder: Path, url: str, env: dict[str, str] | None = None, **files: str
 ) -> AsyncIterator[Hall]:
     """Deployments by name; what is none is kept as one that has never been valid."""
-    it = Hall(url, env or {})
+    it = Hall(url, env or {}, folder / "state")
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)
         it.add(folder / f"{name}.yaml")

@@ -7,15 +7,14 @@ one small file of each deployment, readable by its owner alone, since it holds c
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.codec import dumps, loads
+from runner.serve.state import own_name, state_folder, write_whole
 
 #: A call at OpenAI ends after an hour by itself.
 OLDEST = 2 * 3600.0
@@ -38,8 +37,7 @@ class Kept:
     """The calls of one deployment file."""
 
     def __init__(self, file: Path, env: Mapping[str, str]) -> None:
-        name = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:16]
-        self._path = state_folder(env) / "calls" / f"{file.stem[:40]}-{name}.json"
+        self._path = state_folder(env) / "calls" / f"{own_name(file)}.json"
 
     def write(self, calls: Iterable[KeptCall]) -> None:
         """Replace the file whole; without calls there is none. OSError."""
@@ -48,16 +46,7 @@ class Kept:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
             return
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=self._path.parent)  # 0600
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as out:
-                out.write(dumps({"pid": os.getpid(), "calls": rows}))
-            os.replace(name, self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        write_whole(self._path, dumps({"pid": os.getpid(), "calls": rows}))
 
     def read(self, now: float) -> list[KeptCall]:
         """The calls of a process that is gone; none of one that still runs."""
@@ -69,16 +58,6 @@ class Kept:
         except (OSError, ValueError, KeyError, TypeError):
             return []
         return [call for call in calls if now - call.started < OLDEST]
-
-
-def state_folder(env: Mapping[str, str]) -> Path:
-    """``RTRUN_STATE``, else where the system keeps the state of programs."""
-    given = env.get("RTRUN_STATE")
-    if given:
-        return Path(given)
-    base = env.get("XDG_STATE_HOME") or env.get("LOCALAPPDATA")
-    home = env.get("HOME")
-    return Path(base) / "rtrun" if base else Path(home or ".") / ".local" / "state" / "rtrun"
 
 
 def _runs(pid: Any) -> bool:
