@@ -71,7 +71,14 @@ def test_what_an_installer_is_told(wheel: zipfile.ZipFile) -> None:
     assert told["Name"] == "rtrun"
     assert told["License-Expression"] == "Apache-2.0"
     assert told["Requires-Python"] == ">=3.11"
-    assert set(told.get_all("Provides-Extra") or ()) == {"local", "fast", "mcp", "test", "dev"}
+    assert set(told.get_all("Provides-Extra") or ()) == {
+        "local",
+        "mic",
+        "fast",
+        "mcp",
+        "test",
+        "dev",
+    }
     core = {
         line.partition(">")[0].partition("<")[0].partition("=")[0].strip()
         for line in told.get_all("Requires-Dist") or ()

@@ -22,8 +22,8 @@ from runner.model.deployment import EngineSpec
 
 State = Literal["well", "lacks", "broken"]
 
-#: What rtrun[fast] and rtrun[mcp] bring.
-_EXTRAS = {"fast": ("orjson", "pybase64", "uvloop"), "mcp": ("mcp",)}
+#: What rtrun[mic] and the others bring.
+_EXTRAS = {"mic": ("livekit",), "fast": ("orjson", "pybase64", "uvloop"), "mcp": ("mcp",)}
 LISTEN_SECONDS = 2.0
 CONNECT_SECONDS = 15.0
 #: Below it a microphone hands over silence: no room is that quiet.

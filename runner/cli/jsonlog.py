@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from runner import codec
 from runner.cli import reports
 from runner.cli.discreet import UNSAID
+from runner.cli.panel import Panel
 from runner.core.events import (
     Connection,
     Dtmf,
@@ -180,6 +181,8 @@ class JsonLog:
                     known["usage"] = dict(report.usage)
                 if report.cost is not None:
                     known["cost"] = round(report.cost, 4)
+                if report.sound:
+                    known["sound"] = dict(report.sound)
                 self._line("session_end", report.session, reason=report.reason, **known)
             case reports.ConfigPending():
                 self._line("config_pending", report.session, revision=report.revision)
@@ -208,6 +211,10 @@ class JsonLog:
 
     def lines(self) -> None:
         """Standard input is read as it is."""
+
+    def attend(self, panel: Panel) -> bool:
+        """False: there are no keys here."""
+        return False
 
     def close(self) -> None:
         """Each line is out already."""

@@ -87,6 +87,8 @@ class Keyboard:
         self._changed = changed
         self._resumed = resumed
         self._editor = Editor()
+        #: Takes each key that is pressed in place of the line being typed.
+        self.on_key: Callable[[str], None] | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._lines: asyncio.Queue[str | None] = asyncio.Queue(_AHEAD)
         self._loop = asyncio.get_running_loop()
@@ -152,7 +154,14 @@ class Keyboard:
             self._loop.remove_reader(self._fd)
             self._put(None)
             return
-        for line in self._editor.feed(self._decoder.decode(data)):
+        keys = self._decoder.decode(data)
+        if self.on_key is not None:
+            # A cursor key comes as several characters, the first of them escape.
+            for key in keys.partition("\x1b")[0]:
+                self.on_key(key)
+            self._changed()
+            return
+        for line in self._editor.feed(keys):
             self._put(line)
         if self._editor.ended:
             self._put(None)

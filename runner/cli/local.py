@@ -91,7 +91,7 @@ class LocalCall:
         given, desk, engine = self._given, self._desk, self._engine
         settings = desk.deployment.session if engine.voice else typed(desk.deployment.session)
         spoken = self._recording is not None or bool(given.say)
-        sound = open_sound(
+        sound = await open_sound(
             audio_format(settings, "output"),
             microphone=not (spoken or given.text) and engine.voice,
             input_device=given.microphone,
@@ -131,7 +131,8 @@ class LocalCall:
                 what = self._given.wav if self._recording is not None else "what --say said"
                 self._warn(f"no speech was heard in {what}")
         await self._desk.hang_up(call, reason)
-        self._screen.report(reports.SessionEnd(call.id, reason, *spent(call, self._engine)))
+        usage, price = spent(call, self._engine)
+        self._screen.report(reports.SessionEnd(call.id, reason, usage, price, sound.slips))
         return well
 
     async def _caller(self, call: Call, ear: Ear, sound: Sound) -> None:
@@ -144,8 +145,8 @@ class LocalCall:
                 await play_wav(ear, mouth, self._recording)
             else:
                 await say_all(ear, mouth, given.say, sound.local_voice())
-        elif sound.talks:
-            await sound.talk(session, ear, fmt)
+        elif sound.headset is not None:
+            await sound.headset.talk(session, ear, fmt, sound.tape, self._screen, self._lines)
         else:
             await type_all(
                 session,

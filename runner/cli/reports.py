@@ -31,12 +31,15 @@ class SessionStart:
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
     """``usage`` is the sum of events.Usage, None when no response told of any; ``cost`` in US
-    dollars, None when it is not known or there is no price."""
+    dollars, None when it is not known or there is no price. ``sound`` counts what slipped between
+    us and the devices: ``underruns`` of the speaker, ``overruns`` of the microphone, and
+    ``dropped_ms`` of the microphone that we had no time for."""
 
     session: str
     reason: str
     usage: Mapping[str, int] | None = None
     cost: float | None = None
+    sound: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from runner.cli.panel import Panel
 from runner.cli.reports import Report
 from runner.core.events import SessionEvent
 
@@ -28,6 +29,10 @@ class Screen(Protocol):
 
     def lines(self) -> AsyncIterator[str] | None:
         """Typed turns, when the screen reads the terminal itself; None: read standard input."""
+        ...
+
+    def attend(self, panel: Panel) -> bool:
+        """Show the microphone's panel and give it the keys; False when there are none here."""
         ...
 
     def close(self) -> None:

@@ -3,79 +3,129 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.audio.formats import AudioFormat
-from runner.errors import DeviceError, NotConnectedError
+from runner.cli.screens import Screen
+from runner.cli.talk import BY_LINES, Talk
+from runner.errors import DeviceError
 from runner.media.tape import TapeRecorder
 from runner.media.virtual import VirtualSpeaker
 from runner.session import RealtimeSession
-from runner.testing.caller import RATE, Ear, encoder
+from runner.tasks import Supervisor, in_thread
+from runner.testing.caller import RATE, Ear
 from runner.testing.voice import LocalVoice
 from runner.transports.base import AudioSink
 
-#: After the agent fell silent the room still rings for so long.
-ECHO_TAIL_SECONDS = 0.25
+if TYPE_CHECKING:
+    from runner.media.echo import EchoCanceller
+    from runner.media.microphone import Microphone
+    from runner.media.reference import Reference
+    from runner.media.speaker import Speaker
 
 Warn = Callable[[str], None]
 
 
-class Sound:
-    """One call's speaker, tape and, when it talks by microphone, its microphone."""
+class Headset:
+    """The microphone and the speaker that a person talks by. Without ``canceller`` and without
+    ``headphones`` it is half duplex."""
 
     def __init__(
         self,
-        sink: AudioSink,
-        tape: TapeRecorder | None,
+        speaker: Speaker,
+        reference: Reference,
+        canceller: EchoCanceller | None,
         microphone: str | int | None,
-        talks: bool,
         headphones: bool,
         warn: Warn,
     ) -> None:
-        self.sink = sink
-        self.tape = tape
-        self.talks = talks
-        self._microphone = microphone
+        self._speaker = speaker
+        self._reference = reference
+        self._canceller = canceller
+        self._device = microphone
         self._headphones = headphones
         self._warn = warn
-        self._voice: LocalVoice | None = None
+        self._microphone: Microphone | None = None
 
-    async def talk(self, session: RealtimeSession, ear: Ear, fmt: AudioFormat) -> None:
-        """The microphone is the caller until the call ends. Without headphones it is closed
-        while the agent sounds: a laptop would hear itself and cut its own answer."""
+    async def talk(
+        self,
+        session: RealtimeSession,
+        ear: Ear,
+        fmt: AudioFormat,
+        tape: TapeRecorder | None,
+        screen: Screen,
+        lines: AsyncIterator[str],
+    ) -> None:
+        """The microphone is the caller until the call ends. ``lines`` stand for keys on a screen
+        that has none."""
         from runner.media.devices import Microphone
-
-        loop = asyncio.get_running_loop()
-        encode = encoder(fmt)
-        closed_until = 0.0
-
-        def hear(pcm: bytes) -> None:
-            nonlocal closed_until
-            if self.tape is not None:
-                self.tape.caller(pcm)
-            if not self._headphones:
-                if not self.sink.idle:
-                    closed_until = loop.time() + ECHO_TAIL_SECONDS
-                if loop.time() < closed_until:
-                    pcm = bytes(len(pcm))
-            with suppress(NotConnectedError):  # the call is being ended
-                session.send_audio(encode(pcm))
 
         def failed(error: DeviceError) -> None:
             self._warn(f"{error.message}; the call goes on without it")
 
-        microphone = Microphone(hear, RATE, device=self._microphone, on_failure=failed)
+        half = self._canceller is None and not self._headphones
+        talk = Talk(
+            session, ear, fmt, self._speaker, tape,
+            half_duplex=half, played=self._reference.loudness,
+        )  # fmt: skip
+        tasks = Supervisor(lambda name, error: self._warn(f"{name}: {error}"))
+        keys = screen.attend(talk.panel)
+        asked = False
+
+        def hear(pcm: bytes) -> None:
+            nonlocal asked
+            talk.hear(pcm)
+            if talk.panel.push_to_talk and not keys and not asked:
+                asked = True
+                self._warn(BY_LINES)
+                tasks.spawn(talk.follow(lines), "standard input")
+
+        microphone = self._microphone = Microphone(
+            hear,
+            RATE,
+            device=self._device,
+            clean=None if self._canceller is None else self._canceller.clean,
+            on_failure=failed,
+            on_moved=moved("microphone", self._warn),
+        )
         try:
             await ear.over.wait()
         finally:
             microphone.close()
+            talk.close()
+            await tasks.close()
+
+    @property
+    def slips(self) -> Mapping[str, int]:
+        """What went wrong between us and the devices, by name; what did not is left out."""
+        microphone = self._microphone
+        found = {
+            "underruns": self._speaker.underruns,
+            "overruns": microphone.overruns if microphone else 0,
+            "dropped_ms": microphone.dropped_ms if microphone else 0,
+        }
+        return {name: count for name, count in found.items() if count}
+
+
+class Sound:
+    """One call's speaker, tape and, when it talks by microphone, its headset."""
+
+    def __init__(self, sink: AudioSink, tape: TapeRecorder | None, headset: Headset | None) -> None:
+        self.sink = sink
+        self.tape = tape
+        self.headset = headset
+        self._voice: LocalVoice | None = None
 
     def local_voice(self) -> Callable[[str], AsyncIterator[bytes]]:
         """A caller's voice for ``--say``: the engine's own, at another pitch."""
         self._voice = self._voice or LocalVoice()
         return self._voice.say
+
+    @property
+    def slips(self) -> Mapping[str, int]:
+        return {} if self.headset is None else self.headset.slips
 
     def close(self) -> None:
         self.sink.close()
@@ -85,7 +135,7 @@ class Sound:
             self._voice.close()
 
 
-def open_sound(
+async def open_sound(
     fmt: AudioFormat,
     *,
     microphone: bool,
@@ -96,7 +146,8 @@ def open_sound(
     warn: Warn,
 ) -> Sound:
     """Speaker and tape in ``fmt``. ``microphone``: talk by the machine's own when it has one,
-    and say in one line why not when it has none. AudioFileError when ``out`` cannot be made."""
+    and say in one line why not when it has none. AudioFileError when ``out`` cannot be made,
+    DeviceError for a device that is named and is not there."""
     loop = asyncio.get_running_loop()
     tape: TapeRecorder | None = None
     if out is not None:
@@ -105,23 +156,47 @@ def open_sound(
         )
     if microphone:
         from runner.media.devices import Speaker
-        from runner.media.portaudio import available
+        from runner.media.portaudio import Kind, available, device_name
+        from runner.media.reference import Reference
 
-        why = available("input", "output")
+        chosen: dict[Kind, str | None] = {"input": input_device, "output": output_device}
+        for kind, name in chosen.items():
+            if name is not None:
+                device_name(kind, name)
+        unnamed = [kind for kind, name in chosen.items() if name is None]
+        why = available(*unnamed) if unnamed else None
         if why is None:
+            canceller = None
+            reference = Reference()
+            if not headphones:
+                canceller = await _canceller(reference, warn)
             speaker = Speaker(
                 fmt,
-                device=_device(output_device),
+                device=output_device,
                 recorder=tape,
+                reference=reference,
                 on_failure=lambda error: warn(f"{error.message}; the call goes on without it"),
+                on_moved=moved("speaker", warn),
             )
-            if not headphones:
-                warn("half duplex: the microphone is closed while the agent speaks; "
-                     "with headphones on, --headphones keeps it open")  # fmt: skip
-            return Sound(speaker, tape, _device(input_device), True, headphones, warn)
+            headset = Headset(speaker, reference, canceller, input_device, headphones, warn)
+            return Sound(speaker, tape, headset)
         warn(f"{why}; until then, type your turns")
-    return Sound(VirtualSpeaker(fmt, tape), tape, None, False, headphones, warn)
+    return Sound(VirtualSpeaker(fmt, tape), tape, None)
 
 
-def _device(name: str | None) -> str | int | None:
-    return int(name) if name is not None and name.isdigit() else name
+async def _canceller(reference: Reference, warn: Warn) -> EchoCanceller | None:
+    from runner.media.echo import EchoCanceller
+
+    try:
+        return await in_thread(EchoCanceller, reference)
+    except DeviceError as error:
+        warn(
+            f"half duplex: the microphone is closed while the agent speaks, for {error.message} "
+            f"({error.hint}); with headphones on, --headphones keeps it open"
+        )
+        return None
+
+
+def moved(what: str, warn: Warn) -> Callable[[str, str], None]:
+    """Tells that another device took the place of one that is gone."""
+    return lambda old, new: warn(f"the {what} {old} is gone; {new} takes its place")

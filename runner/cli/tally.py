@@ -28,6 +28,7 @@ class Tally:
         self._rejected = 0
         self._usage: Mapping[str, int] | None = None
         self._cost: float | None = None
+        self._sound: Mapping[str, int] = {}
 
     @property
     def seconds(self) -> float:
@@ -59,6 +60,7 @@ class Tally:
                 self.ended = self._clock()
                 self.reason = report.reason
                 self._usage, self._cost = report.usage, report.cost
+                self._sound = report.sound
             case reports.ConfigApplied():
                 self._applied.add(report.revision)
             case reports.ConfigRejected():
@@ -93,4 +95,6 @@ class Tally:
         lines = [("call", call), ("turns", turns), ("first audio", first), ("tools, edits", work)]
         if self._usage is not None:
             lines.append(("tokens", words.tokens(self._usage, self._cost)))
+        if self._sound:
+            lines.append(("sound", words.slips(self._sound)))
         return lines

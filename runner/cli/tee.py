@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from io import StringIO
 
 from runner.cli.jsonlog import JsonLog
+from runner.cli.panel import Panel
 from runner.cli.reports import Report
 from runner.cli.screens import Screen
 from runner.codec import loads
@@ -62,6 +63,9 @@ class Tee:
 
     def lines(self) -> AsyncIterator[str] | None:
         return self._screen.lines()
+
+    def attend(self, panel: Panel) -> bool:
+        return self._screen.attend(panel)
 
     def close(self) -> None:
         self._screen.close()

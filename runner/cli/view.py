@@ -23,12 +23,16 @@ from rich.text import Text
 from runner.cli import reports, words
 from runner.cli.jsonlog import discard
 from runner.cli.keyboard import Keyboard, open_keyboard
+from runner.cli.panel import Panel
 from runner.cli.story import Kind, Line, Status, Story
 from runner.core.events import SessionEvent
 
 _LABEL = 7
 #: Seconds between two redraws: deltas come faster than anybody reads.
 _REDRAW = 0.08
+#: The same while levels are shown: calm to the eye, and a syllable still moves them.
+_NEEDLES = 0.125
+_NEEDLE_CELLS = 10
 #: Rows of what is being said now that stay in sight.
 _ROWS = 3
 
@@ -102,6 +106,10 @@ class PlainView:
         """None: standard input is read line by line."""
         return None
 
+    def attend(self, panel: Panel) -> bool:
+        """False: there are no keys here."""
+        return False
+
     def close(self) -> None:
         """The summary. Idempotent."""
         if not self._closed:
@@ -150,6 +158,7 @@ class LiveView:
         self._story = Story(hold=True, clock=clock)
         self._open_keyboard = keyboard
         self._keyboard: Keyboard | None = None
+        self._panel: Panel | None = None
         self._live: Live | None = None
         self._asking = False
         self._gone = False
@@ -176,6 +185,14 @@ class LiveView:
     def lines(self) -> AsyncIterator[str] | None:
         """Typed turns, or None where the terminal cannot be read key by key."""
         return None if self._keyboard is None else self._keyboard.lines()
+
+    def attend(self, panel: Panel) -> bool:
+        """Levels and keys of the microphone stand at the bottom from now on."""
+        self._panel = panel
+        if self._keyboard is not None:
+            self._keyboard.on_key = panel.key
+        self._changed()
+        return self._keyboard is not None
 
     def close(self) -> None:
         """Take the lower part away, give the terminal back, tell the summary. Idempotent."""
@@ -261,8 +278,9 @@ class LiveView:
             self._gone = True
             return
         try:
-            # Once a second for the clock.
-            self._timer = asyncio.get_running_loop().call_later(1.0, self._redraw)
+            # For the clock, or the needles.
+            pause = 1.0 if self._panel is None else _NEEDLES
+            self._timer = asyncio.get_running_loop().call_later(pause, self._redraw)
         except RuntimeError:
             self._timer = None
 
@@ -287,6 +305,8 @@ class LiveView:
             tail = _tail(line.text, _ROWS * (width - _LABEL - 2))
             parts.append(_beside(Text(line.label, _STYLES[line.kind][0]), Text(tail, "italic")))
         parts.append(self._status())
+        if self._panel is not None:
+            parts.append(self._microphone(self._panel))
         if self._asking and self._keyboard is not None:
             typed = Text("> ", "bold")
             typed.append(_tail(self._keyboard.text, width - 4), "not bold")
@@ -307,6 +327,28 @@ class LiveView:
         status.append(f"{plain if ascii_only else lamp} {story.status:<14}", style)
         status.append(("  " if ascii_only else " · ").join(facts), "dim")
         return status
+
+    def _microphone(self, panel: Panel) -> Text:
+        ascii_only = self._console.options.ascii_only
+        row = Text(no_wrap=True, overflow="ellipsis" if not ascii_only else "crop")
+        style = "cyan" if panel.state in ("open", "you speak") else "dim"
+        for name, level, colour in (
+            ("mic", panel.heard(), style), ("agent", panel.played(), "green"),
+        ):  # fmt: skip
+            row.append(f"{name} ", "dim")
+            row.append(_needle(level, ascii_only), colour)
+            row.append("  ")
+        bad = panel.muted
+        row.append(f"{panel.state:<10}", "yellow" if bad else style)
+        keys = panel.keys if self._keyboard is not None else ""
+        row.append(keys.replace(" · ", ", ") if ascii_only else keys, "dim")
+        return row
+
+
+def _needle(level: float, ascii_only: bool) -> str:
+    lit = round(level * _NEEDLE_CELLS)
+    on, off = ("#", ".") if ascii_only else ("▮", "▯")
+    return on * lit + off * (_NEEDLE_CELLS - lit)
 
 
 class _Newest:

@@ -124,3 +124,15 @@ def applied(report: ConfigApplied) -> str:
 
 def when(report: ConfigApplied) -> str:
     return clean(summary(report.changes)) or "nothing that acts"
+
+
+def slips(sound: Mapping[str, int]) -> str:
+    """What of the devices' sound went wrong, see reports.SessionEnd."""
+    parts = []
+    if missing := sound.get("underruns"):
+        parts.append(f"the speaker ran dry {count(missing, 'time')}")
+    if lost := sound.get("overruns"):
+        parts.append(f"the microphone was read too late {count(lost, 'time')}")
+    if dropped := sound.get("dropped_ms"):
+        parts.append(f"{dropped} ms of the microphone dropped")
+    return ", ".join(parts)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from runner.errors import DeviceError
-from runner.media.device import Device, OnFailure
-from runner.media.portaudio import RATE, Stream
+from runner.media.device import Device, OnFailure, OnMoved
+from runner.media.portaudio import RATE, Kind
 from runner.media.resample import Resampler
 
 #: So much waits for a busy loop; then the oldest is dropped.
@@ -23,9 +23,13 @@ class Microphone(Device):
     """Calls ``on_audio(pcm16)`` in the loop with 20 ms of mono PCM16 at ``rate`` Hz each time.
 
     ``device`` is part of a name, a number, or None for the system's choice. DeviceError when it
-    cannot be opened. When it disappears later, ``on_failure`` is told, a second of silence lets
-    a sentence that was begun come to its end, and nothing follows.
+    cannot be opened. ``clean(pcm16, at)`` may take something out of each block first (an echo):
+    mono at 48 kHz, captured from ``at`` (time.monotonic()) on. When it disappears later,
+    another device takes its place and ``on_moved`` is told; when there is none, ``on_failure``
+    is, a second of silence lets a sentence that was begun come to its end, and nothing follows.
     """
+
+    kind: Kind = "input"
 
     def __init__(
         self,
@@ -33,24 +37,30 @@ class Microphone(Device):
         rate: int = 24_000,
         *,
         device: str | int | None = None,
+        clean: Callable[[bytes, float], bytes] | None = None,
         on_failure: OnFailure | None = None,
+        on_moved: OnMoved | None = None,
     ) -> None:
-        super().__init__(on_failure)
+        super().__init__(on_failure, on_moved)
         self._on_audio = on_audio
+        self._clean = clean
         self._resampler = Resampler(RATE, rate)
         self._block_bytes = rate * _BLOCK_MS // 1000 * 2
         self._rest = bytearray()
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[bytes, float]] = deque()
         self._scheduled = False
         #: Milliseconds that were lost because the loop was too busy to take them.
         self.dropped_ms = 0
-        self._start(Stream("input", device, self._take, self._ended))
+        #: How often the device lost sound because it was not taken in time.
+        self.overruns = 0
+        self._open(device)
 
-    def _take(self, buffer: Any, frames: int, latency: float) -> None:
+    def _call(self, buffer: Any, frames: int, latency: float, slipped: bool) -> None:
         data = bytes(buffer)
         with self._lock:
-            self._last_call = time.monotonic()
-            self._waiting.append(data)
+            self._last_call = now = time.monotonic()
+            self.overruns += slipped
+            self._waiting.append((data, now - latency))
             if len(self._waiting) > WAITING_MS // _BLOCK_MS:
                 self._waiting.popleft()
                 self.dropped_ms += _BLOCK_MS
@@ -65,10 +75,13 @@ class Microphone(Device):
             self._scheduled = False
         if self._closed or self._failed:
             return
-        data = b"".join(blocks)
-        if self._stream.channels == 2:
-            data = np.frombuffer(data, "<i2").reshape(-1, 2).mean(axis=1).astype("<i2").tobytes()
-        self._rest += self._resampler.process(data)
+        for data, at in blocks:
+            if self._stream.channels == 2:
+                both = np.frombuffer(data, "<i2").reshape(-1, 2)
+                data = both.mean(axis=1).astype("<i2").tobytes()
+            if self._clean is not None:
+                data = self._clean(data, at)
+            self._rest += self._resampler.process(data)
         size = self._block_bytes
         while len(self._rest) >= size and not self._closed:
             block = bytes(self._rest[:size])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -64,20 +64,24 @@ def listed(kind: Kind) -> list[tuple[int, str, bool]]:
     ]
 
 
+#: ``(buffer, frames, seconds, slipped)``, see Stream.
+Callback = Callable[[Any, int, float, bool], None]
+
 #: PortAudio's thread calls into a stream until it is closed: none may be freed before.
 _open: set[Stream] = set()
 
 
 class Stream:
     """One direction of one device at 48 kHz, 16 bits, started. ``channels`` is 1 when the device
-    can do that. The callback runs in PortAudio's thread: ``callback(buffer, frames, seconds)``,
-    ``seconds`` until the block sounds (output) or since it sounded (input)."""
+    can do that. The callback runs in PortAudio's thread: ``callback(buffer, frames, seconds,
+    slipped)``, ``seconds`` until the block sounds (output) or since it sounded (input);
+    ``slipped``: sound was missing or lost before this block, because we came too late."""
 
     def __init__(
         self,
         kind: Kind,
         device: str | int | None,
-        callback: Callable[[Any, int, float], None],
+        callback: Callback,
         ended: Callable[[], None],
     ) -> None:
         sounddevice = _library()
@@ -112,10 +116,12 @@ class Stream:
         self._latency = float(self._stream.latency)
 
     def _input(self, buffer: Any, frames: int, time: Any, status: Any) -> None:
-        self._callback(buffer, frames, self._sane(time.currentTime - time.inputBufferAdcTime))
+        since = self._sane(time.currentTime - time.inputBufferAdcTime)
+        self._callback(buffer, frames, since, status.input_overflow)
 
     def _output(self, buffer: Any, frames: int, time: Any, status: Any) -> None:
-        self._callback(buffer, frames, self._sane(time.outputBufferDacTime - time.currentTime))
+        until = self._sane(time.outputBufferDacTime - time.currentTime)
+        self._callback(buffer, frames, until, status.output_underflow)
 
     def _sane(self, latency: float) -> float:
         # Some drivers give no times, some give nonsense; the stream's own figure is the fallback.
@@ -142,6 +148,36 @@ class Stream:
         except Exception:
             return  # the device is gone, and so is whatever could be done about it
         _open.discard(self)
+
+
+#: Held while devices are looked for: the list may only be read anew while no stream is open.
+_looking = threading.Lock()
+
+
+def another(
+    kind: Kind, lost: Collection[str], callback: Callback, ended: Callable[[], None]
+) -> Stream | None:
+    """A stream on the system's choice, else on the next device that opens, but for those named
+    in ``lost``; None when there is none. Takes its time: for a thread of its own."""
+    with _looking:
+        try:
+            if not _open:
+                # What was plugged in, or became the system's choice, since the list was read.
+                sounddevice = _library()
+                with _quiet():
+                    sounddevice._terminate()
+                    sounddevice._initialize()
+            found = sorted(listed(kind), key=lambda device: not device[2])
+        except DeviceError:
+            return None
+        for index, name, _ in found:
+            if name in lost:
+                continue
+            try:
+                return Stream(kind, index, callback, ended)
+            except DeviceError:
+                continue
+    return None
 
 
 def _library() -> Any:

@@ -14,8 +14,9 @@ import numpy as np
 from runner.audio.formats import PCM16, AudioFormat
 from runner.audio.playback import Part
 from runner.errors import DeviceError
-from runner.media.device import Device, OnFailure
-from runner.media.portaudio import RATE, Stream
+from runner.media.device import Device, OnFailure, OnMoved
+from runner.media.portaudio import RATE, Kind
+from runner.media.reference import Reference
 from runner.media.tape import TapeRecorder, to_pcm16
 from runner.media.upsample import Upsampler
 from runner.media.virtual import VirtualSpeaker
@@ -43,9 +44,11 @@ class Speaker(Device):
     What was heard is what the device's own callback took, counted in samples: nothing can take
     that back, and it will have sounded after the device's latency. Drained is when it has
     sounded. With a ``recorder`` (its clock being the loop's) it goes onto the tape at its time.
-    When the device disappears, ``on_failure`` is told and a virtual speaker plays the rest, so
-    the call goes on.
+    When the device disappears, another takes its place and ``on_moved`` is told; when there is
+    none, ``on_failure`` is and a virtual speaker plays the rest, so the call goes on.
     """
+
+    kind: Kind = "output"
 
     def __init__(
         self,
@@ -53,15 +56,18 @@ class Speaker(Device):
         *,
         device: str | int | None = None,
         recorder: TapeRecorder | None = None,
+        reference: Reference | None = None,
         on_failure: OnFailure | None = None,
+        on_moved: OnMoved | None = None,
     ) -> None:
-        super().__init__(on_failure)
+        super().__init__(on_failure, on_moved)
         self.on_drained: Callable[[], None] | None = None
         self._fmt = fmt
         self._decode = to_pcm16(fmt)
         self._factor = RATE // fmt.rate
         self._upsampler = Upsampler(self._factor)
         self._recorder = recorder
+        self._reference = reference
         self._queue: deque[_Chunk] = deque()
         self._queued = 0
         self._played: dict[Part, int] = {}
@@ -75,7 +81,9 @@ class Speaker(Device):
         self._virtual: VirtualSpeaker | None = None
         #: Milliseconds refused because far too much was waiting already.
         self.dropped_ms = 0.0
-        self._start(Stream("output", device, self._fill, self._ended))
+        #: How often the device ran out of sound in the middle of it, since we came too late.
+        self.underruns = 0
+        self._open(device)
 
     # -- the loop's side ---------------------------------------------------------------------
     def play(self, item_id: str, content_index: int, data: bytes) -> None:
@@ -188,15 +196,18 @@ class Speaker(Device):
             self._drain = None
 
     # -- PortAudio's thread ----------------------------------------------------------------------
-    def _fill(self, buffer: Any, frames: int, latency: float) -> None:
+    def _call(self, buffer: Any, frames: int, latency: float, slipped: bool) -> None:
         wanted = frames // self._factor
         with self._lock:
+            self.underruns += slipped and self._steady
             self._last_call = now = time.monotonic()
             sound = self._decode(self._next(wanted, now + latency)).ljust(2 * wanted, b"\0")
             samples = self._upsampler.process(np.frombuffer(sound, "<i2"))
             ran_dry = not self._queue and not self._dry
             self._dry = self._dry or ran_dry
             ends, flushes = self._ends, self._flushes
+        if self._reference is not None:
+            self._reference.write(samples, now + latency)
         # Channels by the size: the first callback may come before the stream is assigned.
         buffer[:] = np.repeat(samples, len(buffer) // (2 * frames)).tobytes()
         if ran_dry:

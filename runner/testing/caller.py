@@ -81,6 +81,22 @@ class Ear:
             await asyncio.sleep(POLL_SECONDS)
 
 
+class TurnDetection:
+    """Whether the server hears by itself when the caller has finished."""
+
+    def __init__(self, session: RealtimeSession) -> None:
+        self._session = session
+        self._on = True
+
+    @property
+    def on(self) -> bool:
+        # A new line has not echoed anything yet: then it is as it was.
+        if self._session.connected and (echoed := self._session.effective):
+            audio = echoed.get("audio") or {}
+            self._on = (audio.get("input") or {}).get("turn_detection") is not None
+        return self._on
+
+
 class Mouth:
     """Sends the caller's audio at real time, silence when there is nothing to say.
 
@@ -93,7 +109,7 @@ class Mouth:
     ) -> None:
         self._session = session
         self._ear = ear
-        self._detects = True
+        self._detection = TurnDetection(session)
         self._encode = encoder(fmt)
         self._tape = tape
         self._waiting = bytearray()
@@ -102,11 +118,7 @@ class Mouth:
 
     @property
     def push_to_talk(self) -> bool:
-        # A new line has not echoed anything yet: then it is as it was.
-        if self._session.connected and (echoed := self._session.effective):
-            audio = echoed.get("audio") or {}
-            self._detects = (audio.get("input") or {}).get("turn_detection") is not None
-        return not self._detects
+        return not self._detection.on
 
     async def finish(self) -> None:
         """Return when what was given is spoken; in push to talk, ask for the answer."""

@@ -1,0 +1,91 @@
+"""A call by a laptop's microphone beside its loudspeaker, through the real command: does the agent
+stop itself, and can the caller stop it?"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from support.command import Command
+from support.laptop import Laptop
+from support.speech import flite, silence, write_wav
+from support.until import until_sync
+
+#: The echo against what is played, in dB: a caller of 3000 RMS is 18.8 and 6.8 dB over it.
+QUIET, LOUD = -12.0, 0.0
+
+SHOP = """\
+name: shop
+transport: {transport}
+session:
+  audio:
+    input:
+      turn_detection: {detection}
+agents:
+  desk:
+    greeting: Spokes, how can I help?
+    instructions: >
+      You are the front desk of a bicycle shop called Spokes.
+      We are open from 9 in the morning to 5 in the evening, Monday to Friday,
+      and on the first Saturday of each month until noon.
+      A repair costs 40 dollars.
+"""
+SERVER_VAD = "{ type: server_vad }"
+
+
+class Phone:
+    """``run`` is the command, ``laptop`` what it plays and hears by."""
+
+    def __init__(self, run: Command, laptop: Laptop, folder: Path) -> None:
+        self.run = run
+        self.laptop = laptop
+        self._folder = folder
+
+    def say(self, text: str, *, wait: bool = True) -> None:
+        pcm = flite(text) + silence(0.5)
+        self.laptop.say(write_wav(self._folder / "said.wav", pcm), wait=wait)
+
+    def ask(self, text: str) -> str:
+        """The answer's text; AssertionError when it did not come to its end by itself."""
+        self.say(text)
+        answer = self.run.wait_for("transcript", lambda row: row["role"] == "assistant")
+        before = len(self.run.of("interrupted"))
+        self.run.wait_for("turn_end")
+        assert len(self.run.of("interrupted")) == before, self.run.story()
+        return str(answer["text"])
+
+    def cut(self, question: str, words: str) -> float:
+        """Speak into an answer; milliseconds of it that were heard."""
+        self.say(question)
+        self.run.wait_for("transcript", lambda row: row["role"] == "assistant")
+        played = len(self.laptop.played())
+        until_sync(lambda: np.abs(self.laptop.played()[played:]).max(initial=0) > 1000)
+        self.say(words, wait=False)
+        return float(self.run.wait_for("interrupted")["heard_ms"])
+
+    def hang_up(self) -> None:
+        self.run.process.send_signal(signal.SIGINT)
+        assert self.run.finish() == 0, self.run.story()
+
+
+@contextmanager
+def on_the_phone(
+    folder: Path,
+    *arguments: str,
+    gain_db: float,
+    transport: str = "websocket",
+    detection: str = SERVER_VAD,
+    drift_ppm: float = 0.0,
+    devices: int = 1,
+) -> Iterator[Phone]:
+    """The greeting is over when it begins."""
+    file = folder / "shop.yaml"
+    file.write_text(SHOP.format(transport=transport, detection=detection))
+    laptop = Laptop(folder / "laptop", gain_db=gain_db, drift_ppm=drift_ppm, devices=devices)
+    with Command("run", str(file), "--engine", "local", *arguments, env=laptop.env) as run:
+        run.wait_for("turn_end")
+        assert not run.of("interrupted"), run.story()
+        yield Phone(run, laptop, folder)
