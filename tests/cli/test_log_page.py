@@ -86,7 +86,7 @@ def everything() -> Iterator[e.SessionEvent | reports.Report]:
     yield reports.ConfigApplied(1, (Change("a", "next"),))
     yield reports.ConfigRejected((Problem("f", 1, 1, "a", "m"),))
     yield e.SessionError("code", "words")
-    yield reports.SessionEnd("call_1", "hung up", {"requests": 1}, 0.5)
+    yield reports.SessionEnd("call_1", "hung up", {"requests": 1}, 0.5, {"underruns": 1})
 
 
 def written(*, content: bool) -> list[Row]:
