@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from runner.audio.formats import PCM16
 from runner.engine.ports import Brain, Models
 from runner.engine.server.callrest import CallRest
 from runner.engine.server.calls import GONE, Call, Calls
@@ -135,7 +136,7 @@ class Engine:
             kind="realtime",
             send=call.send,
             session=session,
-            media=True,
+            media=PCM16,
         )
 
     async def _control(self, call: Call, socket: WebSocket, receive: Receive) -> None:

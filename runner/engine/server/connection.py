@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from runner import codec
+from runner.audio.formats import AudioFormat
 from runner.engine.ports import Brain, Models
 from runner.engine.server.context import Context, log
 from runner.engine.server.idle import IdleTimer
@@ -27,8 +28,8 @@ SessionType = Literal["realtime", "transcription"]
 
 class Connection:
     """``send`` puts one text frame on the socket; ``session`` is a patch to begin with. ``media``:
-    the audio runs through :meth:`hear` and ``leg``, not in events. Make one per socket, run it
-    once."""
+    the audio, of this format, runs through :meth:`hear` and ``leg``, not in events. Make one per
+    socket, run it once."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Connection:
         kind: SessionType,
         send: Callable[[str], Awaitable[None]],
         session: dict[str, Any] | None = None,
-        media: bool = False,
+        media: AudioFormat | None = None,
     ) -> None:
         session_id = new_id("sess")
         expires_at = int(time.time() + options.session_seconds)
@@ -64,8 +65,8 @@ class Connection:
             session_id=session_id,
             responds=kind == "realtime",
         )
-        if media:
-            self._context.leg = Leg(self._context.send)
+        if media is not None:
+            self._context.leg = Leg(self._context.send, media)
         self._idle = IdleTimer(self._idle_seconds, self._timed_out)
         self._responses = Responses(self._context, self._idle)
         self._turns: Turns | None = None
@@ -172,10 +173,15 @@ class Connection:
         """The session object as it is."""
         return self._context.settings.effective()
 
-    async def hear(self, pcm24k: bytes) -> None:
-        """The caller's audio, of a session with ``media``."""
+    async def hear(self, data: bytes) -> None:
+        """The caller's audio, of a session with ``media`` and in its format."""
         if self._turns is not None:
-            await self._turns.append(pcm24k)
+            await self._turns.append(data)
+
+    def digit(self, key: str) -> None:
+        """The caller pressed a key of the telephone: 0 to 9, ``*``, ``#``, A to D."""
+        told = events.input_audio_buffer_dtmf_event_received(key, int(time.time()))
+        self._context.send(told)
 
     async def _append(self, event: dict[str, Any]) -> None:
         if self._context.leg is not None:

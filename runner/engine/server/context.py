@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.audio.formats import PCM16, AudioFormat
+from runner.audio.formats import AudioFormat
 from runner.engine.hosted.address import is_loopback
 from runner.engine.hosted.offer import Offer, as_functions, offer
 from runner.engine.hosted.running import Calls
@@ -70,11 +70,11 @@ class Context:
     @property
     def input_format(self) -> AudioFormat:
         """Of the caller's audio as it is handed in; a leg's own whatever the session says."""
-        return self.settings.input_format if self.leg is None else PCM16
+        return self.settings.input_format if self.leg is None else self.leg.form
 
     def output_format(self, params: ResponseParams) -> AudioFormat:
         """Of the agent's audio as it is handed out."""
-        return params.output_format if self.leg is None else PCM16
+        return params.output_format if self.leg is None else self.leg.form
 
     def params(self, response: Any = None, event_id: str | None = None) -> ResponseParams:
         """What a response would be made with now. WireError for a bad response.create."""

@@ -13,10 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.audio.formats import PCM16
+from runner.audio.formats import PCM16, AudioFormat
 from runner.engine.wire import events
-
-BYTES_A_MS = PCM16.nbytes(1)
 
 
 @dataclass(slots=True)
@@ -30,9 +28,11 @@ class _Sounding:
 
 
 class Leg:
-    """Audio is PCM16 at 24 kHz, mono. ``send`` tells an event to the client."""
+    """Audio is of ``form``, both ways: that of the line, so that nothing is converted twice.
+    ``send`` tells an event to the client."""
 
-    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, send: Callable[[dict[str, Any]], None], form: AudioFormat = PCM16) -> None:
+        self.form = form
         self._send = send
         #: In the order in which they are played; the first is heard now.
         self._line: deque[_Sounding] = deque()
@@ -82,7 +82,7 @@ class Leg:
         heard = self._line[0].response_id
         items: dict[str, int] = {}
         for sounding in self._line:
-            items |= {item: n // BYTES_A_MS for item, n in sounding.played.items()}
+            items |= {item: int(self.form.ms(n)) for item, n in sounding.played.items()}
             if not sounding.finished:
                 self._dropped.add(sounding.response_id)
         self._line.clear()
@@ -92,7 +92,7 @@ class Leg:
     @property
     def waiting_seconds(self) -> float:
         """Of what is queued, until it is played."""
-        return sum(len(d) for s in self._line for _, d in s.waiting) / BYTES_A_MS / 1000
+        return self.form.ms(sum(len(d) for s in self._line for _, d in s.waiting)) / 1000
 
     def _of(self, response_id: str) -> _Sounding | None:
         return next((s for s in self._line if s.response_id == response_id), None)

@@ -1,0 +1,1 @@
+"""The engine on the telephone: signalling here, sound in ``media``."""

@@ -1,0 +1,1 @@
+"""A call's sound: what was agreed in SDP, and RTP both ways."""

@@ -1,0 +1,1 @@
+"""Telephones that ring at the engine: other people's, and a bare one on UDP."""
