@@ -48,7 +48,7 @@ from runner.listeners import report
 from runner.moving import Formats, Moving, Resolve, Way
 from runner.moving import audio_format as audio_format
 from runner.renewal import Patience, hopeless, renewable
-from runner.tasks import Supervisor
+from runner.tasks import Supervisor, call_at
 from runner.transports.base import AudioSink, Closed
 
 READY_SECONDS = 5.0
@@ -314,7 +314,7 @@ class Line:
                     self._timer.cancel()
                     self._timer = None
                 if effect.at is not None:
-                    self._timer = self._loop.call_at(effect.at, self._tick)
+                    self._timer = call_at(self._loop, effect.at, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

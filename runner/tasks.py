@@ -72,6 +72,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+def call_at(
+    loop: asyncio.AbstractEventLoop, when: float, callback: Callable[[], object]
+) -> asyncio.TimerHandle:
+    """``callback`` at ``when`` of the loop's clock, or at once when that is over: asyncio's own
+    loops take such a time, the one of Pyodide raises."""
+    return loop.call_later(max(0.0, when - loop.time()), callback)
+
+
 async def in_thread(work: Callable[..., T], *args: Any) -> T:
     """Run blocking ``work(*args)`` in the default executor, off the event loop."""
     return await asyncio.get_running_loop().run_in_executor(None, work, *args)

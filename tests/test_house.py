@@ -86,3 +86,11 @@ def test_the_core_waits_for_nothing_and_knows_no_clock() -> None:
             if words[:1] in (["import"], ["from"]):
                 assert words[1].split(".")[0] not in banned, f"{file.name}: {line}"
             assert not line.lstrip().startswith("async "), f"{file.name}: {line}"
+
+
+def test_what_runs_in_a_worker_asks_its_loop_for_no_time_that_may_be_over() -> None:
+    """Pyodide's loop refuses one; ``runner.tasks.call_at`` does not."""
+    for entry in PURE:
+        path = ROOT / "runner" / entry
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            assert ".call_at(" not in file.read_text(), file

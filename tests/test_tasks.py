@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import threading
+from typing import Any
 
 import pytest
 from support.until import until
 
 from runner import tasks
-from runner.tasks import Supervisor, in_thread
+from runner.tasks import Supervisor, call_at, in_thread
 
 pytestmark = pytest.mark.quick
 
@@ -113,3 +114,25 @@ def test_a_program_runs_to_its_end_on_the_fastest_loop_there_is() -> None:
 
     found = importlib.util.find_spec("uvloop")
     assert tasks.run(main()).partition(".")[0] == ("uvloop" if found else "asyncio")
+
+
+def test_a_time_that_is_over_is_now() -> None:
+    """Pyodide's loop, in a Worker, takes no delay below nothing."""
+
+    class Strict(asyncio.SelectorEventLoop):
+        def call_later(self, delay: float, *args: Any, **more: Any) -> asyncio.TimerHandle:
+            if delay < 0:
+                raise ValueError("Can't schedule in the past")
+            return super().call_later(delay, *args, **more)
+
+    async def main() -> None:
+        loop, called = asyncio.get_running_loop(), asyncio.Event()
+        call_at(loop, loop.time() - 60, called.set)
+        async with asyncio.timeout(20):
+            await called.wait()
+        timer = call_at(loop, loop.time() + 60, called.set)
+        assert timer.when() > loop.time() + 30
+        timer.cancel()
+
+    with asyncio.Runner(loop_factory=Strict) as runs:
+        runs.run(main())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from runner.audio.formats import PCM16, AudioFormat
 from runner.audio.playback import VirtualSpeaker
+from runner.tasks import call_at
 
 
 class RealTimeSink:
@@ -27,7 +28,7 @@ class RealTimeSink:
         now = self._loop.time()
         self._speaker.play(item_id, content_index, len(data) // self._bytes, now)
         if self._timer is None:
-            self._timer = self._loop.call_at(self._speaker.drained_at(now), self._check)
+            self._timer = call_at(self._loop, self._speaker.drained_at(now), self._check)
 
     def flush(self) -> None:
         self._speaker.flush(self._loop.time())
@@ -49,7 +50,7 @@ class RealTimeSink:
         now = self._loop.time()
         end = self._speaker.drained_at(now)
         if end > now:  # more came while we waited
-            self._timer = self._loop.call_at(end, self._check)
+            self._timer = call_at(self._loop, end, self._check)
             return
         self._timer = None
         if self.on_drained is not None:

@@ -17,7 +17,8 @@ from runner.errors import InputError
 
 ENTRY = "runner.worker.app"
 HOUSE = Path(runner.__file__).parent
-DATE = "2026-04-01"
+#: From here on a Python Worker has Python 3.14 by Pyodide 314, in which our tests run the bundle.
+DATE = "2026-11-01"
 SDK = "workers-runtime-sdk==1.9.5"
 #: Names that a user's own files cannot have in the bundle.
 _TAKEN = ("runner", "python_modules", "entry.py", "compiled.py")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.codec import b64decode, b64encode
+from runner.tasks import call_at
 
 BYTES_PER_MS = 8
 FRAME = 20 * BYTES_PER_MS
@@ -171,7 +172,7 @@ class MediaStream:
         if not (self._speaks and self._pads and self._inactivity) or self._filled or self._closed:
             return
         loop = asyncio.get_running_loop()
-        self._watching = loop.call_at(self._last_media + self._inactivity / 1000, self._fill)
+        self._watching = call_at(loop, self._last_media + self._inactivity / 1000, self._fill)
 
     def _fill(self) -> None:
         self._watching = None
@@ -231,7 +232,7 @@ class MediaStream:
             self._waiting[name] = (part, track.sent)
             self._tell("mark", {"name": name})
         if self._queue:
-            self._pacing = loop.call_at(self._plays_until - LEAD_SECONDS + 0.001, self._pace)
+            self._pacing = call_at(loop, self._plays_until - LEAD_SECONDS + 0.001, self._pace)
         self._wait()
 
     def _wait(self) -> None:
@@ -241,7 +242,7 @@ class MediaStream:
         if self._patience is not None:
             self._patience.cancel()
         loop = asyncio.get_running_loop()
-        self._patience = loop.call_at(self._plays_until + PATIENCE_SECONDS, self._give_up)
+        self._patience = call_at(loop, self._plays_until + PATIENCE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         for part, played in self._waiting.values():
