@@ -10,17 +10,25 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from runner.errors import NotConnectedError
 from runner.session import RealtimeSession
-from runner.testing.caller import Ear, Mouth
+from runner.testing.caller import Ear
 
 #: A run ends when its input has ended and nothing was said for so long (DESIGN: Time).
 END_QUIET_SECONDS = 2.0
 
 
-async def play_wav(ear: Ear, mouth: Mouth, pcm24k: bytes) -> None:
+class Speaks(Protocol):
+    """A caller's mouth: on a line of ours, or on a telephone."""
+
+    def speak(self, pcm24k: bytes) -> None: ...
+
+    async def finish(self) -> None: ...
+
+
+async def play_wav(ear: Ear, mouth: Speaks, pcm24k: bytes) -> None:
     """A recording as the caller, begun when the greeting is over."""
     await ear.quiet(0.3)
     mouth.speak(pcm24k)
@@ -29,7 +37,7 @@ async def play_wav(ear: Ear, mouth: Mouth, pcm24k: bytes) -> None:
 
 
 async def say_all(
-    ear: Ear, mouth: Mouth, texts: Sequence[str], voice: Callable[[str], AsyncIterator[bytes]]
+    ear: Ear, mouth: Speaks, texts: Sequence[str], voice: Callable[[str], AsyncIterator[bytes]]
 ) -> None:
     """One spoken turn a text, each after the answer to the one before."""
     await ear.quiet(0.3)

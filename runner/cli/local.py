@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.cli import reports
-from runner.cli.callers import on_terminal, play_wav, say_all, type_all
+from runner.cli.callers import Speaks, on_terminal, play_wav, say_all, type_all
 from runner.cli.screens import Screen
 from runner.cli.sound import Sound, open_sound
 from runner.desk import Call, Desk
@@ -131,21 +131,30 @@ class LocalCall:
                 what = self._given.wav if self._recording is not None else "what --say said"
                 self._warn(f"no speech was heard in {what}")
         await self._desk.hang_up(call, reason)
+        self._ended(call, reason, sound)
+        return well
+
+    def _ended(self, call: Call, reason: str, sound: Sound) -> None:
         usage, price = spent(call, self._engine)
         self._screen.report(reports.SessionEnd(call.id, reason, usage, price, sound.slips))
-        return well
+
+    def _mouth(self, call: Call, ear: Ear, sound: Sound) -> Speaks:
+        """What a caller who is no person speaks with."""
+        fmt = audio_format(call.session.settings, "input")
+        mouth = Mouth(call.session, ear, fmt, sound.tape)
+        self._tasks.spawn(mouth.run(), "caller's audio")
+        return mouth
 
     async def _caller(self, call: Call, ear: Ear, sound: Sound) -> None:
         given, session = self._given, call.session
-        fmt = audio_format(session.settings, "input")
         if self._recording is not None or given.say:
-            mouth = Mouth(session, ear, fmt, sound.tape)
-            self._tasks.spawn(mouth.run(), "caller's audio")
+            mouth = self._mouth(call, ear, sound)
             if self._recording is not None:
                 await play_wav(ear, mouth, self._recording)
             else:
                 await say_all(ear, mouth, given.say, sound.local_voice())
         elif sound.headset is not None:
+            fmt = audio_format(session.settings, "input")
             await sound.headset.talk(session, ear, fmt, sound.tape, self._screen, self._lines)
         else:
             await type_all(

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ class Run:
                     self._tasks.spawn(self._look_for_files(folder), f"watch {folder}")
             if self._called():
                 await self._calls(recording)
-            if self._telephone is not None:
+            if self._telephone is not None and self._telephone.waits:
                 await self._telephone.until_left(self._leaving)
         finally:
             await self._end()
@@ -128,13 +128,18 @@ class Run:
         spec = choose(deployment.engine, self._options.engine, self._env)
         if deployment.transport.rings:
             asked = self._options.engine not in (None, "auto") or deployment.engine.type != "auto"
-            engine = await self._phones().engine(deployment, spec, asked=asked)
+            here = self._places_call(deployment)
+            engine = await self._phones().engine(deployment, spec, asked=asked, here=here)
         else:
             engine = await self._engines.get(spec)
         if not engine.voice and (self._options.wav or self._options.say):
             raise UsageError(f"--wav and --say cannot be heard: {engine.note}", "or use --text")
         self._answering[deployment.source] = engine
         return engine.address
+
+    def _places_call(self, deployment: Deployment) -> bool:
+        """Is the caller of this phone on this machine?"""
+        return self._options.calls and deployment.transport.type == "twilio"
 
     def _phones(self) -> Telephone:
         if self._telephone is None:
@@ -218,7 +223,13 @@ class Run:
         """Every deployment when the flags say what is said; a person talks to one."""
         options = self._options
         ready = {n: d for n, d in self._house.deployments.items() if d.desk is not None}
-        phones = [name for name, d in ready.items() if d.desk and d.desk.deployment.transport.rings]
+        phones = [
+            name
+            for name, d in ready.items()
+            if d.desk
+            and d.desk.deployment.transport.rings
+            and not self._places_call(d.desk.deployment)
+        ]
         ready = {name: d for name, d in ready.items() if name not in phones}
         if options.to in phones or (phones and not ready and options.calls):
             raise UsageError(BY_PHONE, "dial it, or use --set transport=websocket")
@@ -233,9 +244,15 @@ class Run:
         self, deployed: Deployed, recording: bytes | None, lines: AsyncIterator[str]
     ) -> bool:
         assert deployed.desk is not None
-        call = LocalCall(
+        deployment = deployed.desk.deployment
+        kind: Callable[..., LocalCall] = LocalCall
+        if self._places_call(deployment):
+            from runner.cli.placed import PlacedCall  # websockets come with it
+
+            kind = partial(PlacedCall, dial=partial(self._phones().dial, deployment))
+        call = kind(
             deployed.desk,
-            self._answering[deployed.desk.deployment.source],
+            self._answering[deployment.source],
             self._options,
             self._screen.of(deployed.name),
             self._leaving,
@@ -303,7 +320,11 @@ class Run:
         """Every event of every call, in order, as it may be shown."""
         if isinstance(event, SessionError) and event.fatal:
             self._failed = True
-        private = of.desk is not None and of.desk.deployment.transport.rings
+        private = (
+            of.desk is not None
+            and of.desk.deployment.transport.rings
+            and not self._places_call(of.desk.deployment)
+        )
         told = discreet(event) if private and not self._options.log_content else event
         if told is not None:
             self._screen.of(of.name).handle(call.id, told)

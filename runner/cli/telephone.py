@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from runner.cli import reports
 from runner.cli.local import Leaving, spent
+from runner.cli.placed import number_of
 from runner.cli.screens import Screen
 from runner.desk import Call
 from runner.engines import Engine, Engines, Phone
@@ -15,6 +18,10 @@ from runner.model.deployment import Deployment, EngineSpec
 from runner.serve.deployed import Deployed
 from runner.serve.phone.phones import Phones, Place
 from runner.tasks import OnFailure, Supervisor
+
+if TYPE_CHECKING:
+    from runner.testing.twilio import Tape, TwilioCaller
+    from runner.testing.twilio_api import TwilioApi
 
 
 class Telephone:
@@ -37,10 +44,18 @@ class Telephone:
         self._phones = Phones(self, draining, env, on_failure)
         self._answering: dict[str, Engine] = {}
         self._places: dict[str, Place] = {}
+        #: Some calls come from outside.
+        self.waits = False
+        #: Twilio's double of each deployment that is called from here, and who has dialled.
+        self._apis: dict[str, TwilioApi] = {}
+        self._dialled: dict[str, asyncio.Future[Call]] = {}
 
-    async def engine(self, deployment: Deployment, spec: EngineSpec, *, asked: bool) -> Engine:
+    async def engine(
+        self, deployment: Deployment, spec: EngineSpec, *, asked: bool, here: bool = False
+    ) -> Engine:
         """The engine that takes the calls of ``deployment``, which are announced from now on.
-        ``asked``: the file or the command line names it. RtrunError."""
+        ``asked``: the file or the command line names it; ``here``: the one call that comes is
+        placed on this machine, with :meth:`dial`. RtrunError."""
         local = spec.type == "local"
         sip = deployment.transport.type == "sip"
         if sip and local and not answers_phones():
@@ -48,11 +63,18 @@ class Telephone:
                 f"{deployment.name}: the local engine does not answer the phone",
                 "set OPENAI_API_KEY, or name an engine's url that does",
             )
-        place = await self._phones.open(deployment, local=local, asked=asked)
+        if here:
+            place = await self._place_here(deployment)
+        else:
+            place = await self._phones.open(deployment, local=local, asked=asked)
+            self.waits = True
         phone = Phone(place.phone, place.webhook, place.secret) if sip and local else None
         engine = await self._engines.get(spec, phone)
         if not (sip or engine.voice):
-            raise UsageError(f"{deployment.name}: a telephone needs a voice: {engine.note}")
+            raise UsageError(
+                f"{deployment.name}: a telephone needs a voice: {engine.note}",
+                "or --set transport=websocket",
+            )
         self._answering[deployment.name] = engine
         self._places[deployment.name] = place
         return engine
@@ -66,6 +88,28 @@ class Telephone:
         if engine.kind == "local" and deployment.transport.type == "sip":
             out["dial"] = f"sip:{deployment.name}@{engine.dial or place.phone}"
         return out
+
+    async def _place_here(self, deployment: Deployment) -> Place:
+        from runner.testing.twilio_api import TwilioApi
+
+        token = secrets.token_hex(16)
+        api = self._apis[deployment.name] = TwilioApi(token)
+        await api.open()
+        return await self._phones.open_here(deployment, token, api.url)
+
+    async def dial(
+        self, deployment: Deployment, tape: Tape | None
+    ) -> tuple[TwilioCaller, asyncio.Future[Call]]:
+        """A phone of Twilio's double that has not rung yet, and the call when it is taken."""
+        from runner.testing.twilio import TwilioCaller
+
+        place = self._places[deployment.name]
+        to = number_of(deployment)
+        caller = TwilioCaller(place.webhook, place.secret, to=to, tape=tape)
+        self._apis[deployment.name].add(caller)
+        taken: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        self._dialled[caller.call_sid] = taken
+        return caller, taken
 
     def admit(self, of: Deployed) -> None:
         """The deployment has started: its calls are taken."""
@@ -86,12 +130,17 @@ class Telephone:
 
     async def close(self) -> None:
         await self._phones.close()
+        for api in self._apis.values():
+            await api.close()
         await self._tasks.close()
 
     # -- Ears ----------------------------------------------------------------------------------
     def began(self, of: Deployed, call: Call) -> None:
         screen = self._screen.of(of.name)
         screen.report(reports.SessionStart(call.id, call.session.agent.name))
+        taken = self._dialled.pop(call.id, None)
+        if taken is not None and not taken.done():
+            taken.set_result(call)
 
     def ended(self, of: Deployed, call: Call) -> None:
         usage, cost = spent(call, self._answering[of.name])

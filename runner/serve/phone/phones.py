@@ -110,13 +110,12 @@ class Phones:
         api_url = _given(deployment, "api_url") or API_URL
         return Place(door.url + path, token, reception, public, api_url=api_url)
 
-    async def open_here(self, deployment: Deployment, api_url: str) -> Place:
+    async def open_here(self, deployment: Deployment, token: str, api_url: str) -> Place:
         """Listen for one call that Twilio's double on this machine places, at an address of its
-        own; ``api_url`` is the double's. InputError."""
+        own. The double signs with ``token``, and its REST API is at ``api_url``. InputError."""
         path = where(deployment)[1]
         door = await self._door("127.0.0.1:0", f"for {deployment.source}")
         reception = self._streams(door, f"for {deployment.source}", path)
-        token = _given(deployment, "auth_token") or secrets.token_hex(16)
         place = Place(door.url + path, token, reception, door.url + path, api_url=api_url)
         self._places[deployment.source] = place
         return place

@@ -1,0 +1,94 @@
+"""`rtrun FILE` with transport: twilio: what it refuses to start with, and the one call that --wav,
+--say and --text place through the same front door."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.command import Command, invoke
+from support.engine import Puppet, Serving, serving, speech_models, spoken
+from support.speech import silence, write_wav
+
+from runner.media.wav import read_wav
+
+FILE = """\
+timezone: none
+transport:
+  type: twilio
+  listen: 127.0.0.1:0
+  public_url: "${PUBLIC:-https://voice.example.com}"
+  auth_token: ${TOKEN:-}
+session: { audio: { input: { turn_detection: { type: server_vad } } } }
+calls:
+  - { to: "+1555*", answer: desk }
+agents:
+  desk: { instructions: "You answer ${call.to}.", tools: [end_call] }
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Serving]:
+    with serving(Puppet(), speech_models()) as running:
+        yield running
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "bakery.yaml").write_text(FILE)
+    return tmp_path / "bakery.yaml"
+
+
+def test_what_is_refused_at_the_start(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "TOKEN", "PUBLIC"):
+        monkeypatch.delenv(name, raising=False)
+    url = ("--engine", "wss://realtime.example.com/v1/realtime")
+    code, _, said = invoke("run", file, *url)
+    assert code == 2
+    assert "transport.auth_token is missing: anybody could ring" in said
+    monkeypatch.setenv("TOKEN", "secret-of-the-account")
+    code, _, said = invoke("run", file)
+    assert code == 2
+    assert "transport.public_url: https://voice.example.com is open to others" in said
+    assert "engine: local" in said
+    monkeypatch.setenv("PUBLIC", "")
+    file.write_text(FILE.replace(":-https://voice.example.com", ":-"))
+    code, _, said = invoke("run", file, *url)
+    assert code == 2
+    assert "transport.public_url is missing: nobody could ring" in said
+    assert "secret-of-the-account" not in said
+
+
+def test_a_call_is_placed_by_a_recording(file: Path, engine: Serving) -> None:
+    """Without an auth token in the environment, and heard at both ends."""
+    question, tape = file.parent / "in.wav", file.parent / "out.wav"
+    write_wav(question, spoken("On Saturday?") + silence(0.6))
+    flags = ("--engine", engine.url, "--wav", str(question), "--out", str(tape))
+    with Command("run", str(file), *flags) as run:
+        session = run.wait_for("session_start")["session"]
+        assert session.startswith("CA")
+        said = run.wait_for("transcript", lambda row: row["role"] == "user")["text"]
+        assert "saturday" in said.lower()
+        assert run.wait_for("session_end")["reason"] == "input ended"
+        assert run.finish() == 0, run.story()
+    assert read_wav(tape, 24_000).pcm16
+
+
+def test_a_call_that_no_rule_takes_was_not_placed(file: Path, engine: Serving) -> None:
+    file.write_text(FILE.replace("answer: desk", "reject: 486"))
+    with Command("run", str(file), "--engine", engine.url, "--text") as run:
+        run.end_input()
+        assert run.finish() == 1
+        assert "the call was not taken: rejected: busy" in "".join(run.errors)
+
+
+def test_typed_turns_and_a_second_signal(file: Path, engine: Serving) -> None:
+    with Command("run", str(file), "--engine", engine.url, "--text") as run:
+        run.type("Hello there.")
+        run.wait_for("transcript", lambda row: row.get("text") == "You said: Hello there.")
+        run.wait_for("turn_end")
+        run.process.send_signal(signal.SIGINT)
+        assert run.wait_for("session_end")["reason"] == "stopped"
+        assert run.finish() == 0, run.story()
