@@ -92,7 +92,7 @@ class Engine:
     async def _realtime(self, socket: WebSocket) -> None:
         protocols = socket.scope.get("subprotocols") or []
         bound, refused = admitted(self.options.key, self.secrets, socket.headers, protocols)
-        refused = refused or self._refusal(socket)
+        refused = refused or self._refusal(socket, bound)
         if refused is not None:
             await socket.send_denial_response(refused)
             return
@@ -108,9 +108,12 @@ class Engine:
         finally:
             self.sessions -= call is None
 
-    def _refusal(self, socket: WebSocket) -> Response | None:
+    def _refusal(self, socket: WebSocket, bound: Bound | None) -> Response | None:
         call_id = socket.query_params.get("call_id")
         if call_id is not None:
+            if bound is not None:
+                words = "A client secret opens calls; to attach to one takes the server's key."
+                return problem(403, words, code="server_key_required")
             if self.calls.find(call_id) is not None:
                 return None
             return problem(404, GONE, code="call_id_not_found", param="call_id")

@@ -57,9 +57,9 @@ async def post(engine: Serving, path: str = "", **body: Any) -> httpx.Response:
         return await client.post(f"{engine.http}/realtime/calls{path}", **body)
 
 
-async def control(engine: Serving, call_id: str) -> websockets.ClientConnection:
+async def control(engine: Serving, call_id: str, key: str = "key") -> websockets.ClientConnection:
     return await websockets.connect(
-        f"{engine.url}?call_id={call_id}", additional_headers={"Authorization": "Bearer key"}
+        f"{engine.url}?call_id={call_id}", additional_headers={"Authorization": f"Bearer {key}"}
     )
 
 
@@ -216,6 +216,12 @@ def test_a_secret_opens_the_session_that_is_bound_to_it(engine: Serving) -> None
         async with dialled(engine.http, made.json()["value"]) as call:
             assert call.events[0]["session"]["instructions"] == "Bound."
             assert call.events[0]["session"]["model"] == "m"
+            # It is in the hands of a page: no server, which would decide over the page's head.
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await control(engine, call.call_id, made.json()["value"])
+            body = json.loads(refused.value.response.body)
+            assert refused.value.response.status_code == 403
+            assert body["error"]["code"] == "server_key_required"
 
     asyncio.run(main())
 

@@ -234,4 +234,3 @@ def _offer(
         waits=True,
         srtp=srtp,
     )
-
