@@ -14,6 +14,7 @@ from string import Template
 import runner
 from runner.bundle.compiled import Compiled
 from runner.errors import InputError
+from runner.worker.deployment import KEY
 
 ENTRY = "runner.worker.app"
 HOUSE = Path(runner.__file__).parent
@@ -21,7 +22,7 @@ HOUSE = Path(runner.__file__).parent
 DATE = "2026-11-01"
 SDK = "workers-runtime-sdk==1.9.5"
 #: Names that a user's own files cannot have in the bundle.
-_TAKEN = ("runner", "python_modules", "entry.py", "compiled.py")
+_TAKEN = ("runner", "python_modules", "entry.py", "compiled.py", "kv")
 
 
 def rooms() -> dict[str, Path]:
@@ -65,11 +66,29 @@ def claim(folder: Path, force: bool) -> None:
     """Make ``folder`` when it is not there. InputError when it is not ours and not empty."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        foreign = any(folder.iterdir()) and not (folder / "compiled.py").is_file()
+        foreign = any(folder.iterdir()) and not built(folder)
     except OSError as error:
         raise InputError(f"{folder}: cannot be a folder ({error.strerror})") from None
     if foreign and not force:
         raise InputError(f"{folder}: not empty, and not built by rtrun", "--force writes into it")
+
+
+def built(folder: Path) -> bool:
+    return (folder / "compiled.py").is_file()
+
+
+def push(compiled: Compiled, folder: Path) -> None:
+    """Put the deployment where a local workerd has its KV. InputError."""
+    if not built(folder):
+        raise InputError(f"{folder}: not built by rtrun", "rtrun build cloudflare makes it")
+    path = folder / "kv" / KEY
+    beside = path.with_name(f".{KEY}")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        beside.write_text(compiled.json, encoding="utf-8")
+        beside.replace(path)  # never half of it
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def write(compiled: Compiled, folder: Path, kv: str | None) -> int:
@@ -77,10 +96,12 @@ def write(compiled: Compiled, folder: Path, kv: str | None) -> int:
     taken = [name for name in compiled.files if name.split("/")[0] in _TAKEN or ".." in name]
     if taken:
         raise InputError(f"{taken[0]}: a file of this name cannot go into the bundle", "rename it")
-    shutil.rmtree(folder / "runner", ignore_errors=True)
+    for old in ("runner", "kv"):  # an edit of an older build would stand before this one
+        shutil.rmtree(folder / old, ignore_errors=True)
     texts: dict[str, bytes] = {name: file.read_bytes() for name, file in rooms().items()}
     texts |= {name: file.read_bytes() for name, file in compiled.files.items()}
     texts |= {name: text.encode() for name, text in _written(compiled, kv).items()}
+    texts["kv/README.txt"] = b"Of a local workerd: what rtrun push cloudflare --folder writes.\n"
     texts["config.capnp"] = _capnp(compiled, texts, folder).encode()
     try:
         for name, data in texts.items():

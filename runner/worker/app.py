@@ -20,7 +20,7 @@ from runner.model.phone import Incoming
 from runner.tasks import Supervisor
 from runner.transports.twilio_signature import twilio_signed
 from runner.worker.calls import Call, Engine, PhoneLine, engine_of
-from runner.worker.deployment import deployment_of
+from runner.worker.deployment import KEY, deployment_of
 from runner.worker.javascript import (
     Asked,
     ServerSocket,
@@ -39,7 +39,6 @@ from runner.worker.signatures import webhook_signed
 from runner.worker.tools import Tools, tools_of
 
 NAMESPACE = "RTRUN_CONFIG"
-KEY = "deployment"
 MOST_BODY = 256 * 1024
 START_SECONDS = 10.0
 #: A call that was just accepted may not be there to attach to yet.

@@ -24,6 +24,8 @@ from runner.model.deployment import Deployment
 from runner.model.secret import Secret
 
 FORMAT = 1
+#: Under which it stands in a KV namespace.
+KEY = "deployment"
 _OPEN = re.compile("\x01([A-Za-z_][A-Za-z0-9_]*)\x02([^\x01\x02\x03]*)\x03")
 #: Of the mark: this variable has no default, and without it nothing goes.
 NEEDED = "\x04"

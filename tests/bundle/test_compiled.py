@@ -158,5 +158,26 @@ def test_push_runs_wrangler_without_a_shell(tmp_path: Path) -> None:
     assert code == 2
 
 
+def test_push_into_a_folder_on_this_machine(tmp_path: Path) -> None:
+    path, folder = write(tmp_path, DESK), tmp_path / "out"
+    folder.mkdir()
+    code, _, said = invoke("push", "cloudflare", path, "--folder", folder)
+    assert code == 2
+    assert "not built by rtrun" in said
+    for where in ((), ("--kv", "x", "--folder", folder)):
+        code, _, said = invoke("push", "cloudflare", path, *where)
+        assert code == 2
+        assert "one of --kv and --folder" in said
+    build = ("build", "cloudflare", path, "-o", folder, "--without-sdk")
+    assert invoke(*build)[0] == 0
+    code, out, _ = invoke("push", "cloudflare", path, "--folder", folder)
+    assert code == 0
+    pushed = folder / "kv" / "deployment"
+    assert json.loads(pushed.read_text())["revision"] in out
+    # What is built anew is not overtaken by an edit of what was there before.
+    assert invoke(*build)[0] == 0
+    assert not pushed.exists()
+
+
 def test_the_example_is_fit() -> None:
     Compiled(load(ROOT / "examples" / "cloudflare" / "shop.yaml", env={}))

@@ -373,34 +373,39 @@ const config :Workerd.Config = (
 """
 
 
-def test_the_upgrade_is_what_workerd_demands(tmp_path: Path) -> None:
-    program = Path(HOME) / "node_modules" / ".bin" / "workerd"
-    if not (HOME and program.exists()):
-        pytest.skip("needs workerd in RTRUN_TEST_NODE")
-    shutil.copy(Path(__file__).with_name("upgrade.mjs"), tmp_path)
-    puppet = Puppet()
-    with serving(puppet, None, key=KEY) as engine:
-        (tmp_path / "config.capnp").write_text(
-            WORKERD.replace("@URL@", engine.url).replace("@DATE@", DATE)
-        )
-        process = subprocess.Popen(
-            [program, "serve", "config.capnp", "--control-fd=1"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+@contextmanager
+def workerd(folder: Path) -> Iterator[str]:
+    """The address of the Worker of ``config.capnp`` in a real workerd."""
+    with subprocess.Popen(
+        [_program("workerd"), "serve", "config.capnp", "--control-fd=1"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         try:
             assert process.stdout is not None
-            port = json.loads(process.stdout.readline())["port"]
-            told = [_asked(port, key) for key in (KEY, "wrong")]
-        except OSError as error:
-            process.kill()
-            raise AssertionError(process.communicate()[1]) from error
+            told = process.stdout.readline()
+            assert told, process.communicate()[1]
+            yield f"http://127.0.0.1:{json.loads(told)['port']}/"
         finally:
             process.kill()
-            process.communicate()
-    good, bad = told
+
+
+def _program(name: str) -> Path:
+    program = Path(HOME) / "node_modules" / ".bin" / name
+    if not (HOME and program.exists()):
+        pytest.skip(f"needs {name} in RTRUN_TEST_NODE")
+    return program
+
+
+def test_the_upgrade_is_what_workerd_demands(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).with_name("upgrade.mjs"), tmp_path)
+    with serving(Puppet(), None, key=KEY) as engine:
+        config = WORKERD.replace("@URL@", engine.url).replace("@DATE@", DATE)
+        (tmp_path / "config.capnp").write_text(config)
+        with workerd(tmp_path) as url:
+            good, bad = (_asked(f"{url}?key={key}") for key in (KEY, "wrong"))
     assert good == {
         "status": 101,
         "protocol": "realtime",
@@ -410,17 +415,56 @@ def test_the_upgrade_is_what_workerd_demands(tmp_path: Path) -> None:
     assert "API key" in bad["body"]
 
 
-def _asked(port: int, key: str) -> Any:
-    with urlopen(f"http://127.0.0.1:{port}/?key={key}", timeout=30) as answer:
+def test_workerd_reads_the_configuration_and_finds_every_module(built: Path) -> None:
+    """What it cannot be asked here is to run them: their Python is fetched at the first start."""
+    folder = built / "dist"
+    done = subprocess.run(
+        [_program("workerd"), "compile", "--config-only", "config.capnp"],
+        cwd=folder,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    config = (folder / "config.capnp").read_text()
+    named = re.findall(r'name = "([^"]+)", pythonModule', config)
+    assert named[0] == "entry.py"
+    files = sorted(folder.rglob("*.py"))
+    assert sorted(named) == sorted(path.relative_to(folder).as_posix() for path in files)
+    assert [path for path in files if path.read_bytes() not in done.stdout] == []
+
+
+def test_an_edit_reaches_the_worker_of_a_local_workerd(built: Path, tmp_path: Path) -> None:
+    """The built configuration as it is, but for a module in JavaScript that tells what it has."""
+    folder = tmp_path / "dist"
+    shutil.copytree(built / "dist", folder)
+    shutil.copy(Path(__file__).with_name("kv.mjs"), folder)
+    config = (folder / "config.capnp").read_text()
+    modules = 'modules = [(name = "worker", esModule = embed "kv.mjs")]'
+    config, count = re.subn(r"modules = \[.*?\n  \]", modules, config, flags=re.DOTALL)
+    flags = '  compatibilityFlags = ["python_workers"],\n'
+    assert (count, flags in config, "127.0.0.1:8787" in config) == (1, True, True)
+    config = config.replace(flags, "").replace("127.0.0.1:8787", "127.0.0.1:0")
+    (folder / "config.capnp").write_text(config)
+    with workerd(folder) as url:
+        before = _asked(url)
+        pushed = rtrun(
+            *("push", "cloudflare", str(built / "shop.yaml"), "--folder", str(folder), "--no-env")
+        )
+        assert pushed.returncode == 0, pushed.stderr
+        after = _asked(url)
+    assert before == {"kv": None}
+    assert f"revision {json.loads(after['kv'])['revision']} " in pushed.stdout
+
+
+def _asked(url: str) -> Any:
+    with urlopen(url, timeout=30) as answer:
         return json.load(answer)
 
 
 def test_wrangler_packs_the_folder_offline(built: Path, tmp_path: Path) -> None:
-    program = Path(HOME) / "node_modules" / ".bin" / "wrangler"
-    if not (HOME and program.exists()):
-        pytest.skip("needs wrangler in RTRUN_TEST_NODE")
     done = subprocess.run(
-        [program, "deploy", "--dry-run", "--outdir", tmp_path / "out"],
+        [_program("wrangler"), "deploy", "--dry-run", "--outdir", tmp_path / "out"],
         cwd=built / "dist",
         env={**os.environ, "CI": "true", "WRANGLER_SEND_METRICS": "false"},
         capture_output=True,
