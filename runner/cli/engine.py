@@ -71,6 +71,26 @@ LogFormat = Literal["text", "json"]
     show_default=True,
     help="How the ready line is written.",
 )
+@click.option(
+    "--sip",
+    metavar="[HOST:]PORT",
+    help="Answer the phone: SIP by UDP and TCP at this port; 0 takes a free one.",
+)
+@click.option("--sip-tls", metavar="[HOST:]PORT", help="And by TLS at this one.")
+@click.option("--sip-cert", metavar="FILE", default="", help="Its certificate (PEM).")
+@click.option("--sip-key", metavar="FILE", default="", help="The certificate's key (PEM).")
+@click.option(
+    "--webhook",
+    metavar="URL",
+    help="Where calls are announced (realtime.call.incoming), signed with RTRUN_WEBHOOK_SECRET.",
+)
+@click.option(
+    "--sip-fault",
+    "sip_faults",
+    multiple=True,
+    type=click.Choice(FAULTS),
+    help="Fail as the service has been seen to; may be repeated.",
+)
 @click.option("--parent", is_flag=True, help="End when standard input closes.")
 def engine(
     port: int,
@@ -79,6 +99,12 @@ def engine(
     brain: str,
     max_sessions: int,
     log_format: LogFormat,
+    sip: str | None,
+    sip_tls: str | None,
+    sip_cert: str,
+    sip_key: str,
+    webhook: str | None,
+    sip_faults: tuple[str, ...],
     parent: bool,
 ) -> None:
     """Serve the OpenAI Realtime protocol with local speech, no key and no download.
@@ -93,15 +119,65 @@ def engine(
             "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
         )
     options = EngineOptions(host=host, port=port, key=key, max_sessions=max_sessions)
+    phone = _phone(sip, sip_tls, sip_cert, sip_key, webhook, frozenset(sip_faults))
+    if phone is not None and not key:
+        for place in (phone.host, phone.tls_host):
+            if place and not _loopback(place):
+                raise UsageError(
+                    f"answering the phone on {place} without a key would open it to everybody",
+                    "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
+                )
     # The engine's own log: warnings and errors, on standard error.
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(levelname)s: %(message)s"
     )
-    run(_serve(options, _brain(brain), log_format, parent))
+    run(_serve(options, _brain(brain), log_format, parent, phone))
+
+
+def _phone(
+    sip: str | None,
+    tls: str | None,
+    cert: str,
+    key: str,
+    webhook: str | None,
+    faults: frozenset[str],
+) -> SipOptions | None:
+    """None without ``--sip``. UsageError."""
+    if sip is None:
+        if tls or webhook or cert or key or faults:
+            raise UsageError("there is no phone without --sip", "--sip 5060 --webhook URL")
+        return None
+    if not webhook or urlsplit(webhook).scheme not in ("http", "https"):
+        raise UsageError("--sip needs a --webhook to announce calls at", "--webhook http://...")
+    secret = os.environ.get("RTRUN_WEBHOOK_SECRET", "")
+    if not secret:
+        raise UsageError(
+            "RTRUN_WEBHOOK_SECRET is not set: nobody could tell our webhook from another's",
+            "set it to what the receiver checks with",
+        )
+    if bool(tls) != bool(cert and key):
+        raise UsageError("--sip-tls, --sip-cert and --sip-key go together", "give all three")
+    host, port = address(sip if ":" in sip else f"127.0.0.1:{sip}")
+    tls_host, tls_port = address(tls if ":" in tls else f"127.0.0.1:{tls}") if tls else ("", 0)
+    return SipOptions(
+        webhook=webhook,
+        secret=secret,
+        host=host,
+        port=port,
+        tls_host=tls_host,
+        tls_port=tls_port,
+        certificate=cert,
+        key=key,
+        faults=faults,
+    )
 
 
 async def _serve(
-    options: EngineOptions, brain: dict[str, Any], log_format: LogFormat, parent: bool
+    options: EngineOptions,
+    brain: dict[str, Any],
+    log_format: LogFormat,
+    parent: bool,
+    phone: SipOptions | None,
 ) -> None:
     from runner.engine.app import Engine
     from runner.engine.brain import make_brain
@@ -117,12 +193,16 @@ async def _serve(
 
     models, reason = await _load_models()
     print(f"rtrun: {reason or VOICE_NOTE}", file=sys.stderr, flush=True)
-    server = Engine(options, thinker, models, reason)
+    server = Engine(options, thinker, models, reason, phone)
 
     def ready(port: int) -> None:
         told: dict[str, Any] = {"brain": thinker.name, "voice": models is not None}
         told |= {"reason": reason} if reason else {"note": VOICE_NOTE}
-        _say_ready(options.host, port, told, log_format)
+        exchange = server.exchange
+        sip = {} if exchange is None else {"sip": f"sip:{exchange.dial}"}
+        if exchange is not None and exchange.dial_tls:
+            sip["sips"] = f"sip:{exchange.dial_tls};transport=tls"
+        _say_ready(options.host, port, told, log_format, sip)
 
     try:
         await server.serve(listener, ready, stopped)
@@ -147,16 +227,18 @@ async def _load_models() -> tuple[LocalModels | None, str]:
     return models, ""
 
 
-def _say_ready(host: str, port: int, told: dict[str, Any], log_format: LogFormat) -> None:
+def _say_ready(
+    host: str, port: int, told: dict[str, Any], log_format: LogFormat, sip: dict[str, str]
+) -> None:
     where = f"[{host}]" if ":" in host else host
     ws = f"ws://{where}:{port}/v1/realtime"
     if log_format == "text":
-        print(f"ready {ws}", flush=True)
+        print(" ".join(["ready", ws, *sip.values()]), flush=True)
         return
     line = {
         "t": round(time.monotonic() - STARTED, 3),
         "event": "ready",
-        "urls": {"ws": ws, "http": f"http://{where}:{port}/v1"},
+        "urls": {"ws": ws, "http": f"http://{where}:{port}/v1", **sip},
         "engine": told,
     }
     print(dumps(line), flush=True)

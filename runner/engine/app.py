@@ -26,6 +26,9 @@ from runner.engine.server.options import EngineOptions
 from runner.engine.server.outbox import DeadPeer
 from runner.engine.server.rest import Rest, json, on_crash, on_http_error, problem
 from runner.engine.server.secrets import Bound, ClientSecrets, admitted
+from runner.engine.sip.exchange import Exchange
+from runner.engine.sip.options import SipOptions
+from runner.engine.sip.rest import PhoneRest
 from runner.listening import Server
 from runner.tasks import Supervisor
 
@@ -37,10 +40,16 @@ MAX_MESSAGE = 16 * 1024 * 1024  # an append may hold 15 MiB (OpenAI's reference)
 
 
 class Engine:
-    """``models`` None: text sessions only, and ``no_speech`` says why in one sentence."""
+    """``models`` None: text sessions only, and ``no_speech`` says why in one sentence. With
+    ``sip`` it is a telephone besides."""
 
     def __init__(
-        self, options: EngineOptions, brain: Brain, models: Models | None, no_speech: str = ""
+        self,
+        options: EngineOptions,
+        brain: Brain,
+        models: Models | None,
+        no_speech: str = "",
+        sip: SipOptions | None = None,
     ) -> None:
         self.options = options
         self.brain = brain
@@ -49,7 +58,11 @@ class Engine:
         self.sessions = 0
         self.secrets = ClientSecrets()
         self.calls = Calls()
-        self.callrest = CallRest(options.key, self.secrets, self.calls, self._call, self._full)
+        self.exchange = None if sip is None else Exchange(sip, self.calls, self._call, self._busy)
+        phones = None if self.exchange is None else PhoneRest(self.exchange)
+        self.callrest = CallRest(
+            options.key, self.secrets, self.calls, self._call, self._full, phones
+        )
         rest = Rest(options.key, models, no_speech)
         self.app = Starlette(
             routes=[
@@ -63,10 +76,9 @@ class Engine:
                     methods=["POST"],
                 ),
                 Route("/v1/realtime/calls", self.callrest.offer, methods=["POST", "OPTIONS"]),
-                Route(
-                    "/v1/realtime/calls/{call_id}/hangup",
-                    rest.guarded(self.callrest.hang_up),
-                    methods=["POST"],
+                *(
+                    Route(f"/v1/realtime/calls/{{call_id}}/{verb}", rest.guarded(do), methods=["POST"])
+                    for verb, do in self.callrest.verbs().items()
                 ),
                 WebSocketRoute("/v1/realtime", self._realtime),
                 WebSocketRoute("/{path:path}", self._no_such_socket),
@@ -119,8 +131,12 @@ class Engine:
             return problem(404, GONE, code="call_id_not_found", param="call_id")
         return self._full()
 
+    def _busy(self, more: int = 0) -> bool:
+        """``more``: calls that are not in the table yet."""
+        return self.sessions + len(self.calls) + more >= self.options.max_sessions
+
     def _full(self) -> Response | None:
-        if self.sessions + len(self.calls) >= self.options.max_sessions:
+        if self._busy():
             return problem(
                 503,
                 f"All {self.options.max_sessions} sessions of this engine are in use.",
@@ -128,7 +144,9 @@ class Engine:
             )
         return None
 
-    def _call(self, call: Call, model: str | None, session: dict[str, Any]) -> Connection:
+    def _call(
+        self, call: Call, model: str | None, session: dict[str, Any], media: AudioFormat = PCM16
+    ) -> Connection:
         """The session of a call whose media runs through here."""
         return Connection(
             self.options,
@@ -192,7 +210,10 @@ class Engine:
         on_ready: Callable[[int], None],
         stopped: asyncio.Event,
     ) -> None:
-        """Serve on a bound socket until ``stopped``; ``on_ready(port)`` when it accepts."""
+        """Serve on a bound socket until ``stopped``; ``on_ready(port)`` when it accepts. InputError
+        when there is no line to be had for the telephone."""
+        if self.exchange is not None:
+            await self.exchange.open()
         config = uvicorn.Config(
             self.app,
             ws="websockets-sansio",
@@ -210,6 +231,8 @@ class Engine:
             await server.serve(sockets=[listener])
         finally:
             watch.cancel()
+            if self.exchange is not None:
+                await self.exchange.close()
             await self.callrest.close()
             await tasks.close()
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import email.parser
 import email.policy
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,6 +39,18 @@ class Offer:
     session: dict[str, Any] = field(default_factory=dict)
 
 
+class Phones(Protocol):
+    """What a server decides on calls that come by telephone."""
+
+    async def accept(self, request: Request) -> Response: ...
+    async def reject(self, request: Request) -> Response: ...
+    async def refer(self, request: Request) -> Response: ...
+    def hang_up_ringing(self, call_id: str) -> bool: ...
+
+
+Verb = Callable[[Request], Awaitable[Response]]
+
+
 class CallRest:
     """``make(call, model, session)`` makes the session of a call."""
 
@@ -49,12 +61,14 @@ class CallRest:
         calls: Calls,
         make: Callable[[Call, str | None, dict[str, Any]], Connection],
         refuse: Callable[[], Response | None],
+        phones: Phones | None = None,
     ) -> None:
         self._key = key
         self._secrets = secrets
         self._calls = calls
         self._make = make
         self._refuse = refuse
+        self._phones = phones
         self.tasks = Supervisor(self._failed)
 
     async def close(self) -> None:
@@ -98,11 +112,25 @@ class CallRest:
         headers = {"Location": f"/v1/realtime/calls/{call.id}"}
         return Response(sdp, 201, headers, media_type=SDP)
 
-    async def hang_up(self, request: Request) -> Response:
-        """``POST /v1/realtime/calls/{id}/hangup``."""
-        call = self._calls.find(request.path_params["call_id"])
+    def verbs(self) -> dict[str, Verb]:
+        """What stands behind ``POST /v1/realtime/calls/{id}/``."""
+        phones = self._phones
+        if phones is None:
+            of_phones: dict[str, Verb] = dict.fromkeys(("accept", "reject", "refer"), self._no_phone)
+        else:
+            of_phones = {"accept": phones.accept, "reject": phones.reject, "refer": phones.refer}
+        return {"hangup": self._hang_up, **of_phones}
+
+    async def _no_phone(self, request: Request) -> Response:
+        return problem(404, GONE, code="call_id_not_found", param="call_id")
+
+    async def _hang_up(self, request: Request) -> Response:
+        call_id = request.path_params["call_id"]
+        if self._phones is not None and self._phones.hang_up_ringing(call_id):
+            return Response(status_code=200)
+        call = self._calls.find(call_id)
         if call is None:
-            return problem(404, GONE, code="call_id_not_found", param="call_id")
+            return await self._no_phone(request)
         await call.hang_up("hung up by a server")
         return Response(status_code=200)
 

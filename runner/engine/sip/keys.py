@@ -1,0 +1,33 @@
+"""What a phone says in bodies: keys by INFO, the fate of a REFER by NOTIFY."""
+
+from __future__ import annotations
+
+import re
+
+from runner.engine.sip.message import Message
+
+_SIGNAL = re.compile(r"(?im)^\s*signal\s*=\s*([0-9A-D*#]|1[01])\s*$")
+_CODES = {"10": "*", "11": "#"}
+
+
+def key_of(request: Message) -> str:
+    """The key of an INFO (application/dtmf-relay: ``Signal=5``; application/dtmf: ``5``), empty
+    when it is about something else."""
+    kind = request.get("content-type").partition(";")[0].strip().lower()
+    text = request.body.decode(errors="replace")
+    if kind == "application/dtmf-relay":
+        found = _SIGNAL.search(text)
+        return _CODES.get(found[1], found[1].upper()) if found else ""
+    if kind == "application/dtmf":
+        key = text.strip().upper()
+        key = _CODES.get(key, key)
+        return key if len(key) == 1 and key in "0123456789*#ABCD" else ""
+    return ""
+
+
+def refer_status(request: Message) -> int:
+    """The status line in a NOTIFY's message/sipfrag; 0 when there is none."""
+    if not request.get("event").lower().startswith("refer"):
+        return 0
+    found = re.match(rb"\s*SIP/2\.0\s+(\d{3})", request.body)
+    return int(found[1]) if found else 0

@@ -1,0 +1,319 @@
+"""SIP messages: read, written, cut out of a stream. RFC 3261, sections 7, 18.3 and 25.
+
+Lenient where phones are sloppy (folded lines, compact names, no Content-Length over UDP), strict
+where a guess could be wrong: what is no message raises BadMessage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+VERSION = "SIP/2.0"
+MAX_HEAD = 64 * 1024
+MAX_BODY = 64 * 1024
+MAX_CSEQ = 2**31 - 1
+
+#: Names in one letter (RFC 3261, 7.3.3, and the extensions that phones use).
+COMPACT = {
+    "a": "accept-contact", "b": "referred-by", "c": "content-type", "e": "content-encoding",
+    "f": "from", "i": "call-id", "k": "supported", "l": "content-length", "m": "contact",
+    "o": "event", "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events", "v": "via",
+    "x": "session-expires",
+}  # fmt: skip
+
+#: Fields of which a message has several, in one line or in many.
+_LISTS = frozenset({"via", "route", "record-route", "contact", "require", "supported", "allow"})
+_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+\Z")
+_NAME = re.compile(r"([^\s:]+)[ \t]*:(.*)\Z", re.DOTALL)
+_END = re.compile(rb"\r?\n\r?\n")
+_PARAM = re.compile(r";\s*([^=;\s]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*))?")
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class BadMessage(Exception):
+    """``status``: what the sender is told, 0 when it cannot be told anything. ``message``: what
+    was read of it, good enough to be answered."""
+
+    def __init__(self, words: str, status: int = 0, message: Message | None = None) -> None:
+        super().__init__(words)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request (``method``, ``uri``) or a response (``status``, ``reason``). Names of ``headers``
+    are as they came, their order as well."""
+
+    method: str = ""
+    uri: str = ""
+    status: int = 0
+    reason: str = ""
+    headers: Headers = ()
+    body: bytes = b""
+
+    def get(self, name: str) -> str:
+        """The first value of a field, empty when there is none."""
+        return next(self.every(name), "")
+
+    def every(self, name: str) -> Iterator[str]:
+        """All values of a field; those of a list in one line are told apart."""
+        for key, value in self.headers:
+            if canonical(key) == name:
+                yield from split(value) if name in _LISTS else (value,)
+
+    def lines(self, name: str) -> Headers:
+        """The lines of a field, untouched."""
+        return tuple((key, value) for key, value in self.headers if canonical(key) == name)
+
+    @property
+    def call_id(self) -> str:
+        return self.get("call-id")
+
+    @property
+    def cseq(self) -> tuple[int, str]:
+        number, _, method = self.get("cseq").partition(" ")
+        return (int(number) if number.isdecimal() else -1), method.strip()
+
+    @property
+    def from_tag(self) -> str:
+        return params(self.get("from")).get("tag", "")
+
+    @property
+    def to_tag(self) -> str:
+        return params(self.get("to")).get("tag", "")
+
+    @property
+    def branch(self) -> str:
+        return params(self.get("via")).get("branch", "")
+
+    def encode(self) -> bytes:
+        start = f"{self.method} {self.uri} {VERSION}"
+        if not self.method:
+            start = f"{VERSION} {self.status} {self.reason}"
+        lines = [start, *(f"{key}: {value}" for key, value in self.headers)]
+        lines.append(f"Content-Length: {len(self.body)}")
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+
+def canonical(name: str) -> str:
+    name = name.lower()
+    return COMPACT.get(name, name)
+
+
+def split(value: str) -> list[str]:
+    """A comma-separated value's parts; commas in quotes and angle brackets are text."""
+    out, depth, quoted, begin = [], 0, False, 0
+    skip = False
+    for at, sign in enumerate(value):
+        if skip:
+            skip = False
+        elif quoted and sign == "\\":
+            skip = True
+        elif sign == '"':
+            quoted = not quoted
+        elif not quoted and sign == "<":
+            depth += 1
+        elif not quoted and sign == ">":
+            depth -= 1
+        elif sign == "," and not quoted and depth <= 0:
+            out.append(value[begin:at].strip())
+            begin = at + 1
+    out.append(value[begin:].strip())
+    return [part for part in out if part]
+
+
+def params(value: str) -> dict[str, str]:
+    """The parameters of a field (``;tag=x``), those of a URI in brackets left out. Names are in
+    lower case; one without a value has an empty one."""
+    tail = (
+        value.rsplit(">", 1)[-1]
+        if "<" in value
+        else value.partition(";")[1] + value.partition(";")[2]
+    )
+    return {name.lower(): text.strip().strip('"') for name, text in _PARAM.findall(tail)}
+
+
+def address(value: str) -> str:
+    """The URI of a From, To, Contact or Refer-To."""
+    if "<" in value:
+        return value.partition("<")[2].partition(">")[0].strip()
+    return value.partition(";")[0].strip()
+
+
+def parse(data: bytes, *, whole: bool = True) -> Message:
+    """One message. ``whole``: it is a datagram, whose end is the end of the body. BadMessage."""
+    found = _END.search(data)
+    if found is None:
+        raise BadMessage("no end of the header")
+    message = _head(data[: found.start()])
+    body = data[found.end() :]
+    length = message.get("content-length")
+    if length and not length.strip().isdecimal():
+        raise BadMessage("Content-Length is no number", 400, message)
+    if length:
+        if int(length) > len(body):
+            raise BadMessage("the body is shorter than Content-Length says", 400, message)
+        body = body[: int(length)]
+    elif not whole:
+        body = b""
+    without = tuple(line for line in message.headers if canonical(line[0]) != "content-length")
+    message = replace(message, headers=without, body=body)
+    _require(message)
+    return message
+
+
+def _head(data: bytes) -> Message:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise BadMessage("the header is no UTF-8") from None
+    text = re.sub(r"\r?\n[ \t]+", " ", text.lstrip("\r\n"))
+    start, *lines = re.split(r"\r?\n", text)
+    headers: list[tuple[str, str]] = []
+    bad = ""
+    for line in lines:
+        match = _NAME.match(line)
+        if match is None or not _TOKEN.match(match[1]):
+            bad = bad or line
+            continue
+        headers.append((match[1], match[2].strip()))
+    message = _start(start, tuple(headers))
+    if bad:
+        raise BadMessage(f"no header: {bad[:40]!r}", 400, message)
+    return message
+
+
+def _start(line: str, headers: Headers) -> Message:
+    parts = line.split(" ", 2)
+    if len(parts) < 3:
+        parts += [""] * (3 - len(parts))
+    first, second, third = parts
+    if first.upper() == VERSION:
+        if not (len(second) == 3 and second.isdecimal()):
+            raise BadMessage("no status")
+        return Message(status=int(second), reason=third, headers=headers)
+    message = Message(method=first, uri=second, headers=headers)
+    if not _TOKEN.match(first) or not second:
+        raise BadMessage("no request line")
+    if third.upper() != VERSION:
+        status = 505 if re.match(r"SIP/\d", third, re.IGNORECASE) else 400
+        raise BadMessage(f"not {VERSION}: {third[:20]!r}", status, message)
+    return message
+
+
+def _require(message: Message) -> None:
+    """What no message may lack (8.1.1), and what must be told apart to answer it."""
+    missing = [name for name in ("via", "from", "to", "call-id", "cseq") if not message.get(name)]
+    if missing:
+        # An answer finds its way by the first Via, and its transaction by the rest.
+        raise BadMessage(f"{', '.join(missing)} is missing")
+    number, method = message.cseq
+    if not 0 <= number <= MAX_CSEQ:
+        raise BadMessage("CSeq is no number below 2**31", 400, message)
+    if message.method and method != message.method:
+        raise BadMessage("CSeq names another method", 400, message)
+    if message.method and not message.from_tag and message.method != "CANCEL":
+        raise BadMessage("From has no tag", 400, message)
+
+
+class Stream:
+    """Messages out of a TCP connection, which has no borders of its own (18.3)."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        #: A ping (two empty lines, RFC 5626) came and wants an empty line back.
+        self.pings = 0
+
+    def feed(self, data: bytes) -> Iterator[Message | BadMessage]:
+        """The messages that are whole now; a BadMessage without a status means that what
+        follows cannot be told apart any more."""
+        self._data += data
+        while True:
+            while self._data[:2] == b"\r\n":
+                self.pings += self._data[:4] == b"\r\n\r\n"
+                del self._data[: 4 if self._data[:4] == b"\r\n\r\n" else 2]
+            end = _END.search(self._data)
+            if end is None:
+                if len(self._data) > MAX_HEAD:
+                    yield BadMessage("a header without end")
+                return
+            length = _length(bytes(self._data[: end.start()]))
+            if length is None or length > MAX_BODY:
+                yield BadMessage("no Content-Length that can be followed")
+                return
+            if len(self._data) < end.end() + length:
+                return
+            whole = bytes(self._data[: end.end() + length])
+            del self._data[: end.end() + length]
+            try:
+                yield parse(whole, whole=False)
+            except BadMessage as bad:
+                yield bad if bad.message is not None else BadMessage(str(bad), -1)
+
+
+def _length(head: bytes) -> int | None:
+    match = re.search(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*(\d+)[ \t]*\r?$", head)
+    if match is not None:
+        return int(match[1])
+    return None if re.search(rb"(?im)^(?:content-length|l)[ \t]*:", head) else 0
+
+
+REASONS = {
+    100: "Trying", 180: "Ringing", 200: "OK", 202: "Accepted", 400: "Bad Request",
+    404: "Not Found", 405: "Method Not Allowed", 415: "Unsupported Media Type",
+    420: "Bad Extension", 422: "Session Interval Too Small",
+    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
+    486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
+    491: "Request Pending", 500: "Server Internal Error", 501: "Not Implemented",
+    503: "Service Unavailable", 505: "Version Not Supported", 603: "Decline",
+}  # fmt: skip
+
+
+def respond(
+    request: Message,
+    status: int,
+    tag: str = "",
+    more: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Message:
+    """The response to ``request`` (8.2.6): every Via, From, To (with our ``tag``), Call-ID, CSeq;
+    Record-Route when it begins a dialog."""
+    headers = [*request.lines("via")]
+    if 100 < status < 300:
+        headers += request.lines("record-route")
+    headers += request.lines("from")
+    for key, value in request.lines("to"):
+        headers.append((key, f"{value};tag={tag}" if tag and "tag" not in params(value) else value))
+    headers += [*request.lines("call-id"), *request.lines("cseq"), *more]
+    return Message(
+        status=status, reason=REASONS.get(status, "Refused"), headers=tuple(headers), body=body
+    )
+
+
+def received_from(request: Message, host: str, port: int) -> Message:
+    """The request with what its first Via lacks of where it came from (18.2.1, RFC 3581)."""
+    out: list[tuple[str, str]] = []
+    done = False
+    for key, value in request.headers:
+        if canonical(key) == "via" and not done:
+            done = True
+            first, *rest = split(value) or [value]
+            told = params(first)
+            sent_by = first.partition(";")[0].rpartition(" ")[2]
+            if "rport" in told:
+                first = re.sub(r";\s*rport(=[^;]*)?", f";rport={port}", first)
+            if "rport" in told or _host(sent_by) != host:
+                first = re.sub(r";\s*received=[^;]*", "", first) + f";received={host}"
+            value = ", ".join([first, *rest])
+        out.append((key, value))
+    return replace(request, headers=tuple(out))
+
+
+def _host(sent_by: str) -> str:
+    if sent_by.startswith("["):
+        return sent_by[1:].partition("]")[0]
+    return sent_by.partition(":")[0]
