@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import click
 
@@ -22,9 +23,12 @@ from runner.tasks import in_thread, run
 
 if TYPE_CHECKING:
     from runner.engine.server.options import EngineOptions
+    from runner.engine.sip.options import SipOptions
     from runner.engine.speaking.models import LocalModels
 
 STARTED = time.monotonic()
+#: runner.engine.sip.options.FAULTS, which would be a second's import for `--help`.
+FAULTS = ("accept-late", "refer-500", "control-early")
 LogFormat = Literal["text", "json"]
 
 
@@ -143,6 +147,8 @@ def _phone(
     faults: frozenset[str],
 ) -> SipOptions | None:
     """None without ``--sip``. UsageError."""
+    from runner.engine.sip.options import SipOptions
+
     if sip is None:
         if tls or webhook or cert or key or faults:
             raise UsageError("there is no phone without --sip", "--sip 5060 --webhook URL")
@@ -157,8 +163,8 @@ def _phone(
         )
     if bool(tls) != bool(cert and key):
         raise UsageError("--sip-tls, --sip-cert and --sip-key go together", "give all three")
-    host, port = address(sip if ":" in sip else f"127.0.0.1:{sip}")
-    tls_host, tls_port = address(tls if ":" in tls else f"127.0.0.1:{tls}") if tls else ("", 0)
+    host, port = _place(sip)
+    tls_host, tls_port = _place(tls) if tls else ("", 0)
     return SipOptions(
         webhook=webhook,
         secret=secret,
@@ -170,6 +176,15 @@ def _phone(
         key=key,
         faults=faults,
     )
+
+
+def _place(spec: str) -> tuple[str, int]:
+    """``5060``, ``0.0.0.0:5060``, ``[::1]:5060``. UsageError."""
+    host, sign, port = spec.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if sign else "127.0.0.1"
+    if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise UsageError(f"{spec}: not [HOST:]PORT", "such as 5060, or 0.0.0.0:5060")
+    return host, int(port)
 
 
 async def _serve(

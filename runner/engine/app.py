@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from runner.audio.formats import PCM16
+from runner.audio.formats import PCM16, AudioFormat
 from runner.engine.ports import Brain, Models
 from runner.engine.server.callrest import CallRest
 from runner.engine.server.calls import GONE, Call, Calls
@@ -77,7 +77,9 @@ class Engine:
                 ),
                 Route("/v1/realtime/calls", self.callrest.offer, methods=["POST", "OPTIONS"]),
                 *(
-                    Route(f"/v1/realtime/calls/{{call_id}}/{verb}", rest.guarded(do), methods=["POST"])
+                    Route(
+                        f"/v1/realtime/calls/{{call_id}}/{verb}", rest.guarded(do), methods=["POST"]
+                    )
                     for verb, do in self.callrest.verbs().items()
                 ),
                 WebSocketRoute("/v1/realtime", self._realtime),
@@ -157,7 +159,7 @@ class Engine:
             kind="realtime",
             send=call.send,
             session=session,
-            media=PCM16,
+            media=media,
         )
 
     async def _control(self, call: Call, socket: WebSocket, receive: Receive) -> None:

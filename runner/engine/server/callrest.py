@@ -116,7 +116,9 @@ class CallRest:
         """What stands behind ``POST /v1/realtime/calls/{id}/``."""
         phones = self._phones
         if phones is None:
-            of_phones: dict[str, Verb] = dict.fromkeys(("accept", "reject", "refer"), self._no_phone)
+            of_phones: dict[str, Verb] = dict.fromkeys(
+                ("accept", "reject", "refer"), self._no_phone
+            )
         else:
             of_phones = {"accept": phones.accept, "reject": phones.reject, "refer": phones.refer}
         return {"hangup": self._hang_up, **of_phones}

@@ -11,9 +11,9 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from runner.engine.sip.bodies import expires, key_of, refer_status
 from runner.engine.sip.dialog import AGENT, ALLOW, Dialog, Flow
-from runner.engine.sip.keys import key_of, refer_status
-from runner.engine.sip.message import BadMessage, Message, params, received_from, respond
+from runner.engine.sip.message import BadMessage, Message, received_from, respond, transaction
 from runner.engine.sip.news import Changed, Confirmed, Effect, Gone, Pressed, Referred, Ring, Send
 
 T1 = 0.5  #: Seconds until a message over UDP is sent again; doubled each time,
@@ -142,7 +142,7 @@ class UserAgent:
         if method == "ACK":
             self._acknowledged(request)
             return
-        key = _key(request, method)
+        key = transaction(request, method)
         known = self._servers.get(key)
         if known is not None:
             if known.last:  # it was lost on its way, or overtaken
@@ -182,9 +182,9 @@ class UserAgent:
             self._answer(server, 481)
         elif any(d.invite.cseq == request.cseq for d in self._same_call(request)):
             self._answer(server, 482)  # the same request by another way
-        elif _kind(request) not in ("", "application/sdp"):
+        elif request.kind not in ("", "application/sdp"):
             self._answer(server, 415, more=(("Accept", "application/sdp"),))
-        elif 0 < _expires(request) < MIN_EXPIRES:
+        elif 0 < expires(request) < MIN_EXPIRES:
             self._answer(server, 422, more=(("Min-SE", str(MIN_EXPIRES)),))
         else:
             dialog = Dialog(request, server.flow, self._token())
@@ -243,7 +243,7 @@ class UserAgent:
         self._out.append(Changed(dialog))
 
     def _cancelled(self, server: _Server) -> None:
-        invite = self._servers.get(_key(server.request, "INVITE"))
+        invite = self._servers.get(transaction(server.request, "INVITE"))
         if invite is None:
             self._answer(server, 481)
             return
@@ -253,7 +253,7 @@ class UserAgent:
             self._over(invite.dialog, "the caller gave up")
 
     def _acknowledged(self, request: Message) -> None:
-        server = self._servers.get(_key(request, "INVITE"))
+        server = self._servers.get(transaction(request, "INVITE"))
         if server is not None and server.final >= 300:
             server.acknowledged = True
             return
@@ -278,7 +278,7 @@ class UserAgent:
         if status < 200:
             return
         server.final = status
-        key = _key(request, request.method)
+        key = transaction(request, request.method)
         self._at(GIVE_UP, lambda: self._drop(key))
         if request.method == "INVITE" and status >= 300 and not server.flow.reliable:
             self._repeat(server, T1, self._now + GIVE_UP, lambda: not server.acknowledged)
@@ -289,7 +289,7 @@ class UserAgent:
     def _ok(self, server: _Server, dialog: Dialog, sdp: bytes = b"") -> None:
         more = [("Contact", dialog.contact), ("Allow", ALLOW), ("Supported", "timer")]
         request = server.request
-        seconds = _expires(request)
+        seconds = expires(request)
         if seconds and any(name.lower() == "timer" for name in request.every("supported")):
             dialog.refresh, dialog.refreshed = seconds, self._now
             more += [("Session-Expires", f"{seconds};refresher=uac"), ("Require", "timer")]
@@ -397,23 +397,3 @@ class UserAgent:
     def _take(self) -> list[Effect]:
         out, self._out = self._out, []
         return out
-
-
-def _key(request: Message, method: str) -> tuple[str, str, str]:
-    """What tells one transaction from another (17.2.3); phones older than RFC 3261 have no branch
-    that could."""
-    via = request.get("via")
-    branch = params(via).get("branch", "")
-    if branch.startswith("z9hG4bK"):
-        return branch, via.partition(";")[0].rpartition(" ")[2].lower(), method
-    return f"{request.call_id} {request.cseq[0]}", request.from_tag, method
-
-
-def _kind(request: Message) -> str:
-    return request.get("content-type").partition(";")[0].strip().lower() if request.body else ""
-
-
-def _expires(request: Message) -> int:
-    text = request.get("session-expires").partition(";")[0].strip()
-    return int(text) if text.isdecimal() else 0
-

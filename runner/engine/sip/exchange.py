@@ -70,7 +70,8 @@ class _Phone:
 
 
 class Exchange:
-    """``full()``: no further session is to be had. ``dial``: where calls are taken, ``HOST:PORT``."""
+    """``full(more)``: is there no session for one beside ``more`` others? ``dial``: where calls are
+    taken, ``HOST:PORT``."""
 
     def __init__(
         self, options: SipOptions, calls: Calls, make: Make, full: Callable[[int], bool]
@@ -326,7 +327,7 @@ class Exchange:
         self._phones.pop(phone.dialog, None)
         self._by_id.pop(phone.call.id, None)
 
-    # -- time ----------------------------------------------------------------------------------------
+    # -- time ------------------------------------------------------------------------------------
     def _now(self) -> float:
         return time.monotonic()
 

@@ -90,6 +90,12 @@ class Message:
     def branch(self) -> str:
         return params(self.get("via")).get("branch", "")
 
+    @property
+    def kind(self) -> str:
+        """The media type of the body, empty without one."""
+        kind = self.get("content-type").partition(";")[0].strip().lower()
+        return kind if self.body else ""
+
     def encode(self) -> bytes:
         start = f"{self.method} {self.uri} {VERSION}"
         if not self.method:
@@ -97,6 +103,15 @@ class Message:
         lines = [start, *(f"{key}: {value}" for key, value in self.headers)]
         lines.append(f"Content-Length: {len(self.body)}")
         return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+
+def transaction(request: Message, method: str) -> tuple[str, str, str]:
+    """What tells the transaction of a request from others (17.2.3), ``method`` being INVITE for
+    its ACK and CANCEL; phones older than RFC 3261 have no branch that could."""
+    via, branch = request.get("via"), request.branch
+    if branch.startswith("z9hG4bK"):
+        return branch, via.partition(";")[0].rpartition(" ")[2].lower(), method
+    return f"{request.call_id} {request.cseq[0]}", request.from_tag, method
 
 
 def canonical(name: str) -> str:
