@@ -58,11 +58,6 @@ class Telephone:
         placed on this machine, with :meth:`dial`. RtrunError."""
         local = spec.type == "local"
         sip = deployment.transport.type == "sip"
-        if sip and local and not answers_phones():
-            raise UsageError(
-                f"{deployment.name}: the local engine does not answer the phone",
-                "set OPENAI_API_KEY, or name an engine's url that does",
-            )
         if here:
             place = await self._place_here(deployment)
         else:
@@ -150,9 +145,3 @@ class Telephone:
     def note(self, of: Deployed, text: str) -> None:
         self._warn(of.name, text)
 
-
-def answers_phones() -> bool:
-    """Is the engine of this version a telephone?"""
-    from runner.cli.engine import engine
-
-    return any("--sip" in parameter.opts for parameter in engine.params)

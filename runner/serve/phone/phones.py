@@ -86,7 +86,8 @@ class Phones:
             self._receptions[listen, path] = reception
             door.add(Route(path, reception.webhook, methods=["POST"]))
         assert isinstance(reception, Reception)  # validated: no two kinds at one address
-        return Place(door.url + path, secret or self._own_secret(listen), reception)
+        phone = self._env.get("RTRUN_SIP") or DEFAULT_PHONE
+        return Place(door.url + path, secret or self._own_secret(listen), reception, phone=phone)
 
     async def _twilio(self, deployment: Deployment, by_default: bool, local: bool) -> Place:
         listen, path = where(deployment)
