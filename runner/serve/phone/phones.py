@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from runner.config.phone import DEFAULT_PHONE, where
 from runner.desk import Address
@@ -21,6 +24,7 @@ from runner.serve.door import Door
 from runner.serve.guard import address, is_loopback
 from runner.serve.phone.answering import Ears
 from runner.serve.phone.kept import Kept
+from runner.serve.phone.probe import PATH, answer, answer_socket
 from runner.serve.phone.reception import Behind, Reception
 from runner.serve.phone.streams import Number, Streams
 from runner.tasks import OnFailure
@@ -71,7 +75,7 @@ class Phones:
 
     async def _sip(self, deployment: Deployment, by_default: bool, local: bool) -> Place:
         listen, path = where(deployment)
-        secret = _given(deployment, "webhook_secret")
+        secret = given(deployment, "webhook_secret")
         if by_default:
             _require_loopback("listen", listen, address(listen)[0])
         if not secret and not local:
@@ -85,13 +89,14 @@ class Phones:
             reception = Reception(self._ears, self._draining, self._on_failure)
             self._receptions[listen, path] = reception
             door.add(Route(path, reception.webhook, methods=["POST"]))
+            self._let_probe(door, path, reception)
         assert isinstance(reception, Reception)  # validated: no two kinds at one address
         phone = self._env.get("RTRUN_SIP") or DEFAULT_PHONE
         return Place(door.url + path, secret or self._own_secret(listen), reception, phone=phone)
 
     async def _twilio(self, deployment: Deployment, by_default: bool, local: bool) -> Place:
         listen, path = where(deployment)
-        token, public = _given(deployment, "auth_token"), _given(deployment, "public_url")
+        token, public = given(deployment, "auth_token"), given(deployment, "public_url")
         if not token:
             raise UsageError(
                 f"{deployment.name}: transport.auth_token is missing: anybody could ring",
@@ -108,7 +113,7 @@ class Phones:
         door = await self._door(listen)
         reception = self._streams(door, listen, path)
         public = public.rstrip("/") + path
-        api_url = _given(deployment, "api_url") or API_URL
+        api_url = given(deployment, "api_url") or API_URL
         return Place(door.url + path, token, reception, public, api_url=api_url)
 
     async def open_here(self, deployment: Deployment, token: str, api_url: str) -> Place:
@@ -128,8 +133,25 @@ class Phones:
             self._receptions[listen, path] = reception
             door.add(Route(path, reception.ring, methods=["POST"]))
             door.add(WebSocketRoute(f"{path.rstrip('/')}/{{token}}", reception.stream))
+            self._let_probe(door, path, reception)
         assert isinstance(reception, Streams)
         return reception
+
+    def _let_probe(self, door: Door, path: str, reception: Reception | Streams) -> None:
+        """Whoever asks whether this address leads here is answered."""
+
+        def secrets() -> list[str]:
+            return [p.secret for p in self._places.values() if p.reception is reception]
+
+        async def look(request: Request) -> Response:
+            return answer(request, secrets())
+
+        async def look_socket(socket: WebSocket) -> None:
+            await answer_socket(socket, secrets())
+
+        where_to = path.rstrip("/") + PATH
+        door.add(Route(where_to, look, methods=["GET"]))
+        door.add(WebSocketRoute(where_to, look_socket))
 
     def _own_secret(self, listen: str) -> str:
         """For an engine of our own: one of a door, so that deployments share the engine."""
@@ -188,7 +210,7 @@ class Phones:
             await reception.close()
 
 
-def _given(deployment: Deployment, key: str) -> str:
+def given(deployment: Deployment, key: str) -> str:
     """A text of `transport:`, a secret too; empty when it is not there."""
     given = deployment.transport.options.get(key) or ""
     return given.reveal() if isinstance(given, Secret) else str(given)
