@@ -10,16 +10,23 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from runner.agent import RealtimeAgent
-from runner.core.events import SessionEvent, SettingsApplied, SettingsPending, SettingsRefused
-from runner.errors import NotConnectedError
-from runner.line import Outcome
+from runner.call import Call, Fit, Listener, as_is
+from runner.core.events import (
+    SessionEvent,
+    SettingsApplied,
+    SettingsPending,
+    SettingsRefused,
+)
+from runner.errors import NotConnectedError, RtrunError
+from runner.excuses import Excuses
+from runner.line import Outcome, audio_format
 from runner.model.deployment import Deployment, TransportSpec
 from runner.model.prices import cost
 from runner.model.settings import SessionSettings
@@ -35,14 +42,6 @@ from runner.transports.registry import create
 #: Seconds for which the servers of an old revision are kept for calls of tools under way.
 LONGEST_CALL = 30.0
 
-Listener = Callable[["Call", SessionEvent], None]
-#: Makes of a deployment's session block what one call can have.
-Fit = Callable[[SessionSettings], SessionSettings]
-
-
-def _as_is(settings: SessionSettings) -> SessionSettings:
-    return settings
-
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -57,36 +56,6 @@ class Address:
         """Is it OpenAI's service, whose list prices hold?"""
         host = "openai.com" if self.url is None else urlsplit(self.url).hostname or ""
         return host == "openai.com" or host.endswith(".openai.com")
-
-
-@dataclass(eq=False, slots=True)
-class Call:
-    """One live session and what its agents were told of the call."""
-
-    id: str
-    session: RealtimeSession
-    about: Mapping[str, str]
-    started: datetime
-    #: The revision whose settings it has; the desk's own may be ahead while a turn runs.
-    revision: int = 0
-    #: How the call ended, None while it goes on; ``lost``: by itself, nobody meant it.
-    reason: str | None = None
-    lost: bool = False
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    #: It is on the line; before, it is being connected.
-    opened: bool = False
-    #: The engine held it before we came: its line cannot be another one.
-    attached: bool = False
-    #: time.monotonic() of the newest event.
-    active: float = field(default_factory=time.monotonic)
-    #: The newest revision that waits for the end of a turn.
-    waits_for: int = 0
-    #: Its server has not answered an edit yet.
-    asked: bool = False
-    #: Why it could not be given back what it had, empty when it has what it is to have.
-    degraded: str = ""
-    #: What it has of the deployment's session block.
-    fit: Fit = field(default=_as_is, repr=False)
 
 
 def _ours(transport: RealtimeTransportLayer) -> bool:
@@ -119,6 +88,7 @@ class Desk:
         self._listener = listener
         self._tasks = Supervisor(self._failed)
         self._moved = asyncio.Event()
+        self._excuses = Excuses(lambda: self.deployment, listener, self._tasks)
         #: Of the version in force, and of the one that takes its place.
         self._staff: deque[Staff] = deque(maxlen=2)
         #: What each transport that was made here was made from.
@@ -225,7 +195,7 @@ class Desk:
             first if greet else first.clone(greeting=""),
             transport=transport or _made(deployment.transport, self.tools),
             model=deployment.model,
-            config=settings or (fit or _as_is)(deployment.session),
+            config=settings or (fit or as_is)(deployment.session),
             own_voice=session_voice(deployment),
             sink=sink,
             agents=agents,
@@ -233,6 +203,9 @@ class Desk:
             silence=deployment.silence,
         )
         call = Call(call_id, session, about, started, self.revision, attached=attach is not None)
+        call.sink = sink or session.transport.sink
+        call.ear = audio_format(session.settings, "output")
+        self._excuses.prepare(call)
         if transport is None:
             self._specs[session.transport] = deployment.transport
         if settings is not None or fit is not None:
@@ -246,8 +219,10 @@ class Desk:
                 call_id=attach,
                 headers=self._address.headers,
             )
-        except BaseException:
+        except BaseException as error:
             self.calls.pop(call_id, None)
+            if isinstance(error, RtrunError):
+                await self._excuses.excuse(call)
             raise
         call.opened = True
         if call.revision < self.revision:
@@ -286,6 +261,8 @@ class Desk:
 
     def _heard(self, call: Call, event: SessionEvent) -> None:
         call.active = time.monotonic()
+        if call.opened:
+            self._excuses.heard(call, event)
         if isinstance(event, SettingsPending):
             if event.revision <= call.waits_for:
                 return  # told already: it had to wait for its turn before it was given
@@ -294,9 +271,9 @@ class Desk:
             call.asked = False
         if event.type == "connection_change" and event.status == "disconnected":  # type: ignore[union-attr]
             call.reason = call.reason or event.reason or "closed"  # type: ignore[union-attr]
-            call.lost = event.lost  # type: ignore[union-attr]
+            call.lost = call.lost or event.lost  # type: ignore[union-attr]
             self.calls.pop(call.id, None)
-            call.ended.set()
+            self._excuses.end(call)
             self._move()
         elif event.type == "settings_applied":
             call.revision = event.revision  # type: ignore[union-attr]
@@ -341,3 +318,6 @@ class Desk:
         asyncio.get_running_loop().call_exception_handler(
             {"message": f"{name} failed", "exception": error}
         )
+
+
+__all__ = ["Address", "Call", "Desk", "Fit", "Listener", "session_voice"]

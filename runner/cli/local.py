@@ -120,6 +120,10 @@ class LocalCall:
             quiet = self._tasks.spawn(ear.quiet(0.1), "drain")
             now = self._tasks.spawn(leaving.now.wait(), "second signal")
             await asyncio.wait({quiet, now, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if call.reason is not None and not leaving.now.is_set():
+            # The line is gone, and the caller may be hearing why.
+            now = self._tasks.spawn(leaving.now.wait(), "signal")
+            await asyncio.wait({now, ended}, return_when=asyncio.FIRST_COMPLETED)
         if call.ended.is_set() and not leaving.now.is_set():
             # A call that the agent ended, or a limit, went well.
             reason = call.reason or "the line closed"

@@ -16,8 +16,8 @@ from runner.media.virtual import VirtualSpeaker
 from runner.session import RealtimeSession
 from runner.tasks import Supervisor, in_thread
 from runner.testing.caller import RATE, Ear
-from runner.testing.voice import LocalVoice
 from runner.transports.base import AudioSink
+from runner.voice import LocalVoice
 
 if TYPE_CHECKING:
     from runner.media.echo import EchoCanceller

@@ -17,6 +17,7 @@ from runner.model.deployment import (
     EngineSpec,
     HandoffSpec,
     Limits,
+    OnFailure,
     ReloadPolicy,
     TransportSpec,
 )
@@ -47,7 +48,7 @@ def build(
         model=document.get("model", DEFAULT_MODEL),
         transport=_transport(document.get("transport", "websocket"), folder),
         calls=rules(document.get("calls")),
-        fallback=(document.get("on_failure") or {}).get("transfer", ""),
+        on_failure=_on_failure(document.get("on_failure") or {}),
         timezone=_timezone(document, env),
         guardrails=tuple(
             guardrail(i, spec, folder) for i, spec in enumerate(document.get("guardrails") or ())
@@ -137,6 +138,10 @@ def _timezone(document: Mapping[str, Any], env: Mapping[str, str]) -> str | None
         return system_zone(env)
     zone = document["timezone"]
     return None if zone in (None, "none") else zone
+
+
+def _on_failure(given: Mapping[str, Any]) -> OnFailure:
+    return OnFailure(given.get("say") or "", given.get("transfer", ""))
 
 
 def _limits(limits: Mapping[str, Any]) -> Limits:

@@ -122,7 +122,8 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("records", "redact"), list(d.records.redact) or None
     yield ("records", "keep"), d.records.keep
     yield ("records", "webhook"), (d.document.get("records") or {}).get("webhook")
-    yield ("on_failure", "transfer"), d.fallback or None
+    yield ("on_failure", "say"), d.on_failure.say or None
+    yield ("on_failure", "transfer"), d.on_failure.transfer or None
     yield ("reload", "apply"), d.reload.apply
     yield ("reload", "in_call"), d.reload.in_call
 

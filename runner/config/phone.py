@@ -23,6 +23,10 @@ DEFAULT_PATHS = {"sip": "/webhook", "twilio": "/twilio"}
 DEFAULT_PHONE = "127.0.0.1:5060"
 #: Fields of the turn detection that OpenAI does not take for a phone call.
 _REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
+#: What needs the sound of the call, and what else there is.
+_NOT_OURS: dict[Path, str] = {
+    ("on_failure", "say"): "transfer: puts the caller through to somebody who speaks",
+}
 _DETECTION: Path = ("session", "audio", "input", "turn_detection")
 
 
@@ -47,6 +51,7 @@ def phone_problems(ground: Ground) -> Iterator[Problem]:
     if kind == "sip":
         ground.key_in_file(("transport", "webhook_secret"))
         yield from _session(ground)
+        yield from _silent(ground)
     else:
         ground.key_in_file(("transport", "auth_token"))
         for key in ("public_url", "api_url"):
@@ -75,6 +80,14 @@ def _session(ground: Ground) -> Iterator[Problem]:
             hint = "leave it out; OpenAI refuses the whole call for it"
             yield ground.say((*_DETECTION, key), message, hint, at_key=True, code="RT411")
     yield from the_line_decides(ground, "the phone decides the audio format")
+
+
+def _silent(ground: Ground) -> Iterator[Problem]:
+    """OpenAI has the caller's line: nobody else hears or speaks there."""
+    for path, hint in _NOT_OURS.items():
+        if ground.at(path) is not None:
+            message = "no sound of a phone call at OpenAI passes through rtrun"
+            yield ground.say(path, message, hint, at_key=True, code="RT416")
 
 
 def the_line_decides(ground: Ground, message: str) -> Iterator[Problem]:
@@ -135,8 +148,8 @@ def _without_a_phone(ground: Ground) -> None:
     message = "nothing rings without transport: sip or twilio"
     if as_list(ground.at(("calls",))):
         ground.warn(("calls",), message, at_key=True, code="RT910")
-    if ground.map("on_failure"):
-        ground.warn(("on_failure",), message, at_key=True, code="RT910")
+    if ground.at(("on_failure", "transfer")) is not None:
+        ground.warn(("on_failure", "transfer"), message, at_key=True, code="RT910")
 
 
 def where(deployment: Deployment) -> tuple[str, str]:

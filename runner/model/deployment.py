@@ -209,6 +209,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class OnFailure:
+    """When the service fails a call: what the caller is told by a voice of ours, and where the
+    caller of a phone is put through; each empty for not."""
+
+    say: str = ""
+    transfer: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.say or self.transfer)
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadPolicy:
     apply: Literal["between_turns", "immediately"] = "between_turns"
     #: What a running call does about an edit that needs a new connection: keep the line that it
@@ -231,8 +243,7 @@ class Deployment:
     engine: EngineSpec = field(default_factory=EngineSpec)
     model: str = DEFAULT_MODEL
     transport: TransportSpec = field(default_factory=TransportSpec)
-    #: Where a phone call is put through when the service fails, empty for nowhere.
-    fallback: str = ""
+    on_failure: OnFailure = field(default_factory=OnFailure)
     #: What becomes of a phone call; the first rule that fits. None: the entry agent answers.
     calls: tuple[CallRule, ...] = ()
     timezone: str | None = None

@@ -159,7 +159,10 @@ def test_a_handoff_to_a_telephone(tmp_path: Path) -> None:
 def test_where_a_caller_goes_when_the_service_fails(tmp_path: Path) -> None:
     text = file('on_failure: { transfer: "tel:+15550100" }\nlimits: { cost_per_call: 1.5 }\n')
     deployment = loaded(tmp_path, text).deployment
-    assert (deployment.fallback, deployment.limits.cost_per_call) == ("tel:+15550100", 1.5)
+    assert (deployment.on_failure.transfer, deployment.limits.cost_per_call) == (
+        "tel:+15550100",
+        1.5,
+    )
     assert warned(tmp_path, text.replace("transport: sip", "transport: websocket")) == ["RT910"]
 
 

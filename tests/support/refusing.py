@@ -29,6 +29,8 @@ class RefusingServer:
         #: The model that each connection asked for; models that this server does not have.
         self.models: list[str] = []
         self.unknown: set[str] = set()
+        #: Nobody is taken for now.
+        self.away = False
         self.url = ""
         #: Connections whose updates are taken without a word; words that no server hears.
         self.silent: set[int] = set()
@@ -54,6 +56,8 @@ class RefusingServer:
                 await self._hear(number, event)
 
     def _request(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self.away:
+            return connection.respond(503, "not now\n")
         if _model(request) in self.unknown:
             return connection.respond(404, "no such model\n")
         return None

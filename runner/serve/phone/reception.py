@@ -214,7 +214,7 @@ class Reception:
     ) -> None:
         """Nobody steers the call: the caller is put through ``to`` there, or to where the
         deployment says, else hears at least that it is over. CallOver, ConnectError."""
-        fallback = entry.desk.deployment.fallback if entry.desk is not None else ""
+        fallback = entry.desk.deployment.on_failure.transfer if entry.desk is not None else ""
         for uri in dict.fromkeys(filter(None, (to, fallback))):
             try:
                 await entry.calls.refer(call_id, uri)

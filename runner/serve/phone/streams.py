@@ -33,7 +33,7 @@ from runner.tasks import OnFailure
 from runner.transports.twilio import MULAW, TwilioRealtimeTransport
 from runner.transports.twilio_rest import TwilioCalls
 from runner.transports.twilio_signature import HEADER, form_fields, twilio_signed
-from runner.transports.twiml import connect, dial, reject, twiml
+from runner.transports.twiml import connect, dial, reject, say, twiml
 
 #: A webhook is a form of some twenty fields.
 MOST_BYTES = 64 * 1024
@@ -234,9 +234,10 @@ def in_mulaw(settings: SessionSettings) -> SessionSettings:
 
 def _instead(deployment: Deployment | None) -> list[str]:
     """What the caller gets when no agent does."""
-    if deployment is None or not deployment.fallback:
+    if deployment is None:
         return []
-    return [dial(deployment.fallback)]
+    words, uri = deployment.on_failure.say, deployment.on_failure.transfer
+    return [*([say(words)] if words else []), *([dial(uri)] if uri else [])]
 
 
 def _socket_url(public: str, token: str) -> str:
