@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import unified_diff
 from typing import Any
 
 import click
 
 from runner.cli.words import clean, count
 from runner.codec import dumps
-from runner.config import schema as schemas
-from runner.config.compare import price_of_resending, renamed, resends
+from runner.config.compare import changed_lines, in_file, price_of_resending, renamed, resends
 from runner.config.diff import WORDS
-from runner.config.units import duration
 from runner.model.deployment import Change
 
 _LONG = 56
-_DURATION = "a duration"
 
 
 def as_text(
@@ -97,7 +93,7 @@ def _change(change: Change, hits: Mapping[str, int] | None) -> Iterator[str]:
         yield f"{name} goes{calls}"
         yield from _fields(change.old, "-")
         return
-    old, new = (_told(change.path, value) for value in (change.old, change.new))
+    old, new = (in_file(change.path, value) for value in (change.old, change.new))
     if old == new:
         what = "another secret" if old == "***" else f"{_short(new)}, with other code in it"
         yield f"{name}: {what}{calls}"
@@ -117,26 +113,17 @@ def _change(change: Change, hits: Mapping[str, int] | None) -> Iterator[str]:
 _NAMED = ("agents", "tools", "guardrails")
 
 
-def _told(path: str, value: Any) -> Any:
-    """A value as the file would write it: seconds with their unit."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        for node in schemas.load().at(tuple(path.split("."))):
-            if str(node.get("x-expect", "")).startswith(_DURATION):
-                return duration(value)
-    return value
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
 def _text(old: str, new: str) -> Iterator[str]:
     """A unified diff of two texts, without its headers."""
-    for line in list(unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[3:]:
-        if line.startswith("@@"):
+    for sign, line in changed_lines(old, new):
+        if sign == "…":
             yield "  " + click.style("...", dim=True)
-        elif line[0] in "+-":
-            yield "  " + _signed(line[0], line[1:])
+        elif sign in "+-":
+            yield "  " + _signed(sign, line)
         else:
             yield "    " + clean(line)
     if old.splitlines() == new.splitlines():

@@ -29,6 +29,8 @@ class Options:
     record: Path | None = None
     #: ``[HOST:]PORT`` of the admin port, None for none.
     admin: str | None = None
+    #: ``[HOST:]PORT`` of the console; empty for the usual place, None for none.
+    console: str | None = None
     json: bool = False
     log_content: bool = False
 

@@ -38,6 +38,7 @@ _VERBS = {
         "reload": ("runner.cli.reload", "reload"),
         "drain": ("runner.cli.drain", "drain"),
         "approve": ("runner.cli.approve", "approve"),
+        "console": ("runner.cli.console", "console"),
     },
     "Make": {
         "init": ("runner.cli.init", "init"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
 from runner import tasks
+from runner.cli.callers import on_terminal
 from runner.cli.flags import Options
 from runner.cli.given import override, read_env_file
 from runner.cli.runs import Run
@@ -39,6 +41,8 @@ from runner.serve.guard import address
 @click.option(
     "--admin", metavar="[HOST:]PORT", help="Health, metrics and configuration over HTTP, here."
 )
+@click.option("--console", metavar="[HOST:]PORT", help="The console in the browser, at this port.")
+@click.option("--no-console", is_flag=True, help="No console; without a terminal there is none.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
 @click.option("--log-content", is_flag=True, help="Write down what is said on phone calls, too.")
 def run(
@@ -57,6 +61,8 @@ def run(
     env_file: Path | None,
     no_watch: bool,
     admin: str | None,
+    console: str | None,
+    no_console: bool,
     log_format: str,
     log_content: bool,
 ) -> None:
@@ -74,6 +80,12 @@ def run(
         env |= read_env_file(env_file)
     if admin is not None:
         address(admin)  # said before engines are started
+    if console is not None:
+        if no_console:
+            raise UsageError("--console and --no-console exclude each other", "leave one out")
+        address(console, "--console")
+    elif not no_console and log_format == "text" and sys.stdout.isatty() and on_terminal():
+        console = ""
     plain, folders = _found(files)
     options = Options(
         files=plain,
@@ -92,6 +104,7 @@ def run(
         env=env,
         watch=not no_watch,
         admin=admin,
+        console=console,
         json=log_format == "json",
         log_content=log_content,
     )

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ from runner.serve.verbs import Verbs
 from runner.tasks import Supervisor, in_thread
 
 if TYPE_CHECKING:
+    from runner.cli.browsers import Browsers
     from runner.cli.telephone import Telephone
     from runner.serve.admin import Admin
 
@@ -68,6 +70,7 @@ class Run:
         self._admin: Admin | None = None
         self._records: Records | None = None
         self._telephone: Telephone | None = None
+        self._browsers: Browsers | None = None
         self._tasks = Supervisor(self._task_failed)
         self._house = House(
             self._address,
@@ -92,14 +95,22 @@ class Run:
             if not await self._begin():
                 return 0
             await self._open_control()
+            if options.console == "":  # nobody waits for it
+                self._tasks.spawn(self._open_console(), "the console")
+            elif options.console is not None:
+                await self._open_console()
             if options.watch:
                 self._house.follow()
                 for folder in options.folders:
                     self._tasks.spawn(self._look_for_files(folder), f"watch {folder}")
             if self._called():
                 await self._calls(recording)
+            elif self._telephone is None:  # browsers call
+                await self._leaving.asked.wait()
             if self._telephone is not None and self._telephone.waits:
                 await self._telephone.until_left(self._leaving)
+            if self._browsers is not None:
+                await self._browsers.until_left(self._leaving)
         finally:
             await self._end()
         return 1 if self._failed else 0
@@ -183,6 +194,16 @@ class Run:
         except InputError as error:
             self._warn(f"rtrun ps and approve cannot reach this run: {error.message}")
 
+    async def _open_console(self) -> None:
+        # starlette and uvicorn come with it: not while a call waits for its first word
+        made = await in_thread(import_module, "runner.cli.browsers")
+        assert self._verbs is not None
+        house, verbs, content = self._house, self._verbs, self._options.log_content
+        self._browsers = browsers = made.Browsers(
+            house, verbs, self._screen, self._env, self._answering, self._task_failed, content
+        )
+        await browsers.open(self._options.console or None, self._warn)
+
     async def _look_for_files(self, folder: Path) -> None:
         """A file that is new in the folder is a deployment more."""
         while True:
@@ -220,8 +241,11 @@ class Run:
         self._failed = self._failed or any(not c.exception() and not c.result() for c in calls)
 
     def _called(self) -> list[Deployed]:
-        """Every deployment when the flags say what is said; a person talks to one."""
+        """Every deployment when the flags say what is said; a person talks to one, and where a
+        console was asked for and nobody is at a terminal, by a browser."""
         options = self._options
+        if options.console and not options.calls and not on_terminal():
+            return []
         ready = {n: d for n, d in self._house.deployments.items() if d.desk is not None}
         phones = [
             name
@@ -379,6 +403,8 @@ class Run:
             await self._verbs.close()
         if self._control is not None:
             await self._control.close()
+        if self._browsers is not None:
+            await self._browsers.close()
         if self._admin is not None:
             await self._admin.close()
         await self._house.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher, unified_diff
 from pathlib import Path
 from typing import Any
 
+from runner.config import schema as schemas
 from runner.config.diff import diff
+from runner.config.units import duration
 from runner.model.deployment import Change, Deployment
 from runner.model.prices import rates
 
@@ -62,6 +64,22 @@ def renamed(changes: Sequence[Change]) -> list[tuple[str, str]]:
         if alike and max(alike)[0] >= _ALIKE:
             out.append((old.path, max(alike)[1]))
     return out
+
+
+def changed_lines(old: str, new: str) -> Iterator[tuple[str, str]]:
+    """A unified diff of two texts without its headers: ``(sign, line)``, the sign one of ``+``,
+    ``-``, a space, and ``…`` for lines that are left out."""
+    for line in list(unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[3:]:
+        yield ("…", "") if line.startswith("@@") else (line[0], line[1:])
+
+
+def in_file(path: str, value: Any) -> Any:
+    """A value of a Change as a file would write it: seconds with their unit."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        for node in schemas.load().at(tuple(path.split("."))):
+            if str(node.get("x-expect", "")).startswith("a duration"):
+                return duration(value)
+    return value
 
 
 def _heads(path: str) -> bool:

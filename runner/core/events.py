@@ -32,6 +32,8 @@ class Item:
     content: tuple[Mapping[str, Any], ...] = ()
     #: Milliseconds heard when the caller cut the item off, None when it was not cut.
     heard_ms: int | None = None
+    #: How much of its audio that was, 0 to 1; None where only the server knows.
+    heard_share: float | None = None
     #: Of an MCP item: the server it belongs to, and what went wrong.
     server_label: str | None = None
     error: Any = None

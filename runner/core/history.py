@@ -122,6 +122,7 @@ class Entry:
                 call_id=self.call_id,
                 content=tuple(p.wire() for p in self.parts),
                 heard_ms=self.heard_ms,
+                heard_share=self.heard_share,
                 server_label=self.extra.get("server_label"),
                 error=self.extra.get("error"),
             )

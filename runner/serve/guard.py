@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from runner.errors import UsageError
 
 
-def address(spec: str) -> tuple[str, int]:
+def address(spec: str, flag: str = "--admin") -> tuple[str, int]:
     """``8081``, ``0.0.0.0:8081``, ``[::1]:8081``. UsageError."""
     host, sign, port = spec.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") if sign else "127.0.0.1"
     if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
-        raise UsageError(f"--admin {spec}: not [HOST:]PORT", "such as 8081, or 0.0.0.0:8081")
+        raise UsageError(f"{flag} {spec}: not [HOST:]PORT", "such as 8081, or 0.0.0.0:8081")
     return host, int(port)
 
 

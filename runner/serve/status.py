@@ -35,11 +35,12 @@ def _deployment(name: str, deployed: Deployed) -> dict[str, Any]:
         "revision": None if desk is None else desk.revision,
         "accepted_at": when(deployed.accepted_at),
         "rejected": rejection(deployed.rejected),
-        "sessions": [] if desk is None else [_session(desk, c) for c in desk.calls.values()],
+        "sessions": [] if desk is None else [session_row(desk, c) for c in desk.calls.values()],
     }
 
 
-def _session(desk: Desk, call: Call) -> dict[str, Any]:
+def session_row(desk: Desk, call: Call) -> dict[str, Any]:
+    """One call of :func:`status`."""
     return {
         "session": call.id,
         "agent": call.session.agent.name,

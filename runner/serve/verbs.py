@@ -12,6 +12,7 @@ when it is false. ``deployment`` chooses among several, a session by its id need
     {"do": "plan", "deployment"?, "file"?}                           what a reload would do
     {"do": "revisions", "deployment"?}
     {"do": "drain", "deadline"?}                                     open until the process ends
+    {"do": "console"}                                                a link into the console
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class Verbs:
         self._load = load
         self._operators = Operators(house)
         tails.masked = Masks(self.in_force)
-        self._wires = Wires(house, tails, began)
+        self.wires = Wires(house, tails, began)
+        #: Makes a link into the console, None while the process has none.
+        self.link: Callable[[], str] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._tasks = Supervisor(on_failure)
@@ -84,6 +87,7 @@ class Verbs:
             "plan": self._plan,
             "revisions": self._revisions,
             "drain": self._drain,
+            "console": self._console,
         }
 
     async def answer(self, request: Any) -> Reply | Stream:
@@ -120,7 +124,7 @@ class Verbs:
         if self._deadline is not None:
             self._deadline.cancel()
         self._tails.close()
-        self._wires.close()
+        self.wires.close()
         await self._tasks.close()
 
     def in_force(self, name: str) -> Any:
@@ -141,15 +145,20 @@ class Verbs:
         raw, audio = asked.flag("raw"), asked.flag("audio")
         kind: Kind = "log" if not raw else "audio" if audio else "wire"
         reader = self._tails.open(kind, name, session)
-        self._wires.refresh()
+        self.wires.refresh()
 
         def close() -> None:
             reader.close()
-            self._wires.refresh()
+            self.wires.refresh()
 
         known = [name] if name is not None else list(self._house.deployments)
         first = {"ok": True, "pid": os.getpid(), "deployments": known, "session": session}
         return Stream(first, reader.lines(), close)
+
+    async def _console(self, asked: Asked) -> Reply:
+        if self.link is None:
+            raise Refused("this process has no console", "start it with --console 0")
+        return {"ok": True, "pid": os.getpid(), "url": self.link()}
 
     # -- calls ---------------------------------------------------------------------------------
     async def _approvals(self, asked: Asked) -> Reply:

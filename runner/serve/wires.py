@@ -34,6 +34,8 @@ class Wires:
         self._taps: dict[str, Wiretap] = {}
         #: What went over each wire by now, as far as it may be shown; the ways do not meet.
         self._shown: dict[tuple[str, From], Wire] = {}
+        #: Hears the caller's audio in each call that is tapped: ``sound(session, data)``.
+        self.sound: Callable[[str, bytes], None] = lambda session, data: None
         self._away = house.listen(self._heard)
 
     def refresh(self) -> None:
@@ -59,7 +61,8 @@ class Wires:
     def _tap(self, name: str, call: Call) -> None:
         if call.id not in self._taps:
             tell = partial(self._told, name, call.id)
-            self._taps[call.id] = Wiretap(call.session.transport, tell)
+            sound = partial(self._sounded, call.id)
+            self._taps[call.id] = Wiretap(call.session.transport, tell, sound)
 
     def _untap(self, call_id: str) -> None:
         self._taps.pop(call_id).close()
@@ -72,6 +75,9 @@ class Wires:
                 self._untap(call.id)
         elif len(self._tails) and call.id not in self._taps and self._wanted(of.name, call.id):
             self._tap(of.name, call)
+
+    def _sounded(self, call_id: str, data: bytes) -> None:
+        self.sound(call_id, data)
 
     def _told(self, name: str, call_id: str, side: From, event: Mapping[str, Any]) -> None:
         deployed = self._house.deployments.get(name)

@@ -10,6 +10,7 @@ from runner.transports.base import RealtimeTransportLayer
 
 From = Literal["client", "server"]
 Tell = Callable[[From, Mapping[str, Any]], None]
+Sound = Callable[[bytes], None]
 
 _APPEND = "input_audio_buffer.append"
 #: What is no longer than this is no sound and no picture.
@@ -17,12 +18,15 @@ _SHORT = 64
 
 
 class Wiretap:
-    """``tell(side, event)`` hears each event that the transport sends or gets, until
-    ``close()``."""
+    """``tell(side, event)`` hears each event that the transport sends or gets, ``sound(data)``
+    the caller's audio, until ``close()``."""
 
-    def __init__(self, transport: RealtimeTransportLayer, tell: Tell) -> None:
+    def __init__(
+        self, transport: RealtimeTransportLayer, tell: Tell, sound: Sound = lambda data: None
+    ) -> None:
         self._transport = transport
         self._tell = tell
+        self._sound = sound
         self._held: list[Mapping[str, Any]] | None = None
         self._send_event, self._send_audio = transport.send_event, transport.send_audio
         # A transport tells listeners what it gets, not what is sent, and one of a user's own
@@ -33,6 +37,7 @@ class Wiretap:
 
     def close(self) -> None:
         self._tell = lambda side, event: None
+        self._sound = lambda data: None
         self._transport.off("*", self._got)
         mine = vars(self._transport)
         for name, method in self._own.items():
@@ -55,6 +60,8 @@ class Wiretap:
             self._send_audio(data, commit=commit)
         finally:
             self._held = None
+        if not self._transport.muted:
+            self._sound(data)
         # The WebSocket's lane writes an append without making an event of it. Where the sound has
         # a way of its own (RTP), there is none.
         appends = self._transport.playback == "client" and bool(data) and not self._transport.muted

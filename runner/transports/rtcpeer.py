@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
-import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -29,12 +25,9 @@ from runner.media.rtc import (
     silent,
 )
 from runner.tasks import Supervisor, in_thread
-from runner.transports.posting import NoRedirect
-from runner.transports.wire import refusal, words_of
+from runner.transports.offer import post_offer
 
 WIRE_RATE = 24_000
-#: For the answer to the offer.
-POST_SECONDS = 10.0
 #: From the answer to a data channel that is open.
 OPEN_SECONDS = 5.0
 CLOSE_SECONDS = 0.8
@@ -107,8 +100,8 @@ class Peer:
         connection.on("connectionstatechange", self._on_state)
         await connection.setLocalDescription(await connection.createOffer())
         offer = str(connection.localDescription.sdp)
-        answer = await in_thread(_post, url, dict(headers), offer, session)
-        self.call_id = answer.location.rstrip("/").rpartition("/")[2]
+        answer = await in_thread(post_offer, url, headers, offer, session)
+        self.call_id = answer.call_id
         try:
             await connection.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
         except Exception as error:
@@ -193,40 +186,3 @@ class Peer:
 
     def _failed(self, name: str, error: BaseException) -> None:
         self._end(f"{name}: {error}", 1006)
-
-
-class _Answer:
-    def __init__(self, sdp: str, location: str) -> None:
-        self.sdp, self.location = sdp, location
-
-
-def _post(
-    url: str, headers: dict[str, str], offer: str, session: Mapping[str, Any] | None
-) -> _Answer:
-    # The official client would do the same, and takes a second to import.
-    if session is None:
-        body, kind = offer.encode(), "application/sdp"
-    else:
-        mark = secrets.token_hex(16)
-        said = json.dumps(session)
-        parts = (("sdp", "application/sdp", offer), ("session", "application/json", said))
-        body = b"".join(
-            f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n'
-            f"Content-Type: {type_}\r\n\r\n{text}\r\n".encode()
-            for name, type_, text in parts
-        ) + f"--{mark}--\r\n".encode()  # fmt: skip
-        kind = f"multipart/form-data; boundary={mark}"
-    headers = {**headers, "Content-Type": kind, "Accept": "application/sdp", "User-Agent": "rtrun"}
-    request = urllib.request.Request(url, body, headers, method="POST")
-    opener = urllib.request.build_opener(NoRedirect)
-    try:
-        with opener.open(request, timeout=POST_SECONDS) as answer:
-            return _Answer(answer.read().decode(), answer.headers.get("Location") or "")
-    except urllib.error.HTTPError as error:
-        raise refusal(url, error.code, error.read(65536)) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        said = words_of(reason) if isinstance(reason, BaseException) else str(reason)
-        raise ConnectError(
-            f"cannot reach {url}: {said}", "check the address and the network"
-        ) from None

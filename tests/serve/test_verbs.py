@@ -227,7 +227,7 @@ def test_a_call_that_begins_later_is_tapped_from_its_first_event(tmp_path: Path)
         # The first two cross on the way.
         assert sorted(types[:2]) == ["session.created", "session.update"]
         assert types[2] == "session.updated"
-        assert it.verbs._wires._taps == {}
+        assert it.verbs.wires._taps == {}
 
     in_hall(tmp_path, test)
 

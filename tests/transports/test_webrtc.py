@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -258,14 +259,13 @@ def test_an_answer_behind_which_no_media_comes(
 ) -> None:
     """As behind a firewall that lets HTTP through and UDP not."""
     monkeypatch.setattr(rtcpeer, "OPEN_SECONDS", 1.0)
-    post = rtcpeer._post
+    post = rtcpeer.post_offer
 
     def elsewhere(url: str, headers: Any, offer: str, session: Any) -> Any:
         answer = post(url, headers, _nowhere(offer), session)
-        answer.sdp = _nowhere(answer.sdp)
-        return answer
+        return replace(answer, sdp=_nowhere(answer.sdp))
 
-    monkeypatch.setattr(rtcpeer, "_post", elsewhere)
+    monkeypatch.setattr(rtcpeer, "post_offer", elsewhere)
 
     async def main() -> None:
         with pytest.raises(ConnectError, match="no media came through") as refused:

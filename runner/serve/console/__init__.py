@@ -1,0 +1,1 @@
+"""The live console: a page on this machine that shows every call of the process, and steers it."""
