@@ -307,7 +307,7 @@ def test_a_card_of_a_killed_process_and_half_a_card_are_nobody() -> None:
 
 def test_a_random_token_is_said_once_and_a_short_one_refused(tmp_path: Path) -> None:
     async def main() -> None:
-        it = Hall("ws://127.0.0.1:9", {})
+        it = Hall("ws://127.0.0.1:9", {}, tmp_path)
         said: list[str] = []
 
         async def opened(spec: str, **env: str) -> a.Admin:
