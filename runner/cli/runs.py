@@ -8,13 +8,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli import reports
 from runner.cli.callers import Lines, on_terminal, typed_lines
 from runner.cli.discreet import discreet
+from runner.cli.doors import Doors
 from runner.cli.flags import Options
 from runner.cli.local import Leaving, LocalCall
 from runner.cli.recorder import Records
@@ -30,19 +30,14 @@ from runner.errors import AudioFileError, InputError, RtrunError, UsageError
 from runner.media.wav import read_wav
 from runner.model.deployment import Deployment
 from runner.reload.apply import Applied, Rejected
-from runner.serve.control import Control
 from runner.serve.deployed import Deployed, Later, Pending, Started, Told
 from runner.serve.house import House
-from runner.serve.sockets import supported
 from runner.serve.state import state_folder
 from runner.serve.tail import Tails
-from runner.serve.verbs import Verbs
 from runner.tasks import Supervisor, in_thread
 
 if TYPE_CHECKING:
-    from runner.cli.browsers import Browsers
     from runner.cli.telephone import Telephone
-    from runner.serve.admin import Admin
 
 #: Seconds between two looks for new files in a folder.
 FOLDER_SECONDS = 0.5
@@ -65,12 +60,8 @@ class Run:
         self._starting: asyncio.Task[Any] | None = None
         self._engines = Engines(self._env, self._warn)
         self._answering: dict[Path, Engine] = {}
-        self._verbs: Verbs | None = None
-        self._control: Control | None = None
-        self._admin: Admin | None = None
         self._records: Records | None = None
         self._telephone: Telephone | None = None
-        self._browsers: Browsers | None = None
         self._tasks = Supervisor(self._task_failed)
         self._house = House(
             self._address,
@@ -79,6 +70,16 @@ class Run:
             drain=lambda: self._leaving.ask("drained"),
             on_failure=self._task_failed,
             state=state_folder(self._env),
+        )
+        self._doors = Doors(
+            options,
+            self._house,
+            self._tails,
+            self._screen,
+            self._answering,
+            began=self._began,
+            warn=self._warn,
+            on_failure=self._task_failed,
         )
 
     async def main(self) -> int:
@@ -94,23 +95,18 @@ class Run:
         try:
             if not await self._begin():
                 return 0
-            await self._open_control()
-            if options.console == "":  # nobody waits for it
-                self._tasks.spawn(self._open_console(), "the console")
-            elif options.console is not None:
-                await self._open_console()
+            await self._doors.open()
             if options.watch:
                 self._house.follow()
                 for folder in options.folders:
                     self._tasks.spawn(self._look_for_files(folder), f"watch {folder}")
             if self._called():
                 await self._calls(recording)
-            elif self._telephone is None:  # browsers call
-                await self._leaving.asked.wait()
             if self._telephone is not None and self._telephone.waits:
                 await self._telephone.until_left(self._leaving)
-            if self._browsers is not None:
-                await self._browsers.until_left(self._leaving)
+            elif not self._called():  # browsers call
+                await self._leaving.asked.wait()
+            await self._doors.until_left(self._leaving)
         finally:
             await self._end()
         return 1 if self._failed else 0
@@ -165,44 +161,6 @@ class Run:
                 self._task_failed,
             )
         return self._telephone
-
-    async def _open_control(self) -> None:
-        """The door of `rtrun ps` and the other verbs, where there can be one."""
-        verbs = self._verbs = Verbs(
-            self._house,
-            self._tails,
-            self._began,
-            self._task_failed,
-            load=partial(load, env=self._env, overrides=self._options.overrides),
-        )
-        if self._options.admin is not None:
-            from runner.serve.admin import open_admin  # starlette and uvicorn come with it
-
-            self._admin = await open_admin(
-                self._house,
-                self._options.admin,
-                verbs,
-                env=self._env,
-                say=self._warn,
-                on_failure=self._task_failed,
-            )
-        if not supported():
-            return
-        self._control = Control(verbs, self._task_failed)
-        try:
-            await self._control.open()
-        except InputError as error:
-            self._warn(f"rtrun ps and approve cannot reach this run: {error.message}")
-
-    async def _open_console(self) -> None:
-        # starlette and uvicorn come with it: not while a call waits for its first word
-        made = await in_thread(import_module, "runner.cli.browsers")
-        assert self._verbs is not None
-        house, verbs, content = self._house, self._verbs, self._options.log_content
-        self._browsers = browsers = made.Browsers(
-            house, verbs, self._screen, self._env, self._answering, self._task_failed, content
-        )
-        await browsers.open(self._options.console or None, self._warn)
 
     async def _look_for_files(self, folder: Path) -> None:
         """A file that is new in the folder is a deployment more."""
@@ -399,14 +357,7 @@ class Run:
                 return
 
     async def _end(self) -> None:
-        if self._verbs is not None:
-            await self._verbs.close()
-        if self._control is not None:
-            await self._control.close()
-        if self._browsers is not None:
-            await self._browsers.close()
-        if self._admin is not None:
-            await self._admin.close()
+        await self._doors.close()
         await self._house.close()
         if self._telephone is not None:
             await self._telephone.close()
