@@ -10,22 +10,14 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from runner.errors import NotConnectedError
 from runner.session import RealtimeSession
-from runner.testing.caller import Ear
+from runner.testing.caller import Ear, Speaks
 
 #: A run ends when its input has ended and nothing was said for so long (DESIGN: Time).
 END_QUIET_SECONDS = 2.0
-
-
-class Speaks(Protocol):
-    """A caller's mouth: on a line of ours, or on a telephone."""
-
-    def speak(self, pcm24k: bytes) -> None: ...
-
-    async def finish(self) -> None: ...
 
 
 async def play_wav(ear: Ear, mouth: Speaks, pcm24k: bytes) -> None:

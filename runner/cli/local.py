@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.cli import reports
-from runner.cli.callers import Speaks, on_terminal, play_wav, say_all, type_all
+from runner.cli.callers import on_terminal, play_wav, say_all, type_all
 from runner.cli.screens import Screen
 from runner.cli.sound import Sound, open_sound
 from runner.desk import Call, Desk
@@ -18,7 +18,7 @@ from runner.line import audio_format
 from runner.model.prices import cost
 from runner.model.settings import SessionSettings
 from runner.tasks import OnFailure, Supervisor
-from runner.testing.caller import Ear, Mouth
+from runner.testing.caller import Ear, Mouth, Speaks
 
 
 @dataclass(slots=True)

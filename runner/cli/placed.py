@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from runner.audio.formats import PCMU
-from runner.cli.callers import Speaks
 from runner.cli.local import LocalCall
 from runner.cli.sound import Sound, open_sound
 from runner.desk import Call
 from runner.model.deployment import Deployment
 from runner.model.phone import CallRule
-from runner.testing.caller import Ear
+from runner.testing.caller import Ear, Speaks
 from runner.testing.twilio import Tape, TwilioCaller
 
 #: A number that nobody has: who is called where the file names no number.

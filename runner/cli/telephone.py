@@ -16,6 +16,7 @@ from runner.engines import Engine, Engines, Phone
 from runner.errors import UsageError
 from runner.model.deployment import Deployment, EngineSpec
 from runner.serve.deployed import Deployed
+from runner.serve.phone.answering import Listed
 from runner.serve.phone.phones import Phones, Place
 from runner.tasks import OnFailure, Supervisor
 
@@ -130,18 +131,17 @@ class Telephone:
         await self._tasks.close()
 
     # -- Ears ----------------------------------------------------------------------------------
-    def began(self, of: Deployed, call: Call) -> None:
+    def began(self, of: Listed, call: Call) -> None:
         screen = self._screen.of(of.name)
         screen.report(reports.SessionStart(call.id, call.session.agent.name))
         taken = self._dialled.pop(call.id, None)
         if taken is not None and not taken.done():
             taken.set_result(call)
 
-    def ended(self, of: Deployed, call: Call) -> None:
+    def ended(self, of: Listed, call: Call) -> None:
         usage, cost = spent(call, self._answering[of.name])
         reason = call.reason or "closed"
         self._screen.of(of.name).report(reports.SessionEnd(call.id, reason, usage, cost))
 
-    def note(self, of: Deployed, text: str) -> None:
+    def note(self, of: Listed, text: str) -> None:
         self._warn(of.name, text)
-

@@ -42,6 +42,8 @@ class Options:
     record: Path | None
     replay: Path | None
     env: dict[str, str]
+    #: How the callers come, empty for a line of ours.
+    by: str = ""
 
 
 @click.command("test")
@@ -51,6 +53,7 @@ class Options:
 @click.option("-j", "jobs", type=click.IntRange(1), metavar="N", help="At once; else the cores.")
 @click.option("--repeat", type=click.IntRange(1), default=1, metavar="N", help="Each N times.")
 @click.option("--engine", default="local", metavar="ENGINE", help="auto, openai, local or a URL.")
+@click.option("--as", "by", type=click.Choice(["twilio"]), help="Callers come by telephone.")
 @click.option("--strict", is_flag=True, help="A question without a judge is a failure.")
 @click.option("--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep each call.")
 @click.option("--replay", type=click.Path(path_type=Path), metavar="DIR", help="Play kept calls.")
@@ -65,6 +68,7 @@ def test(
     jobs: int | None,
     repeat: int,
     engine: str,
+    by: str | None,
     strict: bool,
     record: Path | None,
     replay: Path | None,
@@ -77,16 +81,20 @@ def test(
 
     Each test is a call of its own with the engine on this machine, or the one that --engine
     names; typed turns take no time, spoken ones their own. A folder stands for its deployments.
+    With --as twilio each call is a telephone call by a double of Twilio's side, with sound, at real
+    time.
     Exit code 0 when all pass, 1 when one fails, 2 when there is nothing to play.
     """
     if record is not None and replay is not None:
         raise UsageError("--record and --replay exclude each other", "record first, then replay")
+    if by and (record is not None or replay is not None):
+        raise UsageError("--as goes neither with --record nor with --replay", "one of them alone")
     env = dict(os.environ)
     if env_file is not None:
         env |= read_env_file(env_file)
     options = Options(
         None if engine == "auto" else engine,
-        jobs or os.cpu_count() or 1, repeat, first, strict, record, replay, env,
+        jobs or os.cpu_count() or 1, repeat, first, strict, record, replay, env, by or "",
     )  # fmt: skip
     cases, broken = _collect(files, tuple(override(entry) for entry in sets), env)
     wanted = selector(pick)
@@ -196,6 +204,12 @@ class _Run:
         stage = replace(stage, address=engine.address, why_no_voice=engine.note)
         if not engine.voice:
             stage = replace(stage, voice=None)
+        if options.by:
+            from runner.cli.rung import RungTest  # starlette and websockets come with it
+
+            if stage.voice is None:
+                raise UsageError(f"--as twilio needs a voice: {engine.note}")
+            stage = replace(stage, telephone=RungTest)
         if options.record is not None:
             stage = replace(stage, record=log_file(options.record, case, number))
         return stage

@@ -30,6 +30,14 @@ class Tape(Protocol):
     def caller(self, pcm24k: bytes) -> None: ...
 
 
+class Speaks(Protocol):
+    """A caller's mouth: on a line of ours, or on a telephone."""
+
+    def speak(self, pcm24k: bytes) -> None: ...
+
+    async def finish(self) -> None: ...
+
+
 class Ear:
     """Watches a session so that a caller knows when it is its turn, and when the call is over: a
     line that is being renewed ends nothing."""

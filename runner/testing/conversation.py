@@ -25,13 +25,13 @@ from runner.media.wav import read_wav
 from runner.model.calltest import TurnSpec
 from runner.tasks import Supervisor, in_thread
 from runner.testing.acoustics import RATE, tail, through
-from runner.testing.caller import Ear, Mouth
+from runner.testing.caller import Ear, Mouth, Speaks
 from runner.testing.diary import OVER, Diary
 from runner.testing.edits import Edits
 from runner.testing.record import Log
 from runner.testing.report import Outcome, Report
 from runner.testing.rerun import RecordedTransport
-from runner.testing.stage import Stage
+from runner.testing.stage import Phone, Stage
 from runner.testing.stubs import StubbedDesk
 from runner.testing.suite import Case
 from runner.testing.turns import Spoken, Stop, Turns
@@ -98,6 +98,7 @@ class _Play:
         self._edits: Edits | None = None
         self._call: Call | None = None
         self._log: Log | None = None
+        self._phone: Phone | None = None
 
     # -- the call ----------------------------------------------------------------------------
     async def run(self) -> None:
@@ -127,12 +128,15 @@ class _Play:
                 "about": about,
             }
             self._log = Log(stage.record, told, stage.warn)
-        call = self._call = await desk.open(transport=stage.transport, about=about, started=started)
-        ear, mouth = Ear(call.session), None
-        if not typed:
-            fmt = audio_format(call.session.settings, "input")
-            mouth = Mouth(call.session, ear, fmt, None)
-            self._tasks.spawn(mouth.run(), "the caller's audio")
+        if stage.telephone is not None:
+            self._phone = stage.telephone(desk, test.caller)
+            call = self._call = await self._phone.ring()
+        else:
+            call = self._call = await desk.open(
+                transport=stage.transport, about=about, started=started
+            )
+        ear = Ear(call.session)
+        mouth = self._mouth(call, ear, typed)
         turns = Turns(self._case, stage, call, ear, mouth, self.diary, self._edits)
         turns.failures, turns.skipped = self.failures, self.skipped
         await self._with_record(turns.run(sounds))
@@ -154,6 +158,13 @@ class _Play:
             self.failures.insert(0, self._case.problem(path, str(line.differs)))
         if self.failures:
             raise Stop
+
+    def _mouth(self, call: Call, ear: Ear, typed: bool) -> Speaks | None:
+        if self._phone is not None or typed:
+            return self._phone
+        mouth = Mouth(call.session, ear, audio_format(call.session.settings, "input"), None)
+        self._tasks.spawn(mouth.run(), "the caller's audio")
+        return mouth
 
     def _heard(self, call: Call, event: SessionEvent) -> None:
         match event:
@@ -179,6 +190,8 @@ class _Play:
             await self._desk.hang_up(self._call, OVER)
         if self._desk is not None:
             await self._desk.close()
+        if self._phone is not None:
+            await self._phone.close()
         await self._tasks.close()
         if self._log is not None:
             self._log.close()

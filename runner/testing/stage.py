@@ -6,13 +6,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
-from runner.desk import Address
+from runner.desk import Address, Call, Desk
 from runner.model.calltest import CallTest
+from runner.testing.caller import Speaks
 from runner.testing.judge import Judge
 from runner.testing.stubs import RecordedOutput
 from runner.testing.voice import Say
 from runner.transports.base import RealtimeTransportLayer
+
+
+class Phone(Speaks, Protocol):
+    """A caller who comes by telephone."""
+
+    async def ring(self) -> Call:
+        """Until the call is taken. RtrunError."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +46,13 @@ class Stage:
     started: datetime | None = None
     #: Whether the recorded call was one with sound.
     sounded: bool | None = None
+    #: ``telephone(desk, number of the caller)``: callers come by it, and not by a line of ours.
+    telephone: Callable[[Desk, str], Phone] | None = None
 
     def sounds(self, test: CallTest) -> bool:
         """Whether ``test`` is played with sound here."""
+        if self.telephone is not None:
+            return True
         if self.sounded is not None:
             return self.sounded
         return test.spoken or (test.sounds and self.voice is not None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.desk import Call
 from runner.errors import NotConnectedError, Problem, RtrunError
 from runner.model.calltest import TURN_SECONDS, Expect, TurnSpec
-from runner.testing.caller import Ear, Mouth
+from runner.testing.caller import Ear, Speaks
 from runner.testing.diary import Diary
 from runner.testing.edits import Edits
 from runner.testing.expect import unmet
@@ -57,7 +57,7 @@ class Turns:
         stage: Stage,
         call: Call,
         ear: Ear,
-        mouth: Mouth | None,
+        mouth: Speaks | None,
         diary: Diary,
         edits: Edits,
     ) -> None:

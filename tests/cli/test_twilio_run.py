@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.command import Command, invoke
+from support.command import Command, invoke, rtrun
 from support.engine import Puppet, Serving, serving, speech_models, spoken
 from support.speech import silence, write_wav
 
@@ -82,6 +82,28 @@ def test_a_call_that_no_rule_takes_was_not_placed(file: Path, engine: Serving) -
         run.end_input()
         assert run.finish() == 1
         assert "the call was not taken: rejected: busy" in "".join(run.errors)
+
+
+def test_conversations_are_held_by_telephone(file: Path, engine: Serving) -> None:
+    """Through the webhook and the stream, whatever the rules for calls say at this hour."""
+    tests = """\
+tests:
+  - name: by phone
+    from: "+15557777"
+    turns:
+      - caller: Hello there.
+        expect: { agent: "hello there" }
+"""
+    text = FILE.replace("answer: desk", "reject: 486").replace("${call.to}", "${call.from}")
+    file.write_text(text + tests)
+    done = rtrun("test", str(file), "--engine", engine.url, "--as", "twilio")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "1 passed" in done.stdout
+    brain = engine.engine.brain
+    assert isinstance(brain, Puppet)
+    assert brain.prompts[-1].instructions.startswith("You answer +15557777")
+    code, _, said = invoke("test", file, "--as", "twilio", "--record", file.parent / "calls")
+    assert (code, "--as goes neither" in said) == (2, True)
 
 
 def test_typed_turns_and_a_second_signal(file: Path, engine: Serving) -> None:

@@ -10,7 +10,7 @@ from support.houses import Hall, hall
 
 from runner.core.events import SessionEvent
 from runner.desk import Address, Call
-from runner.serve.deployed import Deployed
+from runner.serve.phone.answering import Listed
 from runner.serve.phone.phones import Phones
 from runner.testing import TwilioApi, TwilioCaller
 
@@ -28,13 +28,13 @@ class Ears:
         self.over: list[str] = []
         self.notes: list[str] = []
 
-    def began(self, of: Deployed, call: Call) -> None:
+    def began(self, of: Listed, call: Call) -> None:
         self.calls[call.id], self.whose[call.id] = call, of.name
 
-    def ended(self, of: Deployed, call: Call) -> None:
+    def ended(self, of: Listed, call: Call) -> None:
         self.over.append(call.id)
 
-    def note(self, of: Deployed, text: str) -> None:
+    def note(self, of: Listed, text: str) -> None:
         self.notes.append(text)
 
     def of(self, caller: TwilioCaller, kind: str) -> list[SessionEvent]:

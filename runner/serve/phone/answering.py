@@ -9,17 +9,26 @@ from zoneinfo import ZoneInfo
 
 from runner.desk import Call, Desk
 from runner.model.phone import CallRule, Incoming, chosen
-from runner.serve.deployed import Deployed
+
+
+class Listed(Protocol):
+    """A deployment that may have a telephone; ``desk`` is None while it takes no calls."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def desk(self) -> Desk | None: ...
 
 
 class Ears(Protocol):
     """Who is told what happens to calls."""
 
-    def began(self, of: Deployed, call: Call) -> None: ...
+    def began(self, of: Listed, call: Call) -> None: ...
 
-    def ended(self, of: Deployed, call: Call) -> None: ...
+    def ended(self, of: Listed, call: Call) -> None: ...
 
-    def note(self, of: Deployed, text: str) -> None:
+    def note(self, of: Listed, text: str) -> None:
         """Something an operator should know."""
 
 

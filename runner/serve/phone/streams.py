@@ -24,9 +24,8 @@ from runner.errors import CallOver, ConnectError, RtrunError
 from runner.model.deployment import Deployment
 from runner.model.phone import CallRule, Incoming
 from runner.model.settings import SessionSettings
-from runner.serve.deployed import Deployed
 from runner.serve.door import body_of, plain
-from runner.serve.phone.answering import Ears, decided, full
+from runner.serve.phone.answering import Ears, Listed, decided, full
 from runner.serve.phone.socket import FarEnd
 from runner.serve.phone.tickets import SECONDS, Tickets
 from runner.tasks import OnFailure
@@ -48,7 +47,7 @@ class Number:
     """One deployment behind an address. ``public`` is the webhook's URL as Twilio knows it, which
     it signs with ``token``; ``api_url`` is Twilio's REST API."""
 
-    deployed: Deployed
+    deployed: Listed
     token: str = field(repr=False)
     public: str
     api_url: str

@@ -19,8 +19,8 @@ from support.until import until
 from runner.desk import Address, Call
 from runner.errors import InputError
 from runner.serve import door as doors
-from runner.serve.deployed import Deployed
 from runner.serve.door import Door
+from runner.serve.phone.answering import Listed
 from runner.serve.phone.phones import Phones
 from runner.serve.phone.webhook import Seen, Signatures, incoming
 from runner.tasks import in_thread
@@ -40,13 +40,13 @@ class Ears:
         self.notes: list[str] = []
         self.over: list[str] = []
 
-    def began(self, of: Deployed, call: Call) -> None:
+    def began(self, of: Listed, call: Call) -> None:
         self.calls.append((of.name, call.id))
 
-    def ended(self, of: Deployed, call: Call) -> None:
+    def ended(self, of: Listed, call: Call) -> None:
         self.over.append(call.id)
 
-    def note(self, of: Deployed, text: str) -> None:
+    def note(self, of: Listed, text: str) -> None:
         self.notes.append(text)
 
 
