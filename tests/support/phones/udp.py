@@ -124,6 +124,11 @@ class UdpPhone(asyncio.DatagramProtocol):
             due += 0.02
             await asyncio.sleep(max(0.0, due - loop.time()))
 
+    def hush(self) -> None:
+        """Silence suppression: no packets any more."""
+        assert self._talking is not None
+        self._talking.cancel()
+
     async def press(self, key: int, *, ends: int = 3, packets: int = 5) -> None:
         """RFC 4733 as telephones do it: the end is sent three times."""
         started = self.timestamp
