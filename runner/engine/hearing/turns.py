@@ -136,6 +136,11 @@ class TurnDetector:
         """Between SpeechStarted and SpeechStopped."""
         return self._speaking
 
+    @property
+    def threshold(self) -> float:
+        """The probability from which on a frame may begin a speech."""
+        return self._threshold
+
     def configure(self, config: TurnConfig) -> None:
         """Change the rules; a speech that is under way goes on and ends by the new ones."""
         self.config = config

@@ -11,6 +11,7 @@ import asyncio
 import time
 from typing import Any
 
+from runner.engine.hearing.gate import Gate
 from runner.engine.hearing.input import Committed, InputBuffer
 from runner.engine.hearing.turns import (
     Pause,
@@ -34,7 +35,6 @@ from runner.engine.wire.errors import commit_empty
 MIN_COMMIT_MS = 100  # OpenAI's reference: a commit of less is refused
 SLICE_MS = 96
 SETTLE_MS = 8000  # words of an utterance this long stay as recognised when the caller goes on
-SILENT_FRAME = bytes(1024)
 
 
 class Turns:
@@ -45,7 +45,7 @@ class Turns:
     ) -> None:
         self._context = context
         self._ears = models.ears
-        self._vad = models.vad()
+        self._gate = Gate(models.vad())
         self._responses = responses
         self._idle = idle
         self._transcription = Transcription(context, models.ears)
@@ -80,7 +80,7 @@ class Turns:
         if self._detector is not None:
             self._detector.configure(config)
         else:
-            self._vad.reset()
+            self._gate.reset()
             self._detector = TurnDetector(config, position_ms=self._buffer.frames_ms)
 
     async def append(self, data: bytes) -> None:
@@ -95,10 +95,9 @@ class Turns:
                 await asyncio.sleep(0)  # voice detection takes 1 to 2 ms a frame
 
     def _probability(self, frame: bytes) -> float:
-        assert self._detector is not None
-        if frame == SILENT_FRAME and not self._detector.speaking:
-            return 0.0  # a muted microphone sends zeros: no need to ask the model
-        return self._vad(frame)
+        detector = self._detector
+        assert detector is not None
+        return self._gate(frame, speaking=detector.speaking, threshold=detector.threshold)
 
     def commit(self) -> None:
         """A client's commit: push to talk, or a turn ended by hand. WireError when too short."""
