@@ -16,8 +16,9 @@ from runner.engine.ports import Vad
 
 #: Frames without voice after which the gate closes.
 QUIET_FRAMES = 16
-#: Frames that the model is shown from before an opening.
-PREROLL_FRAMES = 6
+#: Frames that the model is shown from before an opening: with half of them it noticed one soft
+#: word in thirty 64 ms late.
+PREROLL_FRAMES = 12
 #: Frames whose quietest is the measure.
 FLOOR_FRAMES = 32
 #: How much more power than that opens the gate: 2 dB. White noise stays within it.
@@ -42,7 +43,8 @@ class Gate:
         self._vad.reset()
         self._quiet.clear()
         self._before.clear()
-        self._no_voice = QUIET_FRAMES  # closed
+        # Open: a fresh model misses a first word unless it has heard some quiet before.
+        self._no_voice = 0
 
     def __call__(self, frame: bytes, *, speaking: bool, threshold: float) -> float:
         """Probability of speech in a frame of 512 samples of pcm16k. ``speaking``: a turn is under
