@@ -26,7 +26,6 @@ SEEN: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 """(``client`` or ``server``, event type) to the tests of this run that reached it."""
 
 OPEN = {
-    ("server", "input_audio_buffer.dtmf_event_received"): "SIP",
     ("server", "conversation.item.created"): "never sent: the beta's name for item.added",
     ("server", "conversation.created"): "never sent: the service is seen without it",
 }
