@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from support.engine import Puppet, Serving, serving, speech_models, spoken
 from support.speech import silence, write_wav
 
 from runner.media.wav import read_wav
+from runner.tasks import in_thread
+from runner.testing import TwilioApi, TwilioCaller
+from runner.testing.twiml import Verb, read_twiml
 
 FILE = """\
 timezone: none
@@ -82,6 +86,63 @@ def test_a_call_that_no_rule_takes_was_not_placed(file: Path, engine: Serving) -
         run.end_input()
         assert run.finish() == 1
         assert "the call was not taken: rejected: busy" in "".join(run.errors)
+
+
+async def calling(run: Command, api: TwilioApi) -> TwilioCaller:
+    """A caller who has been greeted."""
+    ready = next(iter(run.of("ready")), None) or await in_thread(run.wait_for, "ready")
+    public = "https://voice.example.com/twilio"
+    caller = api.add(TwilioCaller(ready["urls"]["webhook"], "tok", public_url=public))
+    await caller.ring()
+    await in_thread(run.wait_for, "session_start")
+    return caller
+
+
+@pytest.mark.parametrize("how", ["killed", "drained", "stopped"])
+def test_a_process_that_ends_leaves_nobody_in_silence(
+    file: Path, engine: Serving, how: str
+) -> None:
+    """Killed in mid-call, or drained in a hurry: on_failure comes. Ctrl-C hangs up."""
+    text = FILE + 'on_failure: { transfer: "tel:+15550188" }\n'
+    file.write_text(text.replace("  auth_token", '  api_url: "${API}"\n  auth_token'))
+
+    async def main(api: TwilioApi) -> None:
+        flags = ("--engine", engine.url)
+        with Command("run", str(file), *flags, env={"TOKEN": "tok", "API": api.url}) as run:
+            caller = await calling(run, api)
+            if how == "killed":
+                run.process.kill()
+            elif how == "drained":
+                run.process.send_signal(signal.SIGTERM)
+                late = await calling_late(caller)
+                assert [verb.text for verb in late] == ["+15550188"]
+                run.process.send_signal(signal.SIGTERM)
+            else:
+                run.process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(20):
+                await caller.over.wait()
+            if how == "stopped":
+                assert caller.reason == "hung up by REST"
+            else:
+                assert caller.reason == "put through to +15550188"
+            assert caller.failures == []
+            await caller.close()
+            code = await in_thread(run.finish)
+            assert code == (-signal.SIGKILL if how == "killed" else 0), run.story()
+
+    async def calling_late(caller: TwilioCaller) -> list[Verb]:
+        """What another caller is told once the process takes no more."""
+        async with asyncio.timeout(20):
+            while True:
+                verbs = read_twiml(await caller.ask(CallSid="CAlate"))
+                if verbs[0].name != "Connect":
+                    return verbs
+
+    async def whole() -> None:
+        async with TwilioApi("tok") as api:
+            await main(api)
+
+    asyncio.run(whole())
 
 
 def test_conversations_are_held_by_telephone(file: Path, engine: Serving) -> None:

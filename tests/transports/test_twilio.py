@@ -217,7 +217,8 @@ def test_an_explicit_format_is_kept(engine: Serving) -> None:
 def test_another_simulator_of_twilio_hears_its_answer_without_gaps(
     engine: Serving, tmp_path: Path
 ) -> None:
-    """streamdouble, a peer that is not ours, calls a Starlette application."""
+    """streamdouble, a peer that is not ours, calls a Starlette application, on a network that loses
+    one frame in twenty of the caller and delays the others."""
     question, reply = tmp_path / "question.wav", tmp_path / "reply.wav"
     write_wav(question, spoken("What time do you open on Saturday?") + silence(1.0))
 
@@ -239,6 +240,7 @@ def test_another_simulator_of_twilio_hears_its_answer_without_gaps(
         port = web.servers[0].sockets[0].getsockname()[1]
         peer = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("streamdouble")), "call", "--json",
+            "--packet-loss", "0.05", "--jitter", "30", "--chaos-seed", "4",
             "--audio", question, "--out", reply, f"ws://127.0.0.1:{port}/media",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

@@ -47,7 +47,7 @@ calls:
   - { to: "+15550122", transfer: "sip:desk@example.com" }
   - { to: "+15550133", reject: 404 }
   - { to: "+155501*", answer: desk }
-on_failure: { transfer: "tel:+15550188" }
+on_failure: { say: "We <have> a problem.", transfer: "tel:+15550188" }
 limits: { calls: 2 }
 agents: { desk: { instructions: x } }
 """
@@ -145,14 +145,15 @@ def test_what_becomes_of_a_call(tmp_path: Path, engine: Serving) -> None:
         assert await verbs(phone, To="+15550122") == [Verb("Dial", "sip:desk@example.com")]
         assert await verbs(phone, To="+15550133") == [Verb("Reject", "", {"reason": "rejected"})]
         assert await verbs(phone, To="+1999") == [Verb("Reject", "", {"reason": "busy"})]
-        stream, instead = await verbs(phone)
+        stream, *instead = await verbs(phone)
         assert stream.attributes["url"].startswith("wss://voice.example.com/twilio/")
-        assert instead == Verb("Dial", "+15550188")
+        sorry = [Verb("Say", "We <have> a problem."), Verb("Dial", "+15550188")]
+        assert instead == sorry
         await ticket(it.phone())
         assert await verbs(it.phone()) == [Verb("Reject", "", {"reason": "busy"})]  # limits.calls
         await ticket(phone)  # rung again, it is the same call
         it.draining = True
-        assert await verbs(it.phone()) == [Verb("Dial", "+15550188")]
+        assert await verbs(it.phone()) == sorry
 
     strangers(tmp_path, engine, test)
 
@@ -284,7 +285,7 @@ def test_a_model_that_cannot_be_reached(tmp_path: Path, engine: Serving) -> None
         object.__setattr__(desk._address, "url", "ws://127.0.0.1:1/v1/realtime")
         async with it.phone() as phone:
             await phone.over.wait()
-            assert [verb.name for verb in phone.done] == ["Connect", "Dial"]
+            assert [verb.name for verb in phone.done] == ["Connect", "Say", "Dial"]
             assert phone.reason == "put through to +15550188"
         assert "cannot reach" in it.ears.notes[0]
         object.__setattr__(desk._address, "url", engine.url)
