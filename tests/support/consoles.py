@@ -38,11 +38,23 @@ class Told:
 class Desk:
     """``hall`` with its ``console``, and a client that the link has let in."""
 
-    def __init__(self, it: Hall, console: Console, told: Told) -> None:
+    def __init__(self, it: Hall, make: Callable[[], Console], told: Told) -> None:
         self.hall = it
-        self.console = console
+        self._make = make
+        self.console = make()
         self.told = told
-        self.client = httpx.AsyncClient(base_url=console.url, trust_env=False, timeout=20)
+
+    async def open(self) -> None:
+        await self.console.open("127.0.0.1", 0)
+        url = self.console.url
+        self.client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
+
+    async def restart(self) -> None:
+        """Another console at the same port, as of the next process."""
+        port = int(self.console.url.rpartition(":")[2])
+        await self.console.close()
+        self.console = self._make()
+        await self.console.open("127.0.0.1", port)
 
     async def enter(self) -> None:
         answer = await self.client.get(self.console.link())
@@ -127,23 +139,25 @@ async def console_on(
         def of(deployed: Deployed) -> Engine | None:
             return None if deployed.desk is None else engine
 
-        console = Console(
-            it.house,
-            it.verbs,
-            told,
-            env=it.env,
-            engine=of,
-            address=lambda deployed: engine.address if of(deployed) else None,
-            on_failure=it._failed,
-            content=content,
-        )
-        await console.open("127.0.0.1", 0)
-        desk = Desk(it, console, told)
+        def make() -> Console:
+            return Console(
+                it.house,
+                it.verbs,
+                told,
+                env=it.env,
+                engine=of,
+                address=lambda deployed: engine.address if of(deployed) else None,
+                on_failure=it._failed,
+                content=content,
+            )
+
+        desk = Desk(it, make, told)
+        await desk.open()
         try:
             await desk.enter()
             yield desk
         finally:
             await desk.client.aclose()
-            await console.close()
-            await console.close()
+            await desk.console.close()
+            await desk.console.close()
         assert it.failed == []

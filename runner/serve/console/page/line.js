@@ -12,8 +12,13 @@ function at(status) { if (state.line !== status) { state.line = status; tell("li
 
 export function open() {
   socket = new WebSocket(`ws://${location.host}/console/live?page=${page}`);
-  socket.onopen = () => { pause = 250; at("open"); watch(); };
-  socket.onmessage = (event) => hear(JSON.parse(event.data));
+  socket.onopen = () => { pause = 250; };
+  socket.onmessage = (event) => {
+    const said = JSON.parse(event.data);
+    hear(said);
+    // Live from the moment the page knows everything.
+    if (said.is === "all") { at("open"); watch(); }
+  };
   socket.onclose = async () => {
     at((await admitted()) ? "lost" : "refused");
     setTimeout(open, pause);
