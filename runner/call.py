@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from runner.audio.formats import PCM16, AudioFormat
 from runner.core.events import SessionEvent
@@ -55,6 +56,8 @@ class Call:
     #: Who plays what the caller hears, when that is known here, and in which format.
     sink: AudioSink | None = field(default=None, repr=False)
     ear: AudioFormat = PCM16
+    #: Where it is recorded, None for nowhere.
+    recording: Path | None = None
     #: Answers in a row that the service failed to make.
     failed: int = 0
     #: It is without a line; ``excused``: the caller was told so.

@@ -10,15 +10,17 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from runner.agent import RealtimeAgent
+from runner.audio.formats import AudioFormat
 from runner.call import Call, Fit, Listener, as_is
 from runner.core.events import (
+    SessionError,
     SessionEvent,
     SettingsApplied,
     SettingsPending,
@@ -29,10 +31,12 @@ from runner.excuses import Excuses
 from runner.line import Outcome, audio_format
 from runner.model.deployment import Deployment, TransportSpec
 from runner.model.prices import cost
+from runner.model.records import named
 from runner.model.settings import SessionSettings
 from runner.moving import Way
 from runner.session import RealtimeSession
 from runner.staff import Staff, session_voice
+from runner.taping import TapedSink, taped
 from runner.tasks import Supervisor
 from runner.toolbox import Toolbox
 from runner.tools.base import ToolServer
@@ -191,11 +195,24 @@ class Desk:
         deployment = self.deployment
         agents = self.agents(deployment, self.tools, about, started)
         first = agents.get(agent) or agents[deployment.entry]
+        line = transport or _made(deployment.transport, self.tools)
+        config = settings or (fit or as_is)(deployment.session)
+        early: list[str] = []
+
+        def untaped(words: str) -> None:
+            if (call := self.calls.get(call_id)) is None:
+                early.append(words)
+            else:
+                self._listener(call, SessionError("recording_failed", words))
+
+        ear = sink or line.sink
+        tape = None if attach else await self._tape(call_id, ear, line, config, untaped)
+        sink = tape or sink
         session = RealtimeSession(
             first if greet else first.clone(greeting=""),
-            transport=transport or _made(deployment.transport, self.tools),
+            transport=line,
             model=deployment.model,
-            config=settings or (fit or as_is)(deployment.session),
+            config=config,
             own_voice=session_voice(deployment),
             sink=sink,
             agents=agents,
@@ -205,6 +222,9 @@ class Desk:
         call = Call(call_id, session, about, started, self.revision, attached=attach is not None)
         call.sink = sink or session.transport.sink
         call.ear = audio_format(session.settings, "output")
+        if tape is not None:
+            session.tape, call.recording = tape.hear, tape.file
+            self._tasks.spawn(self._record(call, tape), f"the tape of {call_id}")
         self._excuses.prepare(call)
         if transport is None:
             self._specs[session.transport] = deployment.transport
@@ -212,6 +232,8 @@ class Desk:
             call.fit = fit or (lambda _: settings or deployment.session)
         session.on("*", lambda event: self._heard(call, event))
         self.calls[call_id] = call
+        for words in early:
+            untaped(words)
         try:
             await session.connect(
                 api_key=self._address.api_key,
@@ -223,6 +245,7 @@ class Desk:
             self.calls.pop(call_id, None)
             if isinstance(error, RtrunError):
                 await self._excuses.excuse(call)
+            call.ended.set()
             raise
         call.opened = True
         if call.revision < self.revision:
@@ -230,6 +253,33 @@ class Desk:
             self._tasks.spawn(self._catch_up(call), f"newest revision for {call_id}")
         self._tasks.spawn(self._watch_limit(call), f"limit of {call_id}")
         return call
+
+    async def _tape(
+        self,
+        call_id: str,
+        sink: AudioSink | None,
+        line: RealtimeTransportLayer,
+        config: SessionSettings,
+        failed: Callable[[str], None],
+    ) -> TapedSink | None:
+        """What records the call, where the deployment wants that and there is a sound."""
+        template = self.deployment.records.audio
+        if not template or config.get("output_modalities") == ["text"]:
+            return None
+        wire = line.audio_format
+        agent, caller = (
+            audio_format(config, side) if wire is None else AudioFormat.from_wire(wire)
+            for side in ("output", "input")
+        )
+        file = self.deployment.source.parent / named(template, call_id)
+
+        return await taped(file, sink, agent, caller, failed)
+
+    async def _record(self, call: Call, tape: TapedSink) -> None:
+        try:
+            await call.ended.wait()
+        finally:
+            tape.close()
 
     async def hang_up(self, call: Call, reason: str = "hung up") -> None:
         call.reason = call.reason or reason

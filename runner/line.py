@@ -267,6 +267,7 @@ class Line:
 
     # -- the caller's audio ------------------------------------------------------------------
     def send_audio(self, data: bytes, commit: bool) -> None:
+        self.session.overhear(data)
         self._callers.send(data, commit)
 
     def hold_audio(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runner.core.events import SessionError
@@ -19,6 +20,8 @@ HANG_UP_SECONDS = 6.0
 
 class Telephone(Subscriptions):
     _line: Line | None
+    #: Gets all that the caller says, as it comes: a tape.
+    tape: Callable[[bytes], None] | None = None
 
     @abstractmethod
     def _need(self) -> Line:
@@ -27,6 +30,12 @@ class Telephone(Subscriptions):
     @abstractmethod
     async def close(self, reason: str = "closed") -> None:
         """Let go of the call."""
+
+    def overhear(self, data: bytes) -> None:
+        """The caller's audio, before anything is done with it; what is muted is nobody's."""
+        line = self._line
+        if self.tape is not None and data and line is not None and not line.transport.muted:
+            self.tape(data)
 
     def hang_up(self, reason: str = "hung up") -> None:
         """End the call when what is being said has been played out."""

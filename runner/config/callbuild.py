@@ -40,6 +40,7 @@ def records(given: Mapping[str, Any]) -> Records:
     """`records:` of a valid document."""
     return Records(
         transcript=given.get("transcript", ""),
+        audio=given.get("audio", ""),
         redact=tuple(given.get("redact") or ()),
         keep=seconds(given["keep"]) if given.get("keep") else None,
         webhook=_webhook(given.get("webhook")),

@@ -119,6 +119,7 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("limits", "calls"), d.limits.calls
     yield ("limits", "cost_per_call"), d.limits.cost_per_call
     yield ("records", "transcript"), d.records.transcript or None
+    yield ("records", "audio"), d.records.audio or None
     yield ("records", "redact"), list(d.records.redact) or None
     yield ("records", "keep"), d.records.keep
     yield ("records", "webhook"), (d.document.get("records") or {}).get("webhook")

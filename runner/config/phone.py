@@ -25,6 +25,7 @@ DEFAULT_PHONE = "127.0.0.1:5060"
 _REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 #: What needs the sound of the call, and what else there is.
 _NOT_OURS: dict[Path, str] = {
+    ("records", "audio"): "leave it out; the carrier, or OpenAI, may record",
     ("on_failure", "say"): "transfer: puts the caller through to somebody who speaks",
 }
 _DETECTION: Path = ("session", "audio", "input", "turn_detection")

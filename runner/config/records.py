@@ -19,10 +19,13 @@ from runner.model.secret import revealed
 def record_problems(ground: Ground) -> Iterator[Problem]:
     """Every error of `records:`; warnings go to ``ground``."""
     given = ground.map("records")
-    for key in ("transcript",):
+    for key in ("transcript", "audio"):
         yield from _inside(ground, key, given.get(key))
     yield from _webhook(ground, given.get("webhook"))
-    kept = given.get("transcript")
+    kept = given.get("transcript") or given.get("audio")
+    if given.get("audio") and given.get("redact"):
+        message = "the recording holds what redact takes out of the texts"
+        ground.warn(("records", "audio"), message, at_key=True, code="RT913")
     if given.get("keep") is not None and not kept:
         ground.warn(("records", "keep"), "nothing is kept", at_key=True, code="RT910")
     if not any(sign in "123456789" for sign in str(given.get("keep") or "1")):

@@ -42,9 +42,11 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._messages = {message.id: message for message in _found(folder)}
+        self._unkept: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._messages)
+        """How many are on disk."""
+        return len(self._messages) - len(self._unkept)
 
     def next(self) -> Message | None:
         """The one that is due first."""
@@ -55,11 +57,14 @@ class Outbox:
         try:
             write_whole(self._file(message.id), dumps(asdict(message)))
         except OSError:
+            self._unkept.add(message.id)
             return False
+        self._unkept.discard(message.id)
         return True
 
     def drop(self, message: Message) -> None:
         self._messages.pop(message.id, None)
+        self._unkept.discard(message.id)
         with contextlib.suppress(OSError):
             self._file(message.id).unlink(missing_ok=True)
 

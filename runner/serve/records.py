@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC
@@ -85,7 +86,7 @@ class Records:
             deployment = of.desk.deployment
             records = deployment.records
             if records.keep is not None:
-                for template in filter(None, (records.transcript,)):
+                for template in filter(None, (records.transcript, records.audio)):
                     before = time.time() - records.keep
                     await in_thread(sweep, deployment.source.parent, template, before)
             await asyncio.sleep(SWEEP_SECONDS)
@@ -114,6 +115,7 @@ def record(desk: Desk, call: Call, agents: list[str]) -> dict[str, Any]:
         "started": call.started.astimezone(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - call.started.timestamp(), 1),
         "reason": call.reason,
+        "audio": call.recording and os.path.relpath(call.recording, desk.deployment.source.parent),
         "agents": agents,
         "items": [_item(item, shown) for item in session.history],
         "usage": dict(session.usage),

@@ -32,8 +32,12 @@ def folders() -> list[Path]:
     if os.path.isabs(runtime):
         out.append(Path(runtime) / "rtrun")
     user = _user()
+    try:
+        temporary = tempfile.gettempdir()
+    except OSError:
+        return out  # the disk is full: nothing can be written to any
     # The temporary folder of Windows is the user's own.
-    out.append(Path(tempfile.gettempdir()) / ("rtrun" if user is None else f"rtrun-{user}"))
+    out.append(Path(temporary) / ("rtrun" if user is None else f"rtrun-{user}"))
     return out
 
 

@@ -195,6 +195,7 @@ def test_a_full_disk_is_told_once_and_the_message_is_sent(tmp_path: Path) -> Non
                 await post.deliveries.post({"n": n})
             assert len(post.warned) == 1
             assert "cannot be kept on disk" in post.warned[0]
+            assert await post.deliveries.settle(0.01) == 0, "nothing is left to the next process"
             post.webhook = target(await receiver.open())
             await until(lambda: len(receiver.got) == 2)
         await receiver.close()
