@@ -41,19 +41,23 @@ class Receiver:
         return self.port
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            lines = [line.split(": ", 1) for line in head.split("\r\n")[1:] if line]
-            headers = {name.lower(): value for name, value in lines}
-            body = await reader.readexactly(int(headers["content-length"]))
-            self._checks.verify_signature(body, headers, secret=SECRET)
-            if self.status == 200:
-                self.got.append((headers["webhook-id"], json.loads(body)))
-            else:
-                self.refused += 1
-            writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n\r\n".encode())
-            await writer.drain()
-        writer.close()
+        try:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                lines = [line.split(": ", 1) for line in head.split("\r\n")[1:] if line]
+                headers = {name.lower(): value for name, value in lines}
+                body = await reader.readexactly(int(headers["content-length"]))
+                self._checks.verify_signature(body, headers, secret=SECRET)
+                if self.status == 200:
+                    self.got.append((headers["webhook-id"], json.loads(body)))
+                else:
+                    self.refused += 1
+                writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n\r\n".encode())
+                await writer.drain()
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def close(self) -> None:
         self._server.close()
