@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
@@ -10,10 +11,13 @@ import sys
 import wave
 from pathlib import Path
 
+import httpx
 import pytest
+from support.browser import chromium
 from support.command import ROOT, environment, rtrun
-from support.engine import serving, speech_models
+from support.engine import serving, speech_models, spoken
 from support.phone_service import SECRET, PhoneService
+from support.speech import silence
 from support.until import until_sync
 
 from runner.engine.brain import make_brain
@@ -98,6 +102,36 @@ def test_a_phone_that_is_answered() -> None:
                 process.kill()
     assert said[0] == "assistant: Bike shop, good day."
     assert said[1:] == ["user: When do you open?", "assistant: Aha.", "the call is over"]
+
+
+def test_a_page_of_one_s_own() -> None:
+    """examples/browser, by a browser with a microphone."""
+    microphone = silence(3.0) + spoken("When are you open?") + silence(6.0)
+
+    async def main(url: str) -> None:
+        async with chromium(microphone, "--allow-loopback-in-peer-connection") as browser:
+            page = await browser.page(url)
+            await page.click("#talk")
+            await page.until("document.querySelector('#state').textContent == 'on the line'")
+            said = "document.querySelector('#said').textContent"
+            await page.until(f"{said}.includes('you: ') && {said}.includes('shop: ')", 60)
+            assert "9 am" in await page.evaluate(said)
+            await page.click("#talk")
+            await page.until("document.querySelector('#talk').textContent == 'Talk'")
+            assert page.errors == []
+
+    with serving(make_brain(), speech_models(), key="k") as engine:
+        command = [sys.executable, str(ROOT / "examples" / "browser" / "serve.py"), engine.url]
+        env = environment(OPENAI_API_KEY="k")
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                url = process.stdout.readline().strip()
+                foreign = httpx.post(f"{url}/secret", headers={"Origin": "http://evil.example"})
+                assert foreign.status_code == 403
+                asyncio.run(main(url))
+            finally:
+                process.kill()
 
 
 def answers(port: int) -> bool:
