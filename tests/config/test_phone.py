@@ -8,6 +8,7 @@ import pytest
 from support.deployments import loaded, only, problems, told
 
 from runner.config.diff import diff
+from runner.config.phone import same_number
 from runner.model.phone import Incoming
 
 pytestmark = pytest.mark.quick
@@ -178,3 +179,35 @@ def test_what_an_edit_changes(tmp_path: Path) -> None:
     assert [(c.path, c.reload) for c in diff(one, two)] == [
         ("transport.listen", "restart"), ("calls", "new"), ("limits.calls", "new"),
     ]  # fmt: skip
+
+
+def test_what_an_edit_of_twilio_changes(tmp_path: Path) -> None:
+    env = {"ONE": "1" * 32, "TWO": "2" * 32}
+    one = loaded(tmp_path, file("", "{ type: twilio, auth_token: '${ONE}' }"), env).deployment
+    two = loaded(
+        tmp_path,
+        file("", "{ type: twilio, auth_token: '${TWO}', public_url: 'https://x.example' }"),
+        env,
+    ).deployment
+    changes = diff(one, two)
+    assert sorted((c.path, c.reload) for c in changes) == [
+        ("transport.auth_token", "restart"), ("transport.public_url", "restart"),
+    ]  # fmt: skip
+    assert "1111" not in repr(changes)
+
+
+def test_two_kinds_of_telephone_at_one_address(tmp_path: Path) -> None:
+    ours = loaded(tmp_path, file("", "{ type: twilio, listen: '127.0.0.1:1' }"))
+    others = (
+        ("{ type: sip, listen: '127.0.0.1:1' }", None),
+        ("{ type: sip, listen: '127.0.0.1:1', path: /twilio }", "transport sip"),
+        ("{ type: twilio, listen: '127.0.0.1:2' }", None),
+        ("{ type: twilio, listen: '127.0.0.1:1' }", "answers calls to any number too"),
+    )
+    for transport, words in others:
+        theirs = loaded(tmp_path, file("", transport)).deployment
+        clash = same_number(ours, [("other", theirs)])
+        assert (clash is None) == (words is None), transport
+        if clash is not None and words is not None:
+            assert clash.code == "RT413"
+            assert words in clash.message

@@ -16,6 +16,16 @@ from runner.testing import TwilioApi, TwilioCaller
 
 TOKEN = "0123456789abcdef"
 PUBLIC = "https://voice.example.com/twilio"
+#: The beginning of a deployment for :func:`exchange`.
+LINE = """\
+timezone: none
+transport:
+  type: twilio
+  listen: 127.0.0.1:0
+  public_url: https://voice.example.com
+  auth_token: ${TOKEN}
+  api_url: ${API}
+"""
 
 
 class Ears:
@@ -63,7 +73,7 @@ class Exchange:
 
 @asynccontextmanager
 async def exchange(folder: Path, url: str, **files: str) -> AsyncIterator[Exchange]:
-    """``files`` by name: their `transport:` has to say auth_token ${TOKEN} and api_url ${API}."""
+    """``files`` by name, whose `transport:` is that of ``LINE``."""
     ears = Ears()
     async with TwilioApi(TOKEN) as api:
         env = {"TOKEN": TOKEN, "API": api.url}

@@ -24,10 +24,12 @@ from websockets.asyncio.server import ServerConnection, serve
 from runner import RealtimeAgent, RealtimeSession
 from runner.audio.g711 import ulaw_decode, ulaw_encode
 from runner.engine.ports import Prompt
+from runner.errors import CallOver
 from runner.media.resample import resample
 from runner.media.wav import read_wav
 from runner.tasks import Supervisor
 from runner.transports.twilio import TwilioRealtimeTransport
+from runner.transports.twilio_phone import MOST_WAITING
 
 LONG = "This goes on and on, and it does not stop for a good long while. " * 8
 
@@ -298,5 +300,29 @@ def test_a_line_to_the_model_that_breaks_is_renewed_under_the_same_call(engine: 
                 assert errors == []
                 await session.close()
                 over.set()
+
+    asyncio.run(main())
+
+
+def test_a_phone_that_takes_no_more_sound_has_gone() -> None:
+    class Stuck:
+        async def send(self, text: str) -> None:
+            await asyncio.Event().wait()
+
+        async def receive(self) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+        async def close(self) -> None: ...
+
+    async def main() -> None:
+        line = TwilioRealtimeTransport(Stuck(), url="ws://127.0.0.1:1/v1/realtime")
+        line._stream.received({"event": "start", "start": {"streamSid": "MZ1"}})
+        for item in range(MOST_WAITING):
+            line._stream.play(f"item_{item}", 0, bytes(160))
+            line._stream.flush()  # each time a frame, its mark, and what takes both back
+        with pytest.raises(CallOver, match="takes no more sound"):
+            await line.connect(api_key="test")
+        await line.close()
 
     asyncio.run(main())

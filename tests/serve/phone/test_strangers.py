@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from urllib.parse import urlencode
 
 import pytest
 from support.engine import Puppet, Serving, serving
-from support.twilio import PUBLIC, TOKEN, Exchange, exchange
+from support.phone_service import post
+from support.twilio import LINE, PUBLIC, TOKEN, Exchange, exchange
 from support.until import until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -28,16 +27,7 @@ from runner.testing import TwilioCaller
 from runner.testing.twiml import Verb, read_twiml
 from runner.transports.twilio_signature import HEADER, twilio_signature
 
-FILE = """\
-timezone: none
-transport:
-  type: twilio
-  listen: 127.0.0.1:0
-  public_url: https://voice.example.com
-  auth_token: ${TOKEN}
-  api_url: ${API}
-session: { output_modalities: [text] }
-"""
+FILE = LINE + "session: { output_modalities: [text] }\n"
 ONE = (
     FILE
     + """\
@@ -70,16 +60,6 @@ def strangers(
             await test(it)
 
     asyncio.run(main())
-
-
-def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    request = urllib.request.Request(url, body, headers, method="POST")
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
 
 
 async def verbs(caller: TwilioCaller, **more: str) -> list[Verb]:

@@ -10,7 +10,7 @@ import pytest
 from support.engine import Puppet, Serving, last_words, serving, speech_models, spoken
 from support.hearing import words_in
 from support.speech import silence
-from support.twilio import Exchange, exchange
+from support.twilio import LINE, Exchange, exchange
 from support.until import until
 
 from runner.audio.g711 import ulaw_decode
@@ -19,14 +19,9 @@ from runner.engine.ports import Prompt
 from runner.media.resample import resample
 from runner.testing import TwilioCaller
 
-FILE = """\
-timezone: none
-transport:
-  type: twilio
-  listen: 127.0.0.1:0
-  public_url: https://voice.example.com
-  auth_token: ${TOKEN}
-  api_url: ${API}
+FILE = (
+    LINE
+    + """\
 session: { audio: { input: { turn_detection: { type: server_vad } } } }
 calls:
   - { from: anonymous, reject: 603 }
@@ -44,6 +39,7 @@ agents:
   billing:
     instructions: You do the bills.
 """
+)
 STORY = "This goes on and on, and it does not stop for a good long while. " * 2
 
 
