@@ -15,7 +15,7 @@ from runner.errors import CallOver, UserError
 from runner.model.legacy import wire_settings
 from runner.model.settings import DEFAULT_MODEL, SESSION_KEYS, SessionSettings
 from runner.transports.attached import REFUSED, AttachedCall, without_formats
-from runner.transports.base import ApiKey
+from runner.transports.base import ApiKey, given_key
 from runner.transports.phonecalls import PhoneCalls
 from runner.transports.websocket import OpenAIRealtimeWebSocket
 
@@ -52,6 +52,19 @@ class OpenAIRealtimeSIP(AttachedCall, OpenAIRealtimeWebSocket):
         """End the phone call. One that is over already is no error."""
         with contextlib.suppress(CallOver):
             await self._control().hangup(self._attached().call_id or "")
+
+    async def reject(self, call_id: str, status: int = 603) -> None:
+        """Refuse a call that rings, in place of :meth:`connect`: ``status`` is SIP's (486 busy, 603
+        declined). Needs the key, and the url of another service, that this was made with. CallOver
+        when the caller is gone, ConnectError when the service does not do it."""
+        if not 400 <= status <= 699:
+            raise UserError(f"{status} refuses no call", "SIP has 400 to 699 for that, such as 486")
+        calls = self._calls or PhoneCalls(self._url, await given_key(self._api_key))
+        try:
+            await calls.reject(call_id, status)
+        finally:
+            if calls is not self._calls:
+                await calls.close()
 
     async def transfer(self, uri: str) -> None:
         """Put the caller through to ``uri`` by SIP's REFER; the service then ends the call."""

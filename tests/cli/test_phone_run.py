@@ -197,6 +197,21 @@ def test_an_edit_reaches_the_caller(service: PhoneService, file: Path) -> None:
         row = run.wait_for("config_applied")
         assert row["sessions"]["total"] == 1
         phone.until(lambda: "You sing to +15550100" in phone.session["instructions"])
+        # And without what is redacted from now on.
+        file.write_text(PHONE.replace("records: {", "records: { redact: [phone_number],"))
+        run.wait_for("config_applied", lambda row: row["revision"] == 2)
+        phone.says("Call me at +1 555 123 0100.")
+        run.wait_for("transcript", lambda row: row.get("text") == "Call me at [phone_number].")
+
+
+def test_a_service_that_runs_out_of_quota_in_mid_call(service: PhoneService, file: Path) -> None:
+    file.write_text(PHONE + 'on_failure: { transfer: "tel:+15550188" }\n')
+    with running(service, file) as (run, webhook):
+        phone = greeted(service, run, webhook)
+        error = {"type": "x", "code": "insufficient_quota", "message": "No quota left"}
+        service.do(phone._tell({"type": "error", "error": error}))
+        assert ended(run)["reason"] == "the service failed: No quota left"
+        phone.until(lambda: ("refer", {"target_uri": "tel:+15550188"}) in phone.requests)
 
 
 def test_the_next_process_takes_the_callers_over(service: PhoneService, file: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from openai.resources.realtime.calls import AsyncCalls
+from support.phone_service import PhoneCall, PhoneService
 from support.wsserver import Service
 
 from runner import RealtimeAgent, SessionOptions, tool
-from runner.errors import UserError
+from runner.errors import CallOver, UserError
 from runner.model.settings import SESSION_KEYS, SessionSettings
 from runner.transports.base import ConnectOptions
 from runner.transports.sip import OpenAIRealtimeSIP
@@ -183,3 +184,18 @@ def test_fields_that_a_phone_call_takes(detection: Any) -> None:
     """SI6: the other fields of the turn detection pass."""
     config = build(RealtimeAgent("desk"), {"config": {"turn_detection": detection}})
     assert config["audio"]["input"]["turn_detection"] == detection
+
+
+def test_a_call_that_rings_is_refused() -> None:
+    async def refuse(status: int) -> None:
+        await OpenAIRealtimeSIP(url=service.url, api_key="k").reject("rtc_1", status)
+
+    with PhoneService() as service:
+        call = service.calls["rtc_1"] = PhoneCall(service, "rtc_1")
+        asyncio.run(refuse(486))
+        assert call.requests == [("reject", {"status_code": 486})]
+        with pytest.raises(UserError, match="200 refuses no call"):
+            asyncio.run(refuse(200))
+        del service.calls["rtc_1"]
+        with pytest.raises(CallOver):
+            asyncio.run(refuse(603))
