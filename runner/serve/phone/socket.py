@@ -13,8 +13,9 @@ from runner.codec import loads
 
 #: Until the stream has begun; Twilio says so at once.
 START_SECONDS = 10.0
-#: Twilio sends a frame each 20 ms, sound or silence: a stream without any is dead.
-QUIET_SECONDS = 10.0
+#: Twilio sends a frame each 20 ms, though not always when nobody speaks: a stream on which
+#: nothing at all comes for so long is dead.
+QUIET_SECONDS = 30.0
 #: Before ``start`` comes ``connected`` alone.
 MOST_BEFORE_START = 4
 

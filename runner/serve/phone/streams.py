@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,8 +38,8 @@ from runner.transports.twiml import connect, dial, reject, say, twiml
 #: A webhook is a form of some twenty fields.
 MOST_BYTES = 64 * 1024
 BUSY = 486
-#: Longer than any of Twilio's ids.
-_LONGEST_ID = 64
+#: The ids of calls, which stand in the names of files: Twilio's are CA and 32 signs.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ENCODING = "audio/x-mulaw"
 
 
@@ -97,7 +98,7 @@ class Streams:
             return plain(403, "the signature is missing, or not Twilio's for this address")
         fields = tuple(form_fields(body))
         call_id = dict(fields).get("CallSid", "")
-        if not call_id or len(call_id) > _LONGEST_ID or not call_id.isalnum():
+        if not _ID.fullmatch(call_id):
             return plain(400, "no CallSid")
         answer = twiml(*self._decide(Incoming(call_id, fields), theirs))
         return Response(answer, media_type="text/xml", headers={"Cache-Control": "no-store"})
@@ -134,8 +135,12 @@ class Streams:
         token = socket.path_params["token"]
         ticket = self._tickets.look(token)
         signature = socket.headers.get(HEADER, "")
-        if ticket is None or not twilio_signed(
-            ticket.what.number.token, signature, _socket_url(ticket.what.number.public, token)
+        if (
+            ticket is None
+            or ticket.call_id in self._open
+            or not twilio_signed(
+                ticket.what.number.token, signature, _socket_url(ticket.what.number.public, token)
+            )
         ):
             await socket.close(1008)  # before it is accepted: HTTP 403
             return

@@ -153,6 +153,7 @@ def test_who_may_open_a_stream(
         assert await refused(it, second + "x") == 403
         socket = await opened(it, second)
         assert await refused(it, second) == 403  # used up
+        assert await refused(it, await ticket(phone)) == 403  # the call has a stream
         await socket.send(begun(it.phone()))
         assert await closed(socket) == 1008  # another call's
         monkeypatch.setattr(tickets, "SECONDS", 0.0)
