@@ -46,7 +46,7 @@ class Excuses:
 
     def prepare(self, call: Call) -> None:
         """A call begins: the words are made, so that they are there when they are needed."""
-        if self._speaks() and call.sink is not None and not _typed(call):
+        if self._words and call.sink is not None and not _typed(call):
             self._tasks.spawn(self._prepare(call), "the words of on_failure")
 
     def heard(self, call: Call, event: SessionEvent) -> None:
@@ -62,7 +62,7 @@ class Excuses:
                 call.away = call.excused = False
             case Connection() if event.status == "reconnecting" and not call.away:
                 call.away = True
-                if self._speaks():
+                if self._words and (call.sink is not None or not self._rings):
                     self._tasks.spawn(self._silence(call), f"silence on {call.id}")
 
     def _give_up(self, call: Call, why: str) -> None:
@@ -74,11 +74,11 @@ class Excuses:
     async def _silence(self, call: Call) -> None:
         await asyncio.sleep(SILENT_SECONDS)
         if call.away and call.reason is None:
-            await self.excuse(call)
+            await self._say(call)
 
     def end(self, call: Call) -> None:
         """The call is over; a caller who lost it hears why before it counts as ended."""
-        if call.opened and call.lost and self._speaks():
+        if call.opened and call.lost and self._words and not self._rings:
             self._tasks.spawn(self._last_words(call), f"last words to {call.id}")
         else:
             call.ended.set()
@@ -90,24 +90,35 @@ class Excuses:
             call.ended.set()
 
     async def excuse(self, call: Call) -> None:
-        """Say the words, once each time that the caller is left alone."""
-        if not self._speaks() or call.excused:
+        """Say the words to a caller who has lost the call. A phone's carrier does that by itself:
+        it still has the line when we do not."""
+        if self._words and not self._rings:
+            await self._say(call)
+
+    async def _say(self, call: Call) -> None:
+        """Once each time that the caller is left alone."""
+        if call.excused:
             return
-        call.excused, words = True, self._deployment().on_failure.say
+        call.excused, words = True, self._words
         self._listener(call, Transcript("assistant", ITEM, words))
         if call.sink is not None and not _typed(call):
             with contextlib.suppress(RtrunError):  # told when the words were to be made
                 await self._clip.play(words, call.sink, call.ear)
 
-    def _speaks(self) -> bool:
-        """Is there something to say, and is it for us to say it? A carrier speaks to its phones."""
-        deployment = self._deployment()
-        return bool(deployment.on_failure.say) and not deployment.transport.rings
+    @property
+    def _words(self) -> str:
+        return self._deployment().on_failure.say
+
+    @property
+    def _rings(self) -> bool:
+        return self._deployment().transport.rings
 
     async def _prepare(self, call: Call) -> None:
         try:
-            await self._clip.prepare(self._deployment().on_failure.say)
+            await self._clip.prepare(self._words)
         except RtrunError as error:
+            if self._rings:
+                return  # in the end the carrier says them
             words = f"on_failure.say cannot be said: {error.message}"
             self._listener(call, SessionError("on_failure", words))
 

@@ -22,6 +22,7 @@ from runner.desk import Address, Call, Desk
 from runner.errors import ConnectError
 from runner.media.resample import resample
 from runner.toolbox import load_tools
+from runner.transports.registry import create
 
 LONG, WORDS = "We have a problem on the line.", "Sorry."
 FILE = f"""\
@@ -75,7 +76,7 @@ class Scene:
 def scene(folder: Path, test: Callable[[Scene], Awaitable[None]], text: str = FILE) -> None:
     async def main() -> None:
         (folder / "x.yaml").write_text(text)
-        loaded = load(folder / "x.yaml", env={})
+        loaded = load(folder / "x.yaml", env={"T": "token"})
         seen: list[tuple[Call, Any]] = []
         async with refusing_server() as server, asyncio.timeout(60):
             desk = Desk(
@@ -186,6 +187,29 @@ def test_a_line_that_is_gone_for_good(tmp_path: Path, monkeypatch: pytest.Monkey
         await until(lambda: it.ear.idle)
 
     scene(tmp_path, test)
+
+
+def test_a_phone_whose_sound_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twilio's caller is told while a line is tried for; at the end Twilio speaks, which has the
+    line still."""
+    monkeypatch.setattr(renewal, "BUDGET_SECONDS", 0.5)
+    monkeypatch.setattr(excuses, "SILENT_SECONDS", 0.05)
+    phone = '{ type: twilio, auth_token: "${T}", public_url: "https://voice.example.com" }'
+
+    async def test(it: Scene) -> None:
+        call = await it.desk.open(sink=it.ear, transport=create("websocket"))
+        it.server.away = True
+        await it.server.connections[0].close(1011)
+        await until(lambda: it.ear.heard)
+        await until(call.ended.is_set)
+        it.server.away = False
+        other = await it.desk.open(sink=it.ear, transport=create("websocket"))
+        await it.fails(other, 1, "insufficient_quota")
+        await until(other.ended.is_set)
+        assert (len(it.ear.heard), it.said) == (1, [WORDS])
+
+    text = FILE.replace("transport: websocket", f"transport: {phone}")
+    scene(tmp_path, test, text.replace("output: { format: g711_ulaw }", "output: {}"))
 
 
 def test_typed_words_are_written(tmp_path: Path) -> None:

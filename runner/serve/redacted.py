@@ -17,6 +17,8 @@ from runner.model.redaction import REDACTED, Redactor, Stream, fixed
 #: The fields of a server event in which a text comes in pieces.
 _PIECES = ("transcript.delta", "text.delta", "transcription.delta", "arguments.delta", ".segment")
 _KEYS = "input_audio_buffer.dtmf_event_received"
+#: A message of Twilio's, as `transport: twilio` shows it beside the events of the wire.
+_TWILIO = "twilio_message"
 
 
 class Redacted:
@@ -78,10 +80,20 @@ class Wire:
             return event
         if kind == _KEYS and redactor.digits:
             return {**event, "event": REDACTED}
+        if kind == _TWILIO:
+            return {**event, "message": _of_twilio(redactor, event.get("message"))}
         if kind.endswith((".done", ".completed", ".failed")):
             self._growing.pop(item, None)
         clean: Mapping[str, Any] = redactor.value(event)
         return clean
+
+
+def _of_twilio(redactor: Redactor, message: Any) -> Any:
+    """Sound stays as it is, and so do the ids and numbers of a stream."""
+    kind = message.get("event") if isinstance(message, Mapping) else None
+    if kind == "dtmf" and redactor.digits:
+        return {**message, "dtmf": {**message.get("dtmf", {}), "digit": REDACTED}}
+    return redactor.value(message) if kind == "start" else message
 
 
 class Rows:

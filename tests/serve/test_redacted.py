@@ -132,5 +132,17 @@ def test_keys_and_sound_on_the_wire() -> None:
     assert key["event"] == "[redacted]"
     sound = {"type": "response.output_audio.delta", "delta": "4111111111111111"}
     assert wire(REDACTOR, sound) == sound
+    pressed = {
+        "event": "dtmf",
+        "sequenceNumber": "5",
+        "dtmf": {"track": "inbound_track", "digit": "4"},
+    }
+    twilio = wire(REDACTOR, {"type": "twilio_message", "message": pressed})
+    assert twilio["message"]["dtmf"] == {"track": "inbound_track", "digit": "[redacted]"}
+    media = {
+        "type": "twilio_message",
+        "message": {"event": "media", "media": {"payload": "4" * 16}},
+    }
+    assert wire(REDACTOR, media) == media
     append = {"type": "input_audio_buffer.append", "audio": "4111111111111111"}
     assert wire(REDACTOR, append) == append
