@@ -138,7 +138,7 @@ async def case_health():
     assert (await ask("/nowhere"))[0] == 404
     status, body = await ask("/healthz", CANARY=None)
     assert status == 503, body
-    assert "CANARY" in logged[-1], logged
+    assert any("CANARY" in line for line in logged), logged
 
 
 async def case_a_browser_is_relayed_and_never_sees_the_deployment():
@@ -154,7 +154,6 @@ async def case_a_browser_is_relayed_and_never_sees_the_deployment():
     assert "function_call" not in everything, everything[:2000]
     assert peer.of("response.output_audio.delta"), "no sound"
     peer.socket.close(1000, "bye")
-    await until(lambda: not any("call_" in line for line in logged[-1:]))
 
 
 async def case_a_page_may_not_change_the_deployment():
@@ -293,7 +292,7 @@ async def case_a_webhook_that_is_not_the_service_s():
 
 async def case_phone_calls_by_webhook():
     """What the callers say, hear and do is in the test; so is what the service was asked."""
-    await asyncio.gather(*(rings(call_id) for call_id in told["calls"].values()))
+    await calling
 
 
 async def case_a_handoff():
@@ -337,10 +336,12 @@ async def case_an_edit_by_kv():
     for broken in ("no json", json.dumps({**json.loads(edited), "code": {"tools/x.py": "1"}})):
         status, body = await ask("/healthz", RTRUN_CONFIG=kv(broken))
         assert (status, json.loads(body)["from"]) == (200, "bundle"), body
-        assert "cannot be used" in logged[-1], logged[-1]
+    assert len([line for line in logged if "cannot be used" in line]) == 2, logged
 
 
 cases = {}
+# They take their time, in which the others are run.
+calling = asyncio.gather(*(rings(call_id) for call_id in told["calls"].values()))
 for name, case in list(globals().items()):
     if not name.startswith("case_"):
         continue
