@@ -227,7 +227,7 @@ class Story:
                 self.agent = report.agent or self.agent
                 return []
             case reports.SessionEnd():
-                self.status = "ended"
+                self.status = "listening" if self.tally.live else "ended"
                 rest = [Line(kind, kind, words.clean(t) + "…") for kind, t in self._drain() if t]
                 return [*self._release(), *rest]
             case reports.ConfigPending():

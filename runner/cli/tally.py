@@ -17,6 +17,8 @@ class Tally:
         self._clock = clock
         self.began: float | None = None
         self.ended: float | None = None
+        #: Calls on the line: beside the one from here, browsers may be.
+        self.live: set[str] = set()
         self.reason = ""
         self.turns = 0
         self.first_audio: list[float] = []
@@ -56,8 +58,11 @@ class Tally:
         match report:
             case reports.SessionStart():
                 self.began = self.began or self._clock()
+                self.ended = None
+                self.live.add(report.session)
             case reports.SessionEnd():
-                self.ended = self._clock()
+                self.live.discard(report.session)
+                self.ended = None if self.live else self._clock()
                 self.reason = report.reason
                 self._usage, self._cost = report.usage, report.cost
                 self._sound = report.sound

@@ -248,3 +248,15 @@ def test_times_for_people() -> None:
     ]  # fmt: skip
     assert [words.duration(s) for s in (0, 7.9, 65, 3723)] == ["0:00", "0:07", "1:05", "1:02:03"]
     assert words.call("f", '{"x": "' + "y" * 500 + '"}').endswith("…)")
+
+
+def test_a_call_of_a_browser_that_ends_does_not_end_the_one_from_here() -> None:
+    story = Story()
+    story.report(reports.SessionStart("here"))
+    story.report(reports.SessionStart("browser"))
+    story.report(reports.SessionEnd("browser", "the page hung up"))
+    assert story.status == "listening"
+    assert story.tally.ended is None
+    story.report(reports.SessionEnd("here", "input ended"))
+    assert story.status == "ended"
+    assert story.tally.ended is not None

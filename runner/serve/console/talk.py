@@ -67,6 +67,11 @@ class _Line:
     started: datetime
     call: Call | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    reason: str = ""
+
+    def leave(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self.over.set()
 
 
 class Talk:
@@ -88,15 +93,12 @@ class Talk:
             raise UserError(f"{deployed.name} takes no calls", "mend its file: then it starts")
         if not sdp.startswith("v=0"):
             raise UserError("the body is no SDP offer", "a browser makes one by createOffer()")
-        # What hangs up takes a second to import: not while somebody speaks.
-        importing = self._tasks.spawn(in_thread(import_module, "openai"), "importing openai")
         started = datetime.now().astimezone()
         session = await _first_session(desk, started)
         url = f"{rest_base(address.url or OPENAI_URL)}/realtime/calls"
         options = ConnectOptions(api_key=address.api_key, headers=address.headers)
         headers = request_headers(options)
         answer = await in_thread(post_offer, url, headers, sdp, session)
-        await asyncio.wait({importing})
         if not answer.call_id:
             raise ConnectError(f"{url} took the offer and named no call", "it has no Location")
         calls = PhoneCalls(address.url, address.api_key, address.headers)
@@ -157,10 +159,12 @@ class Talk:
 
     async def _end(self, line: _Line) -> None:
         self._lines.pop(line.call_id, None)
+        # What hangs up takes a second to import, and others are speaking.
+        await in_thread(import_module, "openai")
         desk, call = line.deployed.desk, line.call
         try:
             if call is not None and not call.ended.is_set() and desk is not None:
-                await desk.hang_up(call, "the page hung up")
+                await desk.hang_up(call, line.reason)
             elif call is None:
                 with contextlib.suppress(RtrunError):
                     await line.calls.hangup(line.call_id)
@@ -174,7 +178,7 @@ class Talk:
         """The page hung up. False when there is no such call."""
         line = self._lines.get(call_id)
         if line is not None:
-            line.over.set()
+            line.leave("the page hung up")
         return line is not None
 
     def page_came(self, page: str) -> None:
@@ -193,7 +197,7 @@ class Talk:
         if page not in self._pages:
             for line in tuple(self._lines.values()):
                 if line.page == page:
-                    line.over.set()
+                    line.leave("the page was closed")
 
     async def quiet(self) -> None:
         """Until no turn of a call from a page runs."""
@@ -203,7 +207,7 @@ class Talk:
     async def close(self) -> None:
         """Hang up on everybody."""
         for line in tuple(self._lines.values()):
-            line.over.set()
+            line.leave("stopped")
         await self._tasks.finish(2.0)
         await self._tasks.close()
 

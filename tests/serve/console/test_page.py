@@ -156,7 +156,7 @@ def test_a_call_from_the_browser(tmp_path: Path) -> None:
     puppet = Puppet()
     puppet.answer = answer
     # Over and over: each question after the first falls into an answer.
-    microphone = silence(5.0) + spoken("Do you have a time on Tuesday?") + silence(1.5)
+    microphone = silence(2.5) + spoken("Do you have a time on Tuesday?") + silence(1.5)
 
     async def main(url: str) -> None:
         async with (
@@ -183,7 +183,7 @@ def test_a_call_from_the_browser(tmp_path: Path) -> None:
             call = desk.hall["shop"].desk.calls[session]
             await page.reload()
             await until(call.ended.is_set, 20)
-            await page.until(there(".call .id", "the page hung up"))
+            await page.until(there(".call .id", "ended: "))
             await page.until("!document.querySelector('#talk').disabled")
             await page.click("#talk")
             await page.until(there("#voice-state", "on the line"))

@@ -17,7 +17,9 @@ from support.until import until
 from support.webrtc import RtcClient
 
 from runner.serve.console import talk
+from runner.serve.console.book import NOT_KEPT
 from runner.transports.browser import OpenAIRealtimeBrowser
+from runner.transports.sip import OpenAIRealtimeSIP
 
 SHOP = """\
 transport: websocket
@@ -109,7 +111,7 @@ def test_a_call_ends_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             async with desk.page("gone"):  # its line was away for a moment
                 await asyncio.sleep(0.5)
                 assert desk.told.calls[-1][0] == "began"
-            await until(lambda: desk.told.calls[-1] == ("ended", "the page hung up"))
+            await until(lambda: desk.told.calls[-1] == ("ended", "the page was closed"))
 
     on_a_console(tmp_path, test)
 
@@ -120,6 +122,27 @@ def test_a_caller_who_vanishes_is_noticed(tmp_path: Path) -> None:
             assert (await post(desk, f"{path}/begin")).json()["ok"]
             await client.close()
             await until(lambda: desk.told.calls[-1][0] == "ended", 20)
+
+    on_a_console(tmp_path, test)
+
+
+def test_what_was_said_on_the_phone_is_let_go_with_the_call(tmp_path: Path) -> None:
+    async def test(desk: Desk, engine: Serving) -> None:
+        shop = desk.hall["shop"].desk
+        assert shop is not None
+        async with desk.page() as page, calling(desk) as (_, path):
+            session = path.rpartition("/")[2]
+            call = await shop.open(transport=OpenAIRealtimeSIP(), attach=session)
+            told = await page.until(lambda s: s["is"] == "call" and s["call"]["via"] == "phone")
+            assert "does not pass through rtrun" in told["call"]["no_mute"]
+            await page.row(role="assistant", text="Good morning.", done=True)
+            await call.session.close("over")
+            gone = await page.until(lambda s: s["is"] == "forget")
+            assert [row["text"] for row in gone["rows"]] == [NOT_KEPT]
+            assert (await post(desk, f"{path}/hangup")).json()["ok"]
+        async with desk.page("later") as later:
+            (known,) = later.said[0]["calls"]
+            assert [row["text"] for row in known["rows"]] == [NOT_KEPT]
 
     on_a_console(tmp_path, test)
 

@@ -4,7 +4,11 @@ import { $, can, clock, count, frame, h, pretty, since, took } from "./dom.js";
 import { ask } from "./line.js";
 import { call, on, state } from "./state.js";
 
+// Rows that are drawn at first; a page of thousands would be slow with each word.
+const FEW = 300;
+
 let drawn = new Map();
+let most = FEW;
 let follows = true;
 let shown = null;
 
@@ -62,31 +66,47 @@ const make = (row) => (row.kind === "message" ? message : row.kind === "tool" ? 
 
 // -- the list --------------------------------------------------------------------------------
 function put(row) {
-  const made = make(row), before = drawn.get(row.id), box = $("transcript");
+  const before = drawn.get(row.id), box = $("transcript");
+  const growing = before && row.kind === "message" && !row.cut && !row.pictures && before.querySelector(".said")?.firstChild;
+  if (growing?.nodeType === Node.TEXT_NODE && row.text) { growing.data = row.text; return; }
+  const made = make(row);
   drawn.set(row.id, made);
   if (before) before.replaceWith(made);
-  else { box.querySelector(".empty")?.remove(); box.append(made); }
-  while (drawn.size > 2000) { const [id, old] = drawn.entries().next().value; old.remove(); drawn.delete(id); }
+  else { box.querySelector(".nothing")?.remove(); box.append(made); }
+  while (drawn.size > most + 50) { const [id, old] = drawn.entries().next().value; old.remove(); drawn.delete(id); }
 }
 
 function whole() {
   const chosen = call(), box = $("transcript");
   drawn = new Map();
   box.replaceChildren();
-  if (shown !== state.selected) { follows = true; shown = state.selected; }
+  if (shown !== state.selected) { follows = true; most = FEW; shown = state.selected; }
   if (!chosen) {
     box.append(h("p", { class: "empty" }, "Nobody is on the line. Press Talk to call from this browser; calls from elsewhere appear by themselves."));
   } else {
     if (chosen.lost_rows) box.append(h("p", { class: "empty" }, `${count(chosen.lost_rows, "older row")} left out.`));
-    if (!chosen.rows.size) box.append(h("p", { class: "empty" }, chosen.ended ? "Nothing was said." : "Nothing was said yet."));
-    for (const row of chosen.rows.values()) put(row);
+    if (!chosen.rows.size) box.append(h("p", { class: "empty nothing" }, chosen.ended ? "Nothing was said." : "Nothing was said yet."));
+    const rows = [...chosen.rows.values()], older = rows.length - most;
+    if (older > 0) box.append(h("p", { class: "empty" }, h("button", { type: "button", onclick: () => { most = Infinity; follows = false; whole(); } }, `Show ${count(older, "older row")}`)));
+    for (const row of rows.slice(-most)) put(row);
   }
   bottom();
 }
 
+// Read out once, when it is whole: who listens to the page hears no half sentences.
+const readOut = new Set();
+function read(row) {
+  const whole = row.kind === "message" ? row.done && row.text : row.kind === "mark" || row.state === "asks";
+  const key = `${row.id} ${row.state || ""}`;
+  if (!whole || readOut.has(key)) return;
+  readOut.add(key);
+  $("spoken").textContent = row.kind === "message" ? `${row.role === "user" ? "Caller" : "Agent"}: ${row.text}`
+    : row.kind === "mark" ? row.text : `${called(row)} waits for a yes`;
+}
+
 const waiting = new Map();
 const some = frame(() => {
-  for (const row of waiting.values()) put(row);
+  for (const row of waiting.values()) { put(row); read(row); }
   waiting.clear();
   bottom();
 });

@@ -54,6 +54,8 @@ const draw = frame(() => {
 
 function pick(row) {
   chosen = chosen === row ? null : row;
+  if (chosen) $("event-list").setAttribute("aria-activedescendant", `event-${chosen.n}`);
+  else $("event-list").removeAttribute("aria-activedescendant");
   $("event-detail").hidden = !chosen;
   $("event-detail").textContent = chosen ? JSON.stringify(chosen.wire, null, 2) : "";
   draw();

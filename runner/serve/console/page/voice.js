@@ -54,6 +54,7 @@ async function dial(mine) {
   opened.catch(() => {});
   channel.onclose = () => { if (call === mine) end(mine); };
   pc.onconnectionstatechange = () => {
+    if (call === mine && mine.session) $("voice-state").textContent = pc.connectionState === "disconnected" ? "no sound comes, waiting" : "on the line";
     if (call === mine && ["failed", "closed"].includes(pc.connectionState)) { notice({ error: "the connection broke", hint: "press Talk to call again" }); end(mine); }
   };
   await pc.setLocalDescription(await pc.createOffer());
@@ -87,10 +88,10 @@ function gathered(pc) {
 }
 
 function end(mine) {
+  if (mine.id) leave(mine.id);
   mine.stream?.getTracks().forEach((track) => { track.onended = null; track.stop(); });
   mine.pc?.close();
   mine.context?.close();
-  if (mine.id) leave(mine.id);
   if (call === mine) {
     call = null;
     $("voice").srcObject = null;
@@ -131,7 +132,6 @@ function meter(mine) {
   const box = $("voice-meter"), pen = box.getContext("2d");
   const draw = () => {
     if (call !== mine) return;
-    const style = getComputedStyle(document.documentElement);
     pen.clearRect(0, 0, box.width, box.height);
     sides.forEach(({ analyser, data }, index) => {
       analyser.getFloatTimeDomainData(data);
@@ -143,7 +143,6 @@ function meter(mine) {
       pen.globalAlpha = 1;
       pen.fillRect(0, index * 9 + 1, box.width * share, 5);
     });
-    void style;
     requestAnimationFrame(draw);
   };
   draw();
