@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from support.phones.drive import Baresip, Phone, Pjsip, certificate, ringing
 from support.phones.operator import Exchange, telephone
 from support.until import until, until_sync
 
+pytestmark = pytest.mark.skipif(
+    sys.version_info >= (3, 13), reason="pjsua2-python has no wheel for this Python"
+)
 QUESTION = "What time do you open on Saturday?"
 COUNTING = "Say exactly:\n\nOne, two, three, four, five, six, seven, eight, nine, ten, eleven."
 
