@@ -1,6 +1,7 @@
-"""One phone call that --wav, --say or --text places, by Twilio's double on this machine.
+"""One phone call that --wav, --say or --text places: by Twilio's double on this machine, or by SIP
+at the local engine.
 
-It takes the way of a call from outside: the webhook, the signatures, the media stream.
+It takes the way of a call from outside: the webhook, the signatures, the media.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from runner.desk import Call
 from runner.model.deployment import Deployment
 from runner.model.phone import CallRule
 from runner.testing.caller import Ear, Speaks
+from runner.testing.sip import SipCaller
 from runner.testing.twilio import Tape, TwilioCaller
 
 #: A number that nobody has: who is called where the file names no number.
 CALLED = "+15550100"
 
 #: Makes the phone, and gives what becomes the call when it is taken.
-Dial = Callable[[Tape | None], Awaitable[tuple[TwilioCaller, "asyncio.Future[Call]"]]]
+Phone = TwilioCaller | SipCaller
+Dial = Callable[[Tape | None], Awaitable[tuple[Phone, "asyncio.Future[Call]"]]]
 
 
 class PlacedCall(LocalCall):
@@ -32,7 +35,7 @@ class PlacedCall(LocalCall):
     def __init__(self, *args: Any, dial: Dial, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._dial = dial
-        self._phone: TwilioCaller | None = None
+        self._phone: Phone | None = None
 
     async def run(self) -> bool:
         given = self._given
@@ -55,7 +58,7 @@ class PlacedCall(LocalCall):
             spoken = self._recording is not None or bool(given.say)
             well = await self._hold(taken.result(), sound, spoken)
             for failure in phone.failures:
-                self._warn(f"Twilio would not take this: {failure}")
+                self._warn(f"the phone would not take this: {failure}")
             return well and not phone.failures
         finally:
             taken.cancel()

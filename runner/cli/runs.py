@@ -146,7 +146,11 @@ class Run:
 
     def _places_call(self, deployment: Deployment) -> bool:
         """Is the caller of this phone on this machine?"""
-        return self._options.calls and deployment.transport.type == "twilio"
+        kind = deployment.transport.type
+        if kind == "sip":  # the phones of OpenAI are out of reach
+            engine = choose(deployment.engine, self._options.engine, self._env)
+            return self._options.calls and engine.type == "local"
+        return self._options.calls and kind == "twilio"
 
     def _phones(self) -> Telephone:
         if self._telephone is None:

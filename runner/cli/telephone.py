@@ -21,6 +21,7 @@ from runner.serve.phone.phones import Phones, Place
 from runner.tasks import OnFailure, Supervisor
 
 if TYPE_CHECKING:
+    from runner.testing.sip import SipCaller
     from runner.testing.twilio import Tape, TwilioCaller
     from runner.testing.twilio_api import TwilioApi
 
@@ -86,6 +87,8 @@ class Telephone:
         return out
 
     async def _place_here(self, deployment: Deployment) -> Place:
+        if deployment.transport.type == "sip":
+            return await self._phones.open_here_sip(deployment)
         from runner.testing.twilio_api import TwilioApi
 
         token = secrets.token_hex(16)
@@ -95,15 +98,20 @@ class Telephone:
 
     async def dial(
         self, deployment: Deployment, tape: Tape | None
-    ) -> tuple[TwilioCaller, asyncio.Future[Call]]:
-        """A phone of Twilio's double that has not rung yet, and the call when it is taken."""
+    ) -> tuple[TwilioCaller | SipCaller, asyncio.Future[Call]]:
+        """A phone that has not rung yet, and the call when it is taken."""
+        place, to = self._places[deployment.name], number_of(deployment)
+        taken: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        if deployment.transport.type == "sip":
+            from runner.testing.sip import SipCaller
+
+            # Nobody else knows where it listens: whoever calls is this one.
+            self._dialled[deployment.name] = taken
+            return SipCaller(self._answering[deployment.name].dial, to=to, tape=tape), taken
         from runner.testing.twilio import TwilioCaller
 
-        place = self._places[deployment.name]
-        to = number_of(deployment)
         caller = TwilioCaller(place.webhook, place.secret, to=to, tape=tape)
         self._apis[deployment.name].add(caller)
-        taken: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
         self._dialled[caller.call_sid] = taken
         return caller, taken
 
@@ -134,7 +142,7 @@ class Telephone:
     def began(self, of: Listed, call: Call) -> None:
         screen = self._screen.of(of.name)
         screen.report(reports.SessionStart(call.id, call.session.agent.name))
-        taken = self._dialled.pop(call.id, None)
+        taken = self._dialled.pop(call.id, None) or self._dialled.pop(of.name, None)
         if taken is not None and not taken.done():
             taken.set_result(call)
 

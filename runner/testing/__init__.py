@@ -1,7 +1,8 @@
 """What users need to test their own agents: no network, no key, no waiting.
 
 :func:`run_test` holds a whole conversation with a deployment; a :class:`ScriptedTransport` is a
-line whose other end is a script; a :class:`TwilioCaller` is a phone call at Twilio.
+line whose other end is a script; a :class:`TwilioCaller` is a phone call at Twilio, a
+:class:`SipCaller` one by SIP.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from runner.testing.program import run_test, running_engine
     from runner.testing.record import attach_recorder
     from runner.testing.report import Report
+    from runner.testing.sip import SipCaller
     from runner.testing.twilio import TwilioCaller
     from runner.testing.twilio_api import TwilioApi
 
@@ -23,6 +25,7 @@ ScriptedRealtimeTransport = ScriptedTransport
 #: Loaded when asked for: a scripted line needs no YAML, no sound and no engine.
 _LATER = {
     "Report": "report",
+    "SipCaller": "sip",
     "TwilioApi": "twilio_api",
     "TwilioCaller": "twilio",
     "attach_recorder": "record",
@@ -46,6 +49,7 @@ __all__ = [
     "ScriptError",
     "ScriptedRealtimeTransport",
     "ScriptedTransport",
+    "SipCaller",
     "TwilioApi",
     "TwilioCaller",
     "attach_recorder",

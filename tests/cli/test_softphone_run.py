@@ -46,6 +46,19 @@ def test_a_softphone_is_answered_without_a_key(tmp_path: Path) -> None:
         assert (result.code, result.good) == (0, 1), result.output
 
 
+def test_one_call_is_placed_by_the_flags(tmp_path: Path) -> None:
+    (tmp_path / "phone.yaml").write_text(PHONE.replace("Hello ${call.from}.", "Hello."))
+    env = {"RTRUN_STATE": str(tmp_path / "state")}
+    flags = ("--say", "What time is it?", "--out", str(tmp_path / "call.wav"), "--log-content")
+    with Command("run", str(tmp_path / "phone.yaml"), *flags, env=env) as command:
+        assert command.finish(90) == 0, command.story()
+        texts = [row["text"] for row in command.of("transcript")]
+        assert texts[0] == "Hello."
+        assert "time" in texts[1]
+        assert len(texts) == 3
+    assert (tmp_path / "call.wav").stat().st_size > 200_000
+
+
 def test_what_the_engine_needs_to_be_a_telephone(tmp_path: Path) -> None:
     for flags, words in (
         (["--sip", "0"], "--webhook"),

@@ -94,6 +94,17 @@ class Phones:
         phone = self._env.get("RTRUN_SIP") or DEFAULT_PHONE
         return Place(door.url + path, secret or self._own_secret(listen), reception, phone=phone)
 
+    async def open_here_sip(self, deployment: Deployment) -> Place:
+        """Listen for one call that a phone on this machine places with the local engine, at
+        addresses of its own. InputError."""
+        path = where(deployment)[1]
+        door = await self._door("127.0.0.1:0", f"for {deployment.source}")
+        reception = Reception(self._ears, self._draining, self._on_failure)
+        door.add(Route(path, reception.webhook, methods=["POST"]))
+        place = Place(door.url + path, _new_secret(), reception, phone="127.0.0.1:0")
+        self._places[deployment.source] = place
+        return place
+
     async def _twilio(self, deployment: Deployment, by_default: bool, local: bool) -> Place:
         listen, path = where(deployment)
         token, public = given(deployment, "auth_token"), given(deployment, "public_url")
@@ -158,7 +169,7 @@ class Phones:
         for place in self._places.values():
             if place.webhook.startswith(self._doors[listen].url):
                 return place.secret
-        return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        return _new_secret()
 
     async def _door(self, listen: str, name: str = "") -> Door:
         """The one at this address, or the one of this ``name``."""
@@ -223,3 +234,7 @@ def _require_loopback(key: str, given: str, host: str) -> None:
             "set OPENAI_API_KEY; or write engine: local if the engine on this machine is to "
             "answer them",
         )
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
