@@ -15,6 +15,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
 from runner.errors import ConnectError, NotConnectedError
 from runner.media.ice import allow_loopback, close, configuration
+from runner.media.jitter import install
 from runner.media.resample import Resampler
 from runner.media.rtc import (
     FRAME_BYTES,
@@ -98,6 +99,7 @@ class Peer:
         connection = self.connection
         connection.on("track", self._on_track)
         connection.on("connectionstatechange", self._on_state)
+        install(connection)
         await connection.setLocalDescription(await connection.createOffer())
         offer = str(connection.localDescription.sdp)
         answer = await in_thread(post_offer, url, headers, offer, session)

@@ -19,6 +19,7 @@ from aiortc import (
 
 from runner.engine.server.calls import Call
 from runner.media.ice import allow_loopback, close, configuration
+from runner.media.jitter import install
 from runner.media.resample import Resampler
 from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard, silent
 from runner.tasks import Supervisor
@@ -74,6 +75,7 @@ class Peer:
             await connection.close()
             raise BadOffer("The SDP offers no audio.")
         connection.addTrack(self._track)
+        install(connection)
         await connection.setLocalDescription(await connection.createAnswer())
         self._tasks.spawn(self._watch(), "a WebRTC line")
         return str(connection.localDescription.sdp)
