@@ -7,11 +7,16 @@ interface is loopback reaches nobody, not even itself.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import aioice.ice
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection
+
+from runner.tasks import Supervisor
+
+log = logging.getLogger("runner.media")
 
 #: aioice looks that often whether its checks are over.
 CHECKED_SECONDS = 0.03
@@ -32,16 +37,36 @@ def allow_loopback() -> None:
     aioice.ice.get_host_addresses = _or_loopback
 
 
-def configuration(servers: Sequence[Any] = ()) -> RTCConfiguration:
+def configuration(servers: Sequence[Any] = (), *, bundled: bool = False) -> RTCConfiguration:
     """For an RTCPeerConnection. ``servers``: RTCIceServer objects, URLs, or maps with ``urls``,
     ``username`` and ``credential`` as browsers take them. None given, none is asked: aiortc's
-    default would ask a public one, and wait for it on a machine without a network."""
-    return RTCConfiguration(iceServers=[_server(server) for server in servers])
+    default would ask a public one, and wait for it on a machine without a network. ``bundled``, of
+    an offer: sound and events take one way from the start. Else each has sockets of its own until
+    the answer comes, and aiortc that is given up while it closes them forgets them."""
+    policy = RTCBundlePolicy.MAX_BUNDLE if bundled else RTCBundlePolicy.BALANCED
+    found = [_server(server) for server in servers]
+    return RTCConfiguration(iceServers=found, bundlePolicy=policy)
 
 
-async def close(connection: RTCPeerConnection) -> None:
-    """Close it, whatever it is doing. aioice that was about to be connected begins to ask for
-    consent behind its own close, and would go on with that for half a minute."""
+async def close(connection: RTCPeerConnection, within: float) -> bool:
+    """Close it, whatever it is doing, and whatever becomes of us. False when that takes longer
+    than ``within`` seconds: it goes on (aiortc that is stopped half way keeps its sockets)."""
+    work = _closing.spawn(_close(connection), "close a WebRTC connection")
+    done, _ = await asyncio.wait((work,), timeout=within)
+    return bool(done)
+
+
+def _failed(name: str, error: BaseException) -> None:
+    log.error("%s failed: %r", name, error, exc_info=error)
+
+
+#: Those that are being closed: a loop by itself would forget them.
+_closing = Supervisor(_failed)
+
+
+async def _close(connection: RTCPeerConnection) -> None:
+    """aioice that was about to be connected begins to ask for consent behind its own close, and
+    would go on with that for half a minute."""
     early = {id(way): way for way in _ways(connection) if way._query_consent_task is None}
     await connection.close()
     if early:

@@ -142,7 +142,7 @@ def mono(frame: AudioFrame) -> bytes:
     """The samples of a decoded frame (s16; aiortc gives Opus in two channels, G.711 in one at
     8 kHz) as mono PCM16 at 48 kHz."""
     channels = len(frame.layout.channels)
-    samples = np.frombuffer(frame.planes[0], "<i2", frame.samples * channels)
+    samples = np.frombuffer(bytes(frame.planes[0]), "<i2", frame.samples * channels)
     if channels == 2:
         left, right = samples[0::2], samples[1::2]
         samples = (left & right) + ((left ^ right) >> 1)  # the mean, in 16 bits

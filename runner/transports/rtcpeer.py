@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
 from runner.errors import ConnectError, NotConnectedError
 from runner.media.ice import allow_loopback, close, configuration
@@ -67,7 +67,7 @@ class Peer:
         allow_loopback()
         self.owner: Owner | None = owner
         self.call_id = ""
-        self.connection = RTCPeerConnection(configuration(servers))
+        self.connection = RTCPeerConnection(configuration(servers, bundled=True))
         self._tasks = Supervisor(self._failed)
         self._own = None if track is not None else PulledTrack(self._pull)
         # Closing a connection stops its tracks; the caller's is not ours to stop.
@@ -78,24 +78,23 @@ class Peer:
         self._waiting = bytearray()
         self._opened = asyncio.Event()
         self._tail = 0
+        self._closing: asyncio.Task[None] | None = None
         self.muted = False
-        self._channel = self.connection.createDataChannel("oai-events")
+        self._channel: RTCDataChannel | None = None
 
     # -- opening ---------------------------------------------------------------------------------
     async def open(
         self, url: str, headers: Mapping[str, str], session: Mapping[str, Any] | None
     ) -> None:
         """Offer, take the answer, and wait until the data channel is open. ConnectError."""
-        assert self._track is not None
-        self._channel.on("open", self._opened.set)
-        self._channel.on("message", self._message)
-        self._channel.on("close", lambda: self._end("the other side closed the line", 1000))
-        self.connection.addTrack(self._track)
+        self._furnish(self.connection)
         if self._change is not None:
             changed = self._change(self.connection)
             changed = await changed if inspect.isawaitable(changed) else changed
-            if isinstance(changed, RTCPeerConnection):
-                self.connection = changed
+            if isinstance(changed, RTCPeerConnection) and changed is not self.connection:
+                first, self.connection = self.connection, changed
+                self._furnish(changed)
+                await close(first, CLOSE_SECONDS)
         connection = self.connection
         connection.on("track", self._on_track)
         connection.on("connectionstatechange", self._on_state)
@@ -119,13 +118,27 @@ class Peer:
             ) from None
         self._tasks.spawn(self._watch(), "a WebRTC line")
 
+    def _furnish(self, connection: RTCPeerConnection) -> None:
+        """A track and a channel. In this order: aiortc takes the first for the way of both."""
+        assert self._track is not None
+        connection.addTrack(self._track)
+        channel = self._channel = connection.createDataChannel("oai-events")
+        channel.on("open", self._opened.set)
+        channel.on("message", self._message)
+
+        def closed() -> None:
+            if channel is self._channel:
+                self._end("the other side closed the line", 1000)
+
+        channel.on("close", closed)
+
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
             self._tasks.spawn(self._hear(track), "the agent's audio")
 
     # -- events ----------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
-        if self._channel.readyState != "open":
+        if self._channel is None or self._channel.readyState != "open":
             raise NotConnectedError("the connection is closing")
         self._channel.send(data.decode())
 
@@ -174,16 +187,23 @@ class Peer:
         if owner is not None and self._opened.is_set():
             owner.gone(code, reason)
 
-    async def close(self) -> None:
-        """Within a second; the caller's own track is left alone."""
+    def leave(self) -> None:
+        """Close, and wait for nothing."""
         self.owner = None
+        if self._closing is None:
+            self._closing = Supervisor(self._failed).spawn(self._close(), "close a WebRTC line")
+
+    async def close(self) -> None:
+        """Within a second; the caller's own track is left alone. Whoever waits for it may be
+        cancelled: it is closed all the same (aiortc that is stopped half way never ends)."""
+        self.leave()
+        assert self._closing is not None
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         if self._own is not None:
             self._own.stop()
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await close(self.connection)
-        except TimeoutError:
-            pass  # what is left of it ends by its own timers
+        await close(self.connection, CLOSE_SECONDS)
         await self._tasks.close(within=0.2)
 
     def _failed(self, name: str, error: BaseException) -> None:

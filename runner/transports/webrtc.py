@@ -60,6 +60,8 @@ class OpenAIRealtimeWebRTC(MessageLine):
     ) -> None:
         super().__init__(url=url or base_url, api_key=api_key, model=model)
         self._connection: Peer | None = None
+        #: One that was lost, and closes.
+        self._gone: Peer | None = None
         self._media_stream = media_stream
         self._element = audio_element
         self._servers = ice_servers
@@ -149,4 +151,12 @@ class OpenAIRealtimeWebRTC(MessageLine):
         peer = self._connection
         super().gone(code, reason)
         if peer is not None and self._connection is None:
-            self._carry_on("close", peer.close())
+            self._gone = peer
+            peer.leave()
+
+    async def close(self) -> None:
+        """Within a second. Also ends a connect() that is still on its way."""
+        await super().close()
+        if self._gone is not None:
+            await self._gone.close()
+            self._gone = None

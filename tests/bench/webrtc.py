@@ -80,9 +80,14 @@ class Plain:
     def __init__(self, pull: Callable[[], bytes], heard: Callable[[bytes], None] | None) -> None:
         self.pc = RTCPeerConnection(configuration())
         self.pc.addTrack(PulledTrack(pull))
-        self.pc.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._ear(track))))
+        self.pc.on(
+            "track", lambda track: self._tasks.append(asyncio.ensure_future(self._ear(track)))
+        )
         self._heard = heard
         self._tasks: list[asyncio.Future[None]] = []
+
+    def _track(self, track: Any) -> None:
+        self._tasks.append(asyncio.ensure_future(self._ear(track)))
 
     async def _ear(self, track: Any) -> None:
         try:
@@ -113,9 +118,7 @@ class Plain:
 class EngineEnd:
     """The engine's line; ``take(nbytes)`` gives sound at 24 kHz."""
 
-    def __init__(
-        self, take: Callable[[int], bytes], heard: Callable[[bytes], None] | None
-    ) -> None:
+    def __init__(self, take: Callable[[int], bytes], heard: Callable[[bytes], None] | None) -> None:
         async def hear(pcm: bytes) -> None:
             if heard is not None:
                 heard(pcm)
@@ -166,7 +169,7 @@ async def latency(count: int) -> dict[str, list[float]]:
     told: dict[str, list[float]] = {}
 
     async def enough(clicks: Clicks) -> list[float]:
-        while len(clicks.latency) < count:
+        while len(clicks.latency) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         return clicks.latency
 
@@ -231,7 +234,8 @@ async def cpu(kind: str, calls: int, seconds: float) -> float:
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 20,
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     sound, ends = noise(RATE), []
     for _ in range(calls):
         end = Plain(lambda: sound[: RATE // 50 * 2], None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,70 +12,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiortc import RTCPeerConnection
 from support.engine import Puppet, Serving, serving, speech_models, spoken
 from support.hearing import died_away, share, words_in
-from support.until import until
+from support.rtccalls import COUNTING, Call, drop_all, left
+from support.until import until, until_sync
 from support.webrtc import Mouth
 
-from runner import OpenAIRealtimeWebRTC, RealtimeAgent, RealtimeSession
-from runner.core.events import Interrupted, Reconnected, SessionEvent, Transcript, TurnEnd
+from runner import OpenAIRealtimeWebRTC
+from runner.core.events import Interrupted, Reconnected, Transcript, TurnEnd
+from runner.engine.rtc import peer
 from runner.errors import ConnectError, UserError
+from runner.media.ice import configuration
 from runner.media.resample import resample
 from runner.transports import rtcpeer
-
-COUNTING = "Say exactly:\n\nOne, two, three, four, five, six, seven, eight, nine, ten, eleven."
-HEARS = {
-    "audio": {
-        "input": {
-            "turn_detection": {"type": "server_vad"},
-            "transcription": {"model": "gpt-4o-mini-transcribe"},
-        }
-    }
-}
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Serving]:
     with serving(Puppet(), speech_models()) as running:
         yield running
-
-
-class Ear:
-    """An audio element."""
-
-    def __init__(self) -> None:
-        self.sound = b""
-        self.flushed = 0
-
-    def play(self, item_id: str, content_index: int, data: bytes) -> None:
-        self.sound += data
-
-    def flush(self) -> None:
-        self.flushed += 1
-
-
-class Call:
-    """A session on the engine, and all that it told."""
-
-    def __init__(self, **options: Any) -> None:
-        self.ear = Ear()
-        self.transport = OpenAIRealtimeWebRTC(audio_element=self.ear, **options)
-        agent = RealtimeAgent("desk", instructions="Repeat.")
-        self.session = RealtimeSession(
-            agent, transport=self.transport, model="gpt-realtime", config=HEARS
-        )
-        self.events: list[SessionEvent] = []
-        self.session.on("*", self.events.append)
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    async def say(self, text: str) -> None:
-        """At real time, as a microphone does, and the silence behind it."""
-        sound = spoken(text) + bytes(48_000)
-        for start in range(0, len(sound), 960):
-            self.session.send_audio(sound[start : start + 960])
-            await asyncio.sleep(0.02)
 
 
 def on_the_line(engine: Serving, test: Callable[[Call], Any], **options: Any) -> None:
@@ -151,6 +106,31 @@ def test_a_track_of_ones_own_speaks_and_is_left_alone(engine: Serving) -> None:
     seen: list[Any] = []
     asyncio.run(main())
     assert type(seen[0]).__name__ == "RTCPeerConnection"
+
+
+def test_a_connection_of_ones_own(engine: Serving) -> None:
+    """RT27 and RT33: the connection that is put in the place of ours carries the call, which has
+    its id, and is closed with it; ours is not used."""
+    ours: list[RTCPeerConnection] = []
+
+    async def change(made: RTCPeerConnection) -> RTCPeerConnection:
+        ours.append(made)
+        return mine
+
+    async def main() -> None:
+        nonlocal mine
+        mine = RTCPeerConnection(configuration())
+        call = Call(change_peer_connection=change)
+        await call.session.connect(api_key="key", url=engine.url)
+        assert engine.engine.calls.find(call.transport.call_id) is not None
+        assert mine.connectionState == "connected"
+        assert ours[0].connectionState == "closed"
+        await call.session.close()
+        assert mine.connectionState == "closed"
+        assert call.transport.call_id == ""
+
+    mine: RTCPeerConnection
+    asyncio.run(main())
 
 
 def test_a_thin_client_speaks_json(engine: Serving) -> None:
@@ -286,33 +266,12 @@ def _nowhere(sdp: str) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _tasks() -> int:
-    return len(asyncio.all_tasks()) - 1
-
-
 @pytest.mark.parametrize("calls", [20])
-def test_calls_made_and_dropped_leave_nothing(engine: Serving, calls: int) -> None:
-    async def some(count: int) -> int:
-        for number in range(count):
-            call = Call()
-            opening = asyncio.ensure_future(call.session.connect(api_key="key", url=engine.url))
-            if number % 3 == 0:  # given up on the way
-                await asyncio.sleep(0.02 * (number % 5))
-                await call.session.close()
-                await asyncio.gather(opening, return_exceptions=True)
-                await call.session.close()  # it may have begun after it was given up
-                continue
-            await opening
-            if number % 3 == 1:
-                call.session.respond({"instructions": COUNTING})
-                await until(lambda call=call: call.ear.sound, 10)
-            await call.session.close()
-        await until(lambda: _tasks() == 0, 5)
-        return threading.active_count()
-
-    asyncio.run(some(3))
-    before = threading.active_count()
-    asyncio.run(some(calls))
-    gc.collect()
-    assert threading.active_count() <= before
-    asyncio.run(until(lambda: not len(engine.engine.calls), 20))
+def test_calls_dropped_in_every_state_leave_nothing(
+    engine: Serving, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "CONNECT_SECONDS", 3.0)  # of an offer whose caller gave up
+    asyncio.run(drop_all(engine, 10))
+    before = left(engine)
+    asyncio.run(drop_all(engine, calls))
+    until_sync(lambda: all(left(engine)[name] <= count for name, count in before.items()))

@@ -159,9 +159,6 @@ class Peer:
         log.info("call %s: %s", self.call.id, reason)
         self.call.over()
         self._track.stop()
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await close(self._connection)
-        except TimeoutError:
-            log.warning("call %s did not close in time", self.call.id)
+        if not await close(self._connection, CLOSE_SECONDS):
+            log.warning("call %s takes long to close", self.call.id)
         await self._tasks.close()

@@ -1,0 +1,25 @@
+"""Calls by WebRTC, dropped in every state: nothing of them stays. The full count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from support.engine import Puppet, Serving, serving, speech_models
+from support.rtccalls import drop_all, left, memory
+from support.until import until_sync
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Serving]:
+    with serving(Puppet(), speech_models()) as running:
+        yield running
+
+
+def test_two_hundred_calls_leave_nothing(engine: Serving) -> None:
+    asyncio.run(drop_all(engine, 60))
+    before, used = left(engine), memory()
+    asyncio.run(drop_all(engine, 200))
+    until_sync(lambda: all(left(engine)[name] <= count for name, count in before.items()))
+    assert memory() - used < 10_000_000
