@@ -64,9 +64,12 @@ class Call:
     async def say(self, text: str) -> None:
         """At real time, as a microphone does, and the silence behind it."""
         sound = spoken(text) + bytes(48_000)
+        clock = asyncio.get_running_loop().time
+        due = clock()
         for start in range(0, len(sound), 960):
             self.session.send_audio(sound[start : start + 960])
-            await asyncio.sleep(0.02)
+            due += 0.02
+            await asyncio.sleep(due - clock())
 
 
 # -- dropped ---------------------------------------------------------------------------------------
