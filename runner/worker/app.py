@@ -187,7 +187,9 @@ class App:
         try:
             event = loads(what.body)
             wanted = event["type"] == "realtime.call.incoming"
-            call_id = str(event["data"]["call_id"]) if wanted else ""
+            call_id = event["data"]["call_id"] if wanted else ""
+            if wanted and not (isinstance(call_id, str) and call_id):
+                raise TypeError
         except (ValueError, KeyError, TypeError):
             return response(400, "this is no event")
         if not wanted or hook in self._seen:

@@ -288,6 +288,8 @@ async def case_a_webhook_that_is_not_the_service_s():
     assert (await ask("/sip/webhook", "POST", forged, body))[0] == 400
     late, body = announced("rtc_1", time.time() - 3000)
     assert (await ask("/sip/webhook", "POST", late, body))[0] == 400
+    headers, body = announced("")
+    assert (await ask("/sip/webhook", "POST", headers, body))[0] == 400
 
 
 async def case_phone_calls_by_webhook():

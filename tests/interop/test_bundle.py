@@ -71,6 +71,9 @@ tools:
       headers: { Authorization: "Bearer ${STOCK_KEY}" }
       hosts: ["127.0.0.1"]
 """
+#: Calls without a caller: one that cannot be taken any more, one that is over when it is taken,
+#: and one to which the service gives no control socket.
+NOBODY = ("gone", "nowhere", "deaf")
 #: Comes by KV: the same Python, other agents.
 OFFICE = """\
 name: office
@@ -290,7 +293,9 @@ def told(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
         CallFront(engine) as front,
         callers(engine.http, heard) as calls,
     ):
-        front.ringing |= {"rtc_nowhere", *(caller.id for caller in calls.values())}
+        ids = {name: caller.id for name, caller in calls.items()}
+        front.ringing |= {"rtc_nowhere", "rtc_deaf", *ids.values()}
+        front.unfollowed = {"rtc_deaf"}
         env = {
             "ENGINE_URL": engine.url,
             "ENGINE_KEY": KEY,
@@ -300,14 +305,13 @@ def told(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
             "TWILIO_AUTH_TOKEN": "twilio-token",
             "OPENAI_WEBHOOK_SECRET": "whsec_" + base64.b64encode(b"a secret").decode(),
         }
-        ids = {name: caller.id for name, caller in calls.items()}
         told = {
             "env": env,
             "question": base64.b64encode(question).decode(),
             "edited": edited,
             "office": office,
             "front": front.url,
-            "calls": {**ids, "gone": "rtc_gone", "nowhere": "rtc_nowhere"},
+            "calls": {**ids, **{name: f"rtc_{name}" for name in NOBODY}},
         }
         given.write_text(json.dumps({**told, "stdlib": sorted(sys.stdlib_module_names)}))
         script = shutil.copy(Path(__file__).with_name("bundle.mjs"), Path(HOME) / "bundle.mjs")
@@ -363,10 +367,11 @@ def test_a_phone_call_whose_caller_hangs_up(told: dict[str, Any]) -> None:
 
 
 def test_a_caller_whom_nobody_can_follow_is_not_left_with_the_model(told: dict[str, Any]) -> None:
-    verbs = {name: [verb for verb, call, _ in told["asked"] if call == f"rtc_{name}"]
-             for name in ("gone", "nowhere")}  # fmt: skip
-    # Who is not there any more is no error: nothing to attach to, and nothing to hang up.
-    assert verbs == {"gone": ["accept"], "nowhere": ["accept"]}
+    verbs = {
+        name: [verb for verb, call, _ in told["asked"] if call == f"rtc_{name}"] for name in NOBODY
+    }
+    # Of one who is not there any more there is nothing to hang up.
+    assert verbs == {"gone": ["accept"], "nowhere": ["accept"], "deaf": ["accept", "hangup"]}
 
 
 def test_every_proxy_is_destroyed(told: dict[str, Any]) -> None:

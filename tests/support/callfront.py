@@ -22,11 +22,13 @@ _HANGUP = re.compile(rb"POST /v1/realtime/calls/([^/ ]+)/hangup ")
 
 class CallFront:
     """``asked`` are the requests for a call, ``(verb, call id, body)``; hang-ups, which reach the
-    engine, are among them. ``ringing`` are the calls that can be taken."""
+    engine, are among them. ``ringing`` are the calls that can be taken, ``unfollowed`` those whose
+    control sockets are refused with 503."""
 
     def __init__(self, engine: Serving) -> None:
         self._engine = engine
         self.ringing: set[str] = set()
+        self.unfollowed: set[str] = set()
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self._door = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
@@ -69,6 +71,8 @@ class CallFront:
             head, body = _head(end)
             if match := ASKED.match(head):
                 self._answer(end, match, head, body)
+            elif any(f"call_id={call}".encode() in head for call in self.unfollowed):
+                end.sendall(_answer(b"503 Service Unavailable"))
             elif head:
                 self._pass_on(end, head, body)
         _hang_up(end)
@@ -80,8 +84,7 @@ class CallFront:
         while len(body) < int(found[1] if found else 0):
             body += end.recv(65536)
         self.asked.append((verb, call, json.loads(body or b"{}")))
-        status = b"200 OK" if call in self.ringing else b"404 Not Found"
-        end.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        end.sendall(_answer(b"200 OK" if call in self.ringing else b"404 Not Found"))
 
     def _pass_on(self, end: socket.socket, head: bytes, body: bytes) -> None:
         if match := _HANGUP.match(head):
@@ -96,6 +99,10 @@ class CallFront:
         self._start(_pump, end, far)
         _pump(far, end)
         self._open.discard(far)
+
+
+def _answer(status: bytes) -> bytes:
+    return b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def _head(end: socket.socket) -> tuple[bytes, bytes]:
