@@ -34,8 +34,8 @@ class Wires:
         self._taps: dict[str, Wiretap] = {}
         #: What went over each wire by now, as far as it may be shown; the ways do not meet.
         self._shown: dict[tuple[str, From], Wire] = {}
-        #: Hears the caller's audio in each call that is tapped: ``sound(session, data)``.
-        self.sound: Callable[[str, bytes], None] = lambda session, data: None
+        #: Hears both sides of each call that is tapped: ``sound(session, side, data)``.
+        self.sound: Callable[[str, From, bytes], None] = lambda session, side, data: None
         self._away = house.listen(self._heard)
 
     def refresh(self) -> None:
@@ -76,8 +76,8 @@ class Wires:
         elif len(self._tails) and call.id not in self._taps and self._wanted(of.name, call.id):
             self._tap(of.name, call)
 
-    def _sounded(self, call_id: str, data: bytes) -> None:
-        self.sound(call_id, data)
+    def _sounded(self, call_id: str, side: From, data: bytes) -> None:
+        self.sound(call_id, side, data)
 
     def _told(self, name: str, call_id: str, side: From, event: Mapping[str, Any]) -> None:
         deployed = self._house.deployments.get(name)

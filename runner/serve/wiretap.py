@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from runner.codec import b64encode
+from runner.core.events import Audio
 from runner.transports.base import RealtimeTransportLayer
 
 From = Literal["client", "server"]
 Tell = Callable[[From, Mapping[str, Any]], None]
-Sound = Callable[[bytes], None]
+Sound = Callable[[From, bytes], None]
 
 _APPEND = "input_audio_buffer.append"
 #: What is no longer than this is no sound and no picture.
@@ -18,11 +19,11 @@ _SHORT = 64
 
 
 class Wiretap:
-    """``tell(side, event)`` hears each event that the transport sends or gets, ``sound(data)``
-    the caller's audio, until ``close()``."""
+    """``tell(side, event)`` hears each event that the transport sends or gets, ``sound(side,
+    data)`` the audio of the caller and of the agent, until ``close()``."""
 
     def __init__(
-        self, transport: RealtimeTransportLayer, tell: Tell, sound: Sound = lambda data: None
+        self, transport: RealtimeTransportLayer, tell: Tell, sound: Sound = lambda side, data: None
     ) -> None:
         self._transport = transport
         self._tell = tell
@@ -34,11 +35,13 @@ class Wiretap:
         self._own = {"send_event": self._event, "send_audio": self._audio}
         vars(transport).update(self._own)
         transport.on("*", self._got)
+        transport.on("audio", self._heard)
 
     def close(self) -> None:
         self._tell = lambda side, event: None
-        self._sound = lambda data: None
+        self._sound = lambda side, data: None
         self._transport.off("*", self._got)
+        self._transport.off("audio", self._heard)
         mine = vars(self._transport)
         for name, method in self._own.items():
             if mine.get(name) is method:
@@ -46,6 +49,9 @@ class Wiretap:
 
     def _got(self, event: Mapping[str, Any]) -> None:
         self._tell("server", event)
+
+    def _heard(self, audio: Audio) -> None:
+        self._sound("server", audio.data)
 
     def _event(self, event: Mapping[str, Any]) -> None:
         self._send_event(event)
@@ -61,7 +67,7 @@ class Wiretap:
         finally:
             self._held = None
         if not self._transport.muted:
-            self._sound(data)
+            self._sound("client", data)
         # The WebSocket's lane writes an append without making an event of it. Where the sound has
         # a way of its own (RTP), there is none.
         appends = self._transport.playback == "client" and bool(data) and not self._transport.muted

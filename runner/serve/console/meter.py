@@ -50,7 +50,7 @@ class Meter:
     def levels(self) -> tuple[float, float]:
         """Caller and agent, now."""
         now, out = self._clock(), SILENCE
-        while self._out and self._out[0][0] <= now:
+        while self._out and self._out[0][0] <= now + 0.001:  # sums of floats
             at, out = self._out.popleft()
             if now - at > _STALE:
                 out = SILENCE

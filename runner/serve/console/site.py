@@ -21,7 +21,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from runner.codec import dumps, loads
-from runner.core.events import Audio, Interrupted, SessionEvent
+from runner.core.events import Connection, Interrupted, SessionEvent
 from runner.desk import Address, Call
 from runner.errors import InputError, RtrunError
 from runner.listening import Server, listen
@@ -35,7 +35,7 @@ from runner.serve.console.answers import (
     on_error,
     refused,
 )
-from runner.serve.console.book import Book, Engine, via
+from runner.serve.console.book import Book, Engine
 from runner.serve.console.entry import LASTS, Entry, cookie_of, kept_key
 from runner.serve.console.meter import Meter
 from runner.serve.console.pages import Page
@@ -47,6 +47,7 @@ from runner.serve.guard import address, is_loopback, own_host, own_origin
 from runner.serve.house import House
 from runner.serve.mask import Masks
 from runner.serve.verbs import Stream, Verbs
+from runner.serve.wiretap import From
 from runner.tasks import OnFailure, Supervisor
 
 #: Taken when it is free: a page that is open finds the next process there.
@@ -87,7 +88,7 @@ class Console:
         self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._away = house.listen(self._heard)
-        verbs.wires.sound = self._caller
+        verbs.wires.sound = self._sounded
         verbs.link = self.link
         self.url = ""
         self._cookie = ""
@@ -239,28 +240,30 @@ class Console:
                 page.put(text)
 
     async def _watch(self, session: str) -> Stream | None:
-        self._meters.setdefault(session, Meter())
         reply = await self._verbs.answer({"do": "tail", "session": session, "raw": True})
-        return reply if isinstance(reply, Stream) else None
+        if not isinstance(reply, Stream):
+            return None
+        self._meters.setdefault(session, Meter())
+        return reply
 
     # -- levels ----------------------------------------------------------------------------------
     def _heard(self, of: Deployed, call: Call, event: SessionEvent) -> None:
         meter = self._meters.get(call.id)
-        if meter is None:
-            return
-        if isinstance(event, Audio):
-            meter.agent(event.data, audio_format(call.session.settings, "output"))
-        elif isinstance(event, Interrupted):
+        if meter is not None and isinstance(event, Interrupted):
             meter.flush()
-        elif event.type == "connection_change" and not call.session.connected and call.reason:
+        elif meter is not None and isinstance(event, Connection) and event.status == "disconnected":
             del self._meters[call.id]
 
-    def _caller(self, session: str, data: bytes) -> None:
+    def _sounded(self, session: str, side: From, data: bytes) -> None:
         meter = self._meters.get(session)
         for deployed in self._house.deployments.values() if meter is not None else ():
             call = None if deployed.desk is None else deployed.desk.calls.get(session)
-            if call is not None and meter is not None and via(call) != "browser":
-                meter.caller(data, audio_format(call.session.settings, "input"))
+            if call is not None and meter is not None:
+                settings = call.session.settings
+                if side == "client":
+                    meter.caller(data, audio_format(settings, "input"))
+                else:
+                    meter.agent(data, audio_format(settings, "output"))
 
     # -- what a page asks for --------------------------------------------------------------------
     async def _do(self, request: Request) -> Response:

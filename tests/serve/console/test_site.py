@@ -267,6 +267,9 @@ def test_the_wire_and_an_event_of_ones_own(tmp_path: Path) -> None:
             assert sent["row"]["wire"]["type"] == "input_audio_buffer.clear"
             wrong = await desk.ask("send", session=call.id, event={"type": "no.such"})
             assert wrong["error"] is not None
+            call.session.send_audio(b"\x00\x40" * 4800)
+            level = await page.until(lambda s: s["is"] == "level" and s["in"] > -60)
+            assert (level["session"], level["in"], level["out"]) == (call.id, -6, -60)
             await page.watch(None)
             await until(lambda: len(desk.hall.tails) == 0)
 
