@@ -122,7 +122,9 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     yield ("records", "audio"), d.records.audio or None
     yield ("records", "redact"), list(d.records.redact) or None
     yield ("records", "keep"), d.records.keep
-    yield ("records", "webhook"), (d.document.get("records") or {}).get("webhook")
+    hook = d.records.webhook
+    told = {"url": hook.url, "secret": hook.secret, "hosts": list(hook.hosts)} if hook else None
+    yield ("records", "webhook"), told
     yield ("on_failure", "say"), d.on_failure.say or None
     yield ("on_failure", "transfer"), d.on_failure.transfer or None
     yield ("reload", "apply"), d.reload.apply
