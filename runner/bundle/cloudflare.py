@@ -22,7 +22,7 @@ HOUSE = Path(runner.__file__).parent
 DATE = "2026-11-01"
 SDK = "workers-runtime-sdk==1.9.5"
 #: Names that a user's own files cannot have in the bundle.
-_TAKEN = ("runner", "python_modules", "entry.py", "compiled.py", "kv")
+_TAKEN = ("runner", "python_modules", "entry.py", "compiled.py", KEY)
 
 
 def rooms() -> dict[str, Path]:
@@ -81,10 +81,8 @@ def push(compiled: Compiled, folder: Path) -> None:
     """Put the deployment where a local workerd has its KV. InputError."""
     if not built(folder):
         raise InputError(f"{folder}: not built by rtrun", "rtrun build cloudflare makes it")
-    path = folder / "kv" / KEY
-    beside = path.with_name(f".{KEY}")
+    path, beside = folder / KEY, folder / f".{KEY}"
     try:
-        path.parent.mkdir(exist_ok=True)
         beside.write_text(compiled.json, encoding="utf-8")
         beside.replace(path)  # never half of it
     except OSError as error:
@@ -96,20 +94,20 @@ def write(compiled: Compiled, folder: Path, kv: str | None) -> int:
     taken = [name for name in compiled.files if name.split("/")[0] in _TAKEN or ".." in name]
     if taken:
         raise InputError(f"{taken[0]}: a file of this name cannot go into the bundle", "rename it")
-    for old in ("runner", "kv"):  # an edit of an older build would stand before this one
-        shutil.rmtree(folder / old, ignore_errors=True)
+    shutil.rmtree(folder / "runner", ignore_errors=True)
     texts: dict[str, bytes] = {name: file.read_bytes() for name, file in rooms().items()}
     texts |= {name: file.read_bytes() for name, file in compiled.files.items()}
     texts |= {name: text.encode() for name, text in _written(compiled, kv).items()}
-    texts["kv/README.txt"] = b"Of a local workerd: what rtrun push cloudflare --folder writes.\n"
     texts["config.capnp"] = _capnp(compiled, texts, folder).encode()
     try:
+        # An edit of an older build would stand before this one.
+        (folder / KEY).unlink(missing_ok=True)
         for name, data in texts.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise InputError(f"{error.filename}: cannot be written ({error.strerror})") from None
     return sum(map(len, texts.values()))
 
 

@@ -172,7 +172,7 @@ def test_push_into_a_folder_on_this_machine(tmp_path: Path) -> None:
     assert invoke(*build)[0] == 0
     code, out, _ = invoke("push", "cloudflare", path, "--folder", folder)
     assert code == 0
-    pushed = folder / "kv" / "deployment"
+    pushed = folder / "deployment"
     assert json.loads(pushed.read_text())["revision"] in out
     # What is built anew is not overtaken by an edit of what was there before.
     assert invoke(*build)[0] == 0

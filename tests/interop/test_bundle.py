@@ -401,11 +401,11 @@ const config :Workerd.Config = (
 
 
 @contextmanager
-def workerd(folder: Path) -> Iterator[str]:
-    """The address of the Worker of ``config.capnp`` in a real workerd."""
+def workerd(folder: Path, here: Path | None = None) -> Iterator[str]:
+    """The address of the Worker of ``config.capnp`` in a real workerd, started ``here``."""
     with subprocess.Popen(
-        [_program("workerd"), "serve", "config.capnp", "--control-fd=1"],
-        cwd=folder,
+        [_program("workerd"), "serve", folder / "config.capnp", "--control-fd=1"],
+        cwd=here or folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -480,7 +480,8 @@ def test_an_edit_reaches_the_worker_of_a_local_workerd(built: Path, tmp_path: Pa
         )
         assert pushed.returncode == 0, pushed.stderr
         after = _asked(url)
-    assert before == {"kv": None}
+    with workerd(folder, tmp_path) as url:  # it starts elsewhere too, without the edit
+        assert _asked(url) == before == {"kv": None}
     assert f"revision {json.loads(after['kv'])['revision']} " in pushed.stdout
 
 
