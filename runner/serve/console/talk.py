@@ -23,7 +23,7 @@ from typing import Protocol
 from runner.desk import Address, Call, Desk
 from runner.errors import CallOver, ConnectError, RtrunError, UserError
 from runner.serve.deployed import Deployed
-from runner.serve.phone.lines import follow
+from runner.serve.phone.lines import attached, follow
 from runner.session import RealtimeSession
 from runner.staff import session_voice
 from runner.tasks import OnFailure, Supervisor, in_thread
@@ -38,9 +38,6 @@ from runner.transports.wire import without_formats as formatless
 
 #: From the answer to a page that hears and is heard: the browser may still be gathering.
 BEGIN_SECONDS = 20.0
-#: A call that was just made may not be there to attach to yet.
-ATTACH_SECONDS = 3.0
-ATTACH_PAUSE = 0.1
 #: A page whose line to us is away for longer has been closed, or loaded anew.
 PAGE_SECONDS = 3.0
 #: An offer has a few thousand bytes.
@@ -66,6 +63,7 @@ class _Line:
     calls: PhoneCalls
     started: datetime
     call: Call | None = None
+    begun: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     reason: str = ""
 
@@ -110,21 +108,18 @@ class Talk:
     async def begin(self, call_id: str) -> Call:
         """The page hears and is heard: attach to its call and greet. UserError, ConnectError."""
         line = self._lines.get(call_id)
-        if line is None or line.call is not None or line.deployed.desk is None:
+        if line is None or line.begun or line.deployed.desk is None:
             raise UserError(f"no call {call_id} waits to begin", "make a new one")
-        ends = time.monotonic() + ATTACH_SECONDS
-        while True:
-            try:
-                line.call = await self._attach(line, line.deployed.desk)
-                break
-            except CallOver:
-                if time.monotonic() >= ends or line.over.is_set():
-                    line.over.set()
-                    raise
-                await asyncio.sleep(ATTACH_PAUSE)
-            except RtrunError:
-                line.over.set()
-                raise
+        line.begun, desk = True, line.deployed.desk
+        try:
+            call = await attached(lambda: self._attach(line, desk))
+        except RtrunError:
+            line.over.set()
+            raise
+        if line.over.is_set():  # the page went meanwhile
+            await desk.hang_up(call, line.reason)
+            raise CallOver()
+        line.call = call
         self._ears.began(line.deployed, line.call)
         return line.call
 

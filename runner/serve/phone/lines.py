@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,9 @@ from runner.transports.sip import OpenAIRealtimeSIP
 
 #: Seconds without any event after which the service is asked whether there still is a call.
 QUIET_SECONDS = 30.0
+#: A call that was just accepted may not be there to attach to yet.
+ATTACH_SECONDS = 3.0
+ATTACH_PAUSE = 0.2
 
 
 async def invitation(
@@ -36,6 +39,18 @@ async def invitation(
         "own_voice": session_voice(deployment),
     }
     return await OpenAIRealtimeSIP.build_initial_config(agents[agent or deployment.entry], options)
+
+
+async def attached(attach: Callable[[], Awaitable[Call]], seconds: float = ATTACH_SECONDS) -> Call:
+    """What ``attach()`` gives as soon as the call is there; CallOver when it is not by then."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            return await attach()
+        except CallOver:
+            if time.monotonic() >= ends:
+                raise
+            await asyncio.sleep(ATTACH_PAUSE)
 
 
 async def follow(call: Call) -> None:

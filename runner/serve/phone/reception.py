@@ -23,7 +23,7 @@ from runner.serve.deployed import Deployed
 from runner.serve.door import body_of, plain
 from runner.serve.phone.answering import Ears, decided, full
 from runner.serve.phone.kept import Kept, KeptCall
-from runner.serve.phone.lines import follow, invitation
+from runner.serve.phone.lines import ATTACH_SECONDS, attached, follow, invitation
 from runner.serve.phone.webhook import Seen, Signatures, incoming
 from runner.tasks import OnFailure, Supervisor
 from runner.transports.attached import without_formats
@@ -34,9 +34,6 @@ from runner.transports.sip import OpenAIRealtimeSIP
 MOST_BYTES = 64 * 1024
 #: SIP's words for no: busy here, temporarily no service.
 BUSY, UNAVAILABLE = 486, 503
-#: A call that was just accepted may not be there to attach to yet.
-ATTACH_SECONDS = 3.0
-ATTACH_PAUSE = 0.2
 #: Why a call ends here that goes on elsewhere.
 LEFT = "left to the next process"
 
@@ -168,10 +165,9 @@ class Reception:
         greet: bool = True,
     ) -> None:
         about = {"from": call.caller, "to": call.called, "id": call.call_id}
-        ends = time.monotonic() + (ATTACH_SECONDS if greet else 0.0)
-        while True:
-            try:
-                live = await desk.open(
+        try:
+            live = await attached(
+                lambda: desk.open(
                     transport=OpenAIRealtimeSIP(calls=entry.calls),
                     attach=call.call_id,
                     about=about,
@@ -179,15 +175,14 @@ class Reception:
                     greet=greet,
                     started=started,
                     fit=without_formats,
-                )
-                break
-            except CallOver:
-                if time.monotonic() >= ends:
-                    raise
-                await asyncio.sleep(ATTACH_PAUSE)
-            except ConnectError as error:
-                self._ears.note(entry.deployed, f"{call.call_id}: {error.message}")
-                return await self._rescue(entry, call.call_id)
+                ),
+                ATTACH_SECONDS if greet else 0.0,
+            )
+        except CallOver:
+            raise
+        except ConnectError as error:
+            self._ears.note(entry.deployed, f"{call.call_id}: {error.message}")
+            return await self._rescue(entry, call.call_id)
         entry.ringing.discard(call.call_id)
         entry.live[live.id] = live, call
         self._tasks.spawn(self._hold(entry, live), f"the line of {live.id}")
