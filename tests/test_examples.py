@@ -17,15 +17,15 @@ from support.browser import chromium
 from support.command import ROOT, environment, rtrun
 from support.engine import serving, speech_models, spoken
 from support.phone_service import SECRET, PhoneService
-from support.speech import silence
+from support.speech import flite, silence, write_wav
 from support.until import until_sync
 
 from runner.engine.brain import make_brain
 
 
-def example(name: str, folder: Path, url: str) -> str:
+def example(name: str, folder: Path, *argv: str) -> str:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name), url],
+        [sys.executable, str(ROOT / "examples" / name), *argv],
         cwd=folder,
         env=environment(),
         capture_output=True,
@@ -53,6 +53,19 @@ def test_the_transport_as_a_thin_client(tmp_path: Path) -> None:
     assert "old oak" in said
     seconds = float(said.splitlines()[-1].split()[0])
     assert seconds > 0.5
+
+
+def test_a_track_and_a_sink_of_ones_own(tmp_path: Path) -> None:
+    write_wav(tmp_path / "question.wav", flite("When do you open on Monday?"))
+    with serving(make_brain(), speech_models()) as engine:
+        name = "webrtc-custom-track/call.py"
+        said = example(name, tmp_path, "question.wav", "answer.wav", engine.url)
+    assert said.startswith("call rtc_")
+    assert "when do you open" in said.lower()
+    assert "assistant: " in said
+    assert said.endswith("the track is live\n")
+    with wave.open(str(tmp_path / "answer.wav")) as answer:
+        assert answer.getnframes() > 24_000
 
 
 def test_two_agents_and_a_tool_that_wants_a_yes(tmp_path: Path) -> None:
