@@ -98,9 +98,11 @@ class OpenAIRealtimeWebRTC(MessageLine):
         """What travels with the offer: nothing beside a secret that has a session bound to it. The
         formats are the media's own."""
         asked = self._asked
-        if not asked.session or (asked.api_key or "").strip().startswith(EPHEMERAL):
+        if (asked.api_key or "").strip().startswith(EPHEMERAL):
             return None
-        return {"type": "realtime", "model": asked.model, **without_formats(asked.session)}
+        named = {} if asked.model is None else {"model": asked.model}
+        session = named | without_formats(asked.session or {})
+        return {"type": "realtime", **session} if session else None
 
     async def _hang_up(self, connection: Peer, at_once: bool = False) -> None:
         await connection.close()

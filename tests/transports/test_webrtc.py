@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiortc import RTCPeerConnection
 from support.engine import Puppet, Serving, serving, speech_models, spoken
 from support.hearing import died_away, share, words_in
 from support.rtccalls import COUNTING, Call, drop_all, left
@@ -23,7 +22,6 @@ from runner import OpenAIRealtimeWebRTC
 from runner.core.events import Interrupted, Reconnected, Transcript, TurnEnd
 from runner.engine.rtc import peer
 from runner.errors import ConnectError, UserError
-from runner.media.ice import configuration
 from runner.media.resample import resample
 from runner.transports import rtcpeer
 
@@ -106,31 +104,6 @@ def test_a_track_of_ones_own_speaks_and_is_left_alone(engine: Serving) -> None:
     seen: list[Any] = []
     asyncio.run(main())
     assert type(seen[0]).__name__ == "RTCPeerConnection"
-
-
-def test_a_connection_of_ones_own(engine: Serving) -> None:
-    """RT27 and RT33: the connection that is put in the place of ours carries the call, which has
-    its id, and is closed with it; ours is not used."""
-    ours: list[RTCPeerConnection] = []
-
-    async def change(made: RTCPeerConnection) -> RTCPeerConnection:
-        ours.append(made)
-        return mine
-
-    async def main() -> None:
-        nonlocal mine
-        mine = RTCPeerConnection(configuration())
-        call = Call(change_peer_connection=change)
-        await call.session.connect(api_key="key", url=engine.url)
-        assert engine.engine.calls.find(call.transport.call_id) is not None
-        assert mine.connectionState == "connected"
-        assert ours[0].connectionState == "closed"
-        await call.session.close()
-        assert mine.connectionState == "closed"
-        assert call.transport.call_id == ""
-
-    mine: RTCPeerConnection
-    asyncio.run(main())
 
 
 def test_a_thin_client_speaks_json(engine: Serving) -> None:
