@@ -125,7 +125,8 @@ class Stream:
 
     def _sane(self, latency: float) -> float:
         # Some drivers give no times, some give nonsense; the stream's own figure is the fallback.
-        return latency if 0.0 < latency < 2.0 else self._latency
+        # A little below zero is sense: we were called late for a block.
+        return latency if -0.5 < latency < 2.0 and latency else self._latency
 
     def _finished(self) -> None:
         if not self._closing:

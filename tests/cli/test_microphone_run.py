@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.command import Command
 from support.soundcard import SoundCard, sound_card
-from support.speech import flite, sides, silence, voiced_ms, write_wav
+from support.speech import flite, read_wav, sides, silence, voiced_ms, write_wav
 from support.until import until_sync
 
 SHOP = """\
@@ -39,6 +39,13 @@ def shop(folder: Path) -> Path:
     return file
 
 
+def loudness(sound: np.ndarray | bytes) -> float:
+    """In dB, of the parts that are not silence."""
+    samples = np.frombuffer(sound, "<i2") if isinstance(sound, bytes) else sound
+    power = np.square(samples[: len(samples) // 480 * 480].reshape(-1, 480), dtype=float).mean(1)
+    return float(10 * np.log10(power[power > power.max() / 1000].mean()))
+
+
 def sounds(raw: Path) -> list[np.ndarray]:
     """What the speaker played, mono at 48 kHz, split at half a second of quiet."""
     sound = np.frombuffer(raw.read_bytes()[: raw.stat().st_size // 2 * 2], "<i2")
@@ -53,7 +60,8 @@ def test_a_question_into_the_microphone_is_answered_by_the_speaker(
     question = write_wav(tmp_path / "q.wav", flite("What are your opening hours?"))
     out = tmp_path / "call.wav"
     arguments = ("run", str(shop(tmp_path)), "--engine", "local", "--out", str(out))
-    with Command(*arguments, env=card.env) as run:
+    raw = tmp_path / "spk.raw"
+    with Command(*arguments, env=card.env) as run, card.recorded(raw):
         run.wait_for("turn_end")
         card.speak(question)
         heard = run.wait_for("transcript", lambda row: row["role"] == "user")
@@ -71,6 +79,8 @@ def test_a_question_into_the_microphone_is_answered_by_the_speaker(
     spoken = agent[int(last * 24) :]
     assert np.abs(spoken).max() > 2000, "the answer stands after the question"
     assert abs(len(np.trim_zeros(spoken)) / 24 - turn["played_ms"]) < 300
+    assert abs(loudness(caller) - loudness(read_wav(question).pcm16)) < 1
+    assert abs(loudness(spoken) - loudness(sounds(raw)[-1])) < 1
 
 
 def test_a_barge_in_over_headphones_is_heard_and_counted(card: SoundCard, tmp_path: Path) -> None:

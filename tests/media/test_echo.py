@@ -11,7 +11,6 @@ from support.room import RATE, Room
 from support.speech import flite
 
 from runner.errors import DeviceError
-from runner.media import echo
 from runner.media.echo import EchoCanceller
 from runner.media.reference import Reference
 from runner.media.resample import resample
@@ -56,8 +55,9 @@ def db(sound: np.ndarray) -> float:
     return float(10 * np.log10((sound.astype(float) ** 2).mean() + 1e-9))
 
 
-@pytest.mark.parametrize("gain_db", [-18.8, -6.8])
-@pytest.mark.parametrize("error", [0.0, 0.02, -0.1], ids=["told", "said-longer", "said-shorter"])
+@pytest.mark.parametrize(
+    ("gain_db", "error"), [(-18.8, 0.0), (-6.8, 0.0), (-6.8, 0.02), (-6.8, -0.1)]
+)
 def test_the_echo_goes(gain_db: float, error: float, agent: np.ndarray) -> None:
     played = np.concatenate((agent, agent))
     heard = Room(gain_db).whole(played)
@@ -67,12 +67,9 @@ def test_the_echo_goes(gain_db: float, error: float, agent: np.ndarray) -> None:
     assert db(heard[second]) - db(left[second]) > 24
 
 
-@pytest.mark.parametrize("gain_db", [-18.8, -6.8])
-def test_the_caller_is_heard_over_the_agent(
-    gain_db: float, agent: np.ndarray, caller: np.ndarray
-) -> None:
+def test_the_caller_is_heard_over_the_agent(agent: np.ndarray, caller: np.ndarray) -> None:
     played = np.concatenate((agent, agent))
-    heard = Room(gain_db).whole(played).astype(float)
+    heard = Room(-6.8).whole(played).astype(float)
     begins = len(agent) + 2 * RATE
     heard[begins : begins + len(caller)] += caller
     left = cleaned(heard, played)
@@ -87,6 +84,28 @@ def test_a_caller_alone_is_as_loud_as_before(caller: np.ndarray) -> None:
     assert abs(db(left) - db(heard[: len(left)])) < 1
 
 
+def test_nothing_passes_for_a_caller_while_the_echo_is_looked_for_anew(agent: np.ndarray) -> None:
+    """In the middle of an answer the echo begins to come 100 ms later than the devices' times say,
+    as when one of them had stood still."""
+    played = np.concatenate((agent, agent))
+    heard = Room(-6.8).whole(played).astype(float)
+    latency = RATE // 5
+    shifted = len(agent) + 2 * RATE - latency
+    reference = Reference()
+    canceller = EchoCanceller(reference)
+    left = []
+    for at in range(latency, len(played) - BLOCK, BLOCK):
+        reference.write(played[at : at + BLOCK].astype(np.int16), at / RATE)
+        near = heard[at - latency : at - latency + BLOCK].astype("<i2").tobytes()
+        told = at - latency + (RATE // 10 if at - latency >= shifted else 0)
+        left.append(canceller.clean(near, told / RATE))
+    sound = np.frombuffer(b"".join(left), "<i2")
+    assert reference.jumps == 1
+    begin = shifted + RATE // 50
+    assert not sound[begin : begin + RATE // 2].any()
+    assert db(heard[begin : len(sound)]) - db(sound[begin:]) > 20
+
+
 def test_a_machine_without_the_library_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,4 +116,3 @@ def test_a_machine_without_the_library_is_told_what_to_install(
     with pytest.raises(DeviceError) as caught:
         EchoCanceller(Reference())
     assert "rtrun[mic]" in caught.value.hint
-    assert echo.AHEAD_MS > 0

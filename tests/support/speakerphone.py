@@ -3,6 +3,7 @@ stop itself, and can the caller stop it?"""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,11 +51,17 @@ class Phone:
 
     def ask(self, text: str) -> str:
         """The answer's text; AssertionError when it did not come to its end by itself."""
-        self.say(text)
-        answer = self.run.wait_for("transcript", lambda row: row["role"] == "assistant")
         before = len(self.run.of("interrupted"))
-        self.run.wait_for("turn_end")
+        self.say(text)
+        answer = self.answered()
         assert len(self.run.of("interrupted")) == before, self.run.story()
+        return answer
+
+    def answered(self) -> str:
+        """What was said is answered; the answer's text, when it has sounded."""
+        self.run.wait_for("transcript", lambda row: row["role"] == "user")
+        answer = self.run.wait_for("transcript", lambda row: row["role"] == "assistant")
+        self.run.wait_for("turn_end")
         return str(answer["text"])
 
     def cut(self, question: str, words: str) -> float:
@@ -80,11 +87,15 @@ def on_the_phone(
     detection: str = SERVER_VAD,
     drift_ppm: float = 0.0,
     devices: int = 1,
+    absent: Path | None = None,
 ) -> Iterator[Phone]:
-    """The greeting is over when it begins."""
+    """The greeting is over when it begins. ``absent``: a folder of modules in the place of
+    installed ones."""
     file = folder / "shop.yaml"
     file.write_text(SHOP.format(transport=transport, detection=detection))
     laptop = Laptop(folder / "laptop", gain_db=gain_db, drift_ppm=drift_ppm, devices=devices)
+    if absent is not None:
+        laptop.env["PYTHONPATH"] = f"{absent}{os.pathsep}{laptop.env['PYTHONPATH']}"
     with Command("run", str(file), "--engine", "local", *arguments, env=laptop.env) as run:
         run.wait_for("turn_end")
         assert not run.of("interrupted"), run.story()

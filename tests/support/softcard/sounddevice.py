@@ -28,8 +28,11 @@ from support.room import RATE, Room
 from support.speech import read_wav
 
 BLOCK = RATE // 50
-#: Half of the way lies in each device: 40 ms.
-AHEAD_BLOCKS = 2
+#: Each device keeps the sound for 60 ms.
+AHEAD_BLOCKS = 3
+#: Later than this (seconds) the card has stood still, and says that it slipped. A real one does so
+#: sooner; here it would be the busy machine that is tested.
+SLIP_SECONDS = 0.5
 _HERE = Path(os.environ["SOFTCARD"])
 _GIVEN = json.loads((_HERE / "room.json").read_text())
 _COUNT = int(_GIVEN.get("devices", 1))
@@ -50,6 +53,8 @@ class _Card(threading.Thread):
         #: Echo that is on its way into the microphone.
         self._coming = np.zeros(2 * AHEAD_BLOCKS * BLOCK, np.int32)
         self._read = 0.0
+        #: The microphone is so much (seconds) behind the speaker's clock by now.
+        self._behind = 0.0
         self._said: np.ndarray | None = None
         self._tape = (_HERE / "played").open("ab", buffering=0)
         self.start()
@@ -58,7 +63,7 @@ class _Card(threading.Thread):
         due = clock.monotonic()
         while True:
             late = clock.monotonic() - due
-            slipped = late > BLOCK / RATE * AHEAD_BLOCKS
+            slipped = late > SLIP_SECONDS
             if slipped:  # the device ran dry: what comes sounds so much later
                 due += late
             played = self._output(due, slipped)
@@ -95,10 +100,11 @@ class _Card(threading.Thread):
         gone = int(self._read + taken)
         self._read += taken - gone
         self._coming = self._coming[gone:]
+        self._behind += (BLOCK - taken) / RATE
         heard += self._speech()
         stream = self._stream("input")
         if stream is not None:
-            captured = due - AHEAD_BLOCKS * BLOCK / RATE
+            captured = due - AHEAD_BLOCKS * BLOCK / RATE - self._behind
             block = np.clip(np.rint(heard), -32768, 32767).astype("<i2").tobytes()
             flags = SimpleNamespace(input_overflow=slipped)
             now = clock.monotonic()
