@@ -121,9 +121,8 @@ def starts(sound: np.ndarray) -> list[float]:
     pcm = resample(sound.astype("<i2").tobytes(), RATE, 16_000)
     vad, detector, found = silero(), TurnDetector(TurnConfig()), []
     for number, at in enumerate(range(0, len(pcm) - FRAME_BYTES, FRAME_BYTES)):
-        for event in detector.frame(vad(pcm[at : at + FRAME_BYTES])):
-            if isinstance(event, SpeechStarted):
-                found.append((number + 1) * 0.032)
+        told = detector.frame(vad(pcm[at : at + FRAME_BYTES]))
+        found += [(number + 1) * 0.032 for event in told if isinstance(event, SpeechStarted)]
     return found
 
 
