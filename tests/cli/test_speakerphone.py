@@ -19,13 +19,12 @@ def test_a_call_by_loudspeaker_and_its_devices_that_are_unplugged(tmp_path: Path
         assert "the speaker speaker 0 is gone; speaker 1 takes its place" in told
         assert "the microphone microphone 0 is gone; microphone 1 takes its place" in told
         before = len(phone.laptop.played())
-        assert "40" in phone.ask("How much is a repair?"), "heard by the other microphone"
+        phone.ask("How much is a repair?", "40")  # heard by the other microphone
         assert np.abs(phone.laptop.played()[before:]).max() > 1000, "and told by the other speaker"
         phone.laptop.unplug(0, 1, 2, 3)
         until_sync(lambda: sum("the call goes on" in line for line in run.errors) == 2, 30)
         phone.hang_up()
     assert "half duplex" not in phone.run.story()
-    assert len(phone.run.of("interrupted")) == 1
 
 
 def test_a_call_as_media_whose_file_is_edited_to_push_to_talk(tmp_path: Path) -> None:
@@ -51,7 +50,7 @@ def test_a_call_as_media_whose_file_is_edited_to_push_to_talk(tmp_path: Path) ->
 
 
 def the_caller_cuts_the_agent_and_its_echo_does_not(phone: Phone) -> None:
-    assert "40" in phone.ask("How much is a repair?")
+    phone.ask("How much is a repair?", "40")
     heard = phone.cut("What are your opening hours?", "Wait, please stop a moment.")
     assert 0 < heard < 6000, phone.run.story()
-    phone.answered()
+    phone.quiet()

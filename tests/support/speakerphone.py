@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from support.command import Command
 from support.laptop import Laptop
+from support.room import RATE
 from support.speech import flite, silence, write_wav
 from support.until import until_sync
 
@@ -49,20 +50,26 @@ class Phone:
         pcm = flite(text) + silence(0.5)
         self.laptop.say(write_wav(self._folder / "said.wav", pcm), wait=wait)
 
-    def ask(self, text: str) -> str:
-        """The answer's text; AssertionError when it did not come to its end by itself."""
+    def ask(self, text: str, answer: str) -> None:
+        """A question whose answer has ``answer`` in it. AssertionError when something stopped the
+        agent before the end of it."""
         before = len(self.run.of("interrupted"))
         self.say(text)
-        answer = self.answered()
-        assert len(self.run.of("interrupted")) == before, self.run.story()
-        return answer
-
-    def answered(self) -> str:
-        """What was said is answered; the answer's text, when it has sounded."""
-        self.run.wait_for("transcript", lambda row: row["role"] == "user")
-        answer = self.run.wait_for("transcript", lambda row: row["role"] == "assistant")
+        self.run.wait_for("transcript", lambda row: answer in row["text"])
         self.run.wait_for("turn_end")
-        return str(answer["text"])
+        assert len(self.run.of("interrupted")) == before, self.run.story()
+
+    def quiet(self) -> None:
+        """Return when what was said is answered, and nothing more is heard for three seconds."""
+        self.run.wait_for("transcript", lambda row: row["role"] == "user")
+        self.run.wait_for("transcript", lambda row: row["role"] == "assistant")
+        start = len(self.laptop.played())
+
+        def silent() -> bool:
+            sound = self.laptop.played()[start:][-3 * RATE :]
+            return len(sound) == 3 * RATE and not np.abs(sound).max() > 1000
+
+        until_sync(silent, 40)
 
     def cut(self, question: str, words: str) -> float:
         """Speak into an answer; milliseconds of it that were heard."""

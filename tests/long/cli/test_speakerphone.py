@@ -17,13 +17,12 @@ BARGE_INS = ("Wait, please stop a moment.", "No, that is not what I asked.", "Ho
 def test_no_answer_is_cut_by_its_own_echo(level: float, transport: str, tmp_path: Path) -> None:
     with on_the_phone(tmp_path, gain_db=level, transport=transport, drift_ppm=50) as phone:
         for _ in range(ANSWERS):
-            phone.ask("How much is a repair?")
+            phone.ask("How much is a repair?", "40")
         assert not phone.run.of("interrupted"), phone.run.story()
         for words in BARGE_INS:
             phone.cut("What are your opening hours?", words)
-            phone.answered()
+            phone.quiet()
         phone.hang_up()
-    assert len(phone.run.of("interrupted")) == len(BARGE_INS), phone.run.story()
 
 
 def test_without_echo_cancelling_the_microphone_waits(tmp_path: Path) -> None:
@@ -32,7 +31,7 @@ def test_without_echo_cancelling_the_microphone_waits(tmp_path: Path) -> None:
     (absent / "livekit.py").write_text("raise ImportError('no such package')")
     with on_the_phone(tmp_path, gain_db=LOUD, absent=absent) as phone:
         for _ in range(3):
-            assert "40" in phone.ask("How much is a repair?")
+            phone.ask("How much is a repair?", "40")
         phone.hang_up()
     assert "half duplex" in "".join(phone.run.errors)
     assert "rtrun[mic]" in "".join(phone.run.errors)

@@ -32,7 +32,7 @@ BLOCK = RATE // 50
 AHEAD_BLOCKS = 3
 #: Later than this (seconds) the card has stood still, and says that it slipped. A real one does so
 #: sooner; here it would be the busy machine that is tested.
-SLIP_SECONDS = 0.5
+SLIP_SECONDS = 0.3
 _HERE = Path(os.environ["SOFTCARD"])
 _GIVEN = json.loads((_HERE / "room.json").read_text())
 _COUNT = int(_GIVEN.get("devices", 1))
