@@ -39,16 +39,16 @@ SERVER_VAD = "{ type: server_vad }"
 
 
 class Phone:
-    """``run`` is the command, ``laptop`` what it plays and hears by."""
+    """``run`` is the command, ``laptop`` what it plays and hears by, ``file`` the deployment."""
 
-    def __init__(self, run: Command, laptop: Laptop, folder: Path) -> None:
+    def __init__(self, run: Command, laptop: Laptop, file: Path) -> None:
         self.run = run
         self.laptop = laptop
-        self._folder = folder
+        self.file = file
 
     def say(self, text: str, *, wait: bool = True) -> None:
         pcm = flite(text) + silence(0.5)
-        self.laptop.say(write_wav(self._folder / "said.wav", pcm), wait=wait)
+        self.laptop.say(write_wav(self.file.parent / "said.wav", pcm), wait=wait)
 
     def ask(self, text: str, answer: str) -> None:
         """A question whose answer has ``answer`` in it. AssertionError when something stopped the
@@ -106,4 +106,24 @@ def on_the_phone(
     with Command("run", str(file), "--engine", "local", *arguments, env=laptop.env) as run:
         run.wait_for("turn_end")
         assert not run.of("interrupted"), run.story()
-        yield Phone(run, laptop, folder)
+        yield Phone(run, laptop, file)
+
+
+def push_to_talk(phone: Phone) -> None:
+    """The file is edited to have no turn detection: a turn begins and ends with a key, here a
+    line of standard input."""
+    run = phone.run
+    text = phone.file.read_text()
+    phone.file.write_text(text.replace(SERVER_VAD, "null"))
+    run.wait_for("config_applied")
+    until_sync(lambda: any("press Enter" in line for line in run.errors), 30)
+    phone.say("This is not for you.")
+    run.type("")
+    phone.say("How much is a repair?")
+    run.type("")
+    said = run.wait_for("transcript", lambda row: row["role"] == "user")
+    assert "for you" not in said["text"].lower(), "the key was not pressed then"
+    run.wait_for("transcript", lambda row: "40" in row["text"])
+    run.type("")  # over the answer
+    run.wait_for("interrupted")
+    run.type("")  # and slipped: too short for a turn

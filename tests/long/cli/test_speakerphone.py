@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.speakerphone import LOUD, QUIET, on_the_phone
+from support.speakerphone import LOUD, QUIET, on_the_phone, push_to_talk
 
 ANSWERS = 20
 BARGE_INS = ("Wait, please stop a moment.", "No, that is not what I asked.", "Hold on, please.")
@@ -22,6 +22,7 @@ def test_no_answer_is_cut_by_its_own_echo(level: float, transport: str, tmp_path
         for words in BARGE_INS:
             phone.cut("What are your opening hours?", words)
             phone.quiet()
+        push_to_talk(phone)
         phone.hang_up()
 
 
