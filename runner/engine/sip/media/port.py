@@ -31,8 +31,9 @@ log = logging.getLogger("runner.engine")
 SILENCE_SECONDS = 30.0
 #: Another address is believed when nothing came from the last one for so long.
 MOVED_SECONDS = 1.0
-#: Packets sent at once when the machine was late; what is later than that is skipped.
-CATCH_UP = 3
+#: Packets sent at once when the machine was late: a phone's jitter buffer takes 200 ms in one go,
+#: and a hole in their place would be heard. What is later than that is skipped.
+CATCH_UP = 10
 #: What waits for the recogniser; the oldest goes first.
 BACKLOG_MS = 2000
 _TRIES = 8  # for an even port, as RFC 3550 would like it
