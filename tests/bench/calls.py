@@ -7,8 +7,9 @@ callers of ours on UDP, one more each second, each with a spoken question every 
 quiet otherwise. When `--calls` are there, 24 s are measured (`--seconds`); then `--step` more
 come, until the 99th percentile of the lateness of the engine's packets passes 20 ms. A packet is
 late by how long it comes behind its own timestamp, measured from the earliest of its call.
-`callers` is how late this process is itself. Needs the engine's models and flite; the callers need
-a core beside the engine's.
+`waited` is the time in which the engine's loop had no core though it could have run, `callers` how
+late this process is itself: on a machine with other work they say so. Needs the engine's models
+and flite; the callers need a core beside the engine's.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ EVERY = 12.0
 ANSWER_WITHIN = 10.0
 PACKET = 160
 HEAD = """\
-| calls | late p50, ms | p99, ms | skipped, % | questions | answered | cores | callers, p99 |
-| --- | --- | --- | --- | --- | --- | --- | --- |"""
+| calls | late p50, ms | p99 | skipped, % | asked | answered | cores | waited, % | callers, p99 |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 QUIET = b"\xff" * PACKET
 
 
@@ -193,7 +194,7 @@ async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) 
             await asyncio.sleep(1)
         await until(lambda: all(c.sound.came for c in callers), 60)
         own.clear()
-        since, used = time.monotonic(), cpu(engine)
+        since, used, stood = time.monotonic(), cpu(engine), waited(engine)
         await asyncio.sleep(args.seconds)
         to = time.monotonic()
         late = lateness(callers, since, to)
@@ -203,6 +204,7 @@ async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) 
             f"| {wanted} | {np.median(late):.1f} | {p99:.1f} "
             f"| {100 * skipped(callers, since, to) / len(late):.2f} "
             f"| {asked} | {heard} | {(cpu(engine) - used) / (to - since):.2f} "
+            f"| {100 * (waited(engine) - stood) / (to - since):.0f} "
             f"| {np.percentile(own, 99):.1f} |",
             flush=True,
         )
@@ -223,6 +225,12 @@ def cpu(pid: int) -> float:
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited(pid: int) -> float:
+    """Seconds in which its main thread could have run and had no core."""
+    with open(f"/proc/{pid}/task/{pid}/schedstat") as file:
+        return int(file.read().split()[1]) / 1e9
 
 
 def main() -> None:
