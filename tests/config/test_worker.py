@@ -132,8 +132,8 @@ def test_a_transfer_is_refused_and_what_is_refused_is_tried(tmp_path: Path) -> N
 
 def test_everything_at_once() -> None:
     """The file that has every kind of tool and guardrail: all is refused in one run."""
-    found = [problem.path for problem in refused(load(FULL, env={}))]
-    assert found == [
+    found = {problem.path for problem in refused(load(FULL, env={}))}
+    assert found >= {
         "transport.type",
         "tools.rate.command",
         "tools.rate.approval",
@@ -141,4 +141,4 @@ def test_everything_at_once() -> None:
         "tools.remote.mcp",
         "tools.wiki.hosted_mcp.require_approval",
         "guardrails[3].moderation",
-    ]
+    }
