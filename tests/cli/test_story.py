@@ -228,6 +228,16 @@ def test_the_summary_tells_tokens_and_price_when_they_are_known() -> None:
     assert s.tally.lines()[-1] == ("tokens", "1,204 in (820 audio), 310 out")
 
 
+def test_the_summary_tells_of_sound_that_was_lost() -> None:
+    s = story()
+    s.report(reports.SessionStart("c", "desk"))
+    s.report(reports.SessionEnd("c", "stopped", sound={"underruns": 1, "dropped_ms": 40}))
+    lost = "the speaker ran dry 1 time, 40 ms of the microphone dropped"
+    assert s.tally.lines()[-1] == ("sound", lost)
+    s.report(reports.SessionEnd("c", "stopped", sound={"overruns": 2}))
+    assert s.tally.lines()[-1] == ("sound", "the microphone was read too late 2 times")
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
