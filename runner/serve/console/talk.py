@@ -139,6 +139,7 @@ class Talk:
             while line.call is None and not line.over.is_set():
                 left = waits - time.monotonic()
                 if left <= 0:
+                    line.leave("it did not begin in time")
                     break
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(left, 0.2)):
