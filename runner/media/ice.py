@@ -68,7 +68,11 @@ async def _close(connection: RTCPeerConnection) -> None:
     """aioice that was about to be connected begins to ask for consent behind its own close, and
     would go on with that for half a minute."""
     early = {id(way): way for way in _ways(connection) if way._query_consent_task is None}
-    await connection.close()
+    try:
+        await connection.close()
+    except Exception as error:  # one that was made of half a description lacks parts
+        log.info("a WebRTC connection was not whole: %r", error)
+        early = {id(way): way for way in _ways(connection)}
     if early:
         await asyncio.sleep(CHECKED_SECONDS)
     for way in early.values():
@@ -77,7 +81,7 @@ async def _close(connection: RTCPeerConnection) -> None:
 
 def _ways(connection: RTCPeerConnection) -> Iterator[aioice.Connection]:
     transports = [t.receiver.transport for t in connection.getTransceivers()]
-    if connection.sctp is not None:
+    if connection.sctp is not None and connection.sctp.transport is not None:
         transports.append(connection.sctp.transport)
     for transport in transports:
         if transport is not None:

@@ -16,6 +16,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.sdp import SessionDescription
 
 from runner.engine.server.calls import Call
 from runner.media.ice import allow_loopback, close, configuration
@@ -32,7 +33,8 @@ VANISHED_SECONDS = 4.0
 #: From the answer to a line that is open.
 CONNECT_SECONDS = 15.0
 CLOSE_SECONDS = 1.0
-#: What a client that does not read may leave in the data channel's buffer.
+#: What a client that does not read may leave in the data channel's buffer, and what one that
+#: sends without end may leave in ours.
 MAX_BUFFERED = 16 * 1024 * 1024
 #: The largest message that Chromium takes (its ``max-message-size``); aiortc asks for less.
 MAX_MESSAGE = 256 * 1024
@@ -53,6 +55,7 @@ class Peer:
         self._down = Resampler(RATE, WIRE_RATE)
         self._channel: RTCDataChannel | None = None
         self._early: list[str] = []
+        self._unread = 0
         self._ready = asyncio.Event()
         self._track = PulledTrack(self._pull)
         self.call = Call(self._tell)
@@ -66,17 +69,17 @@ class Peer:
         connection.on("datachannel", self._on_channel)
         connection.on("connectionstatechange", self._on_state)
         try:
+            _check(offer)
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            connection.addTrack(self._track)
+            install(connection)
+            await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:
-            await connection.close()
+            await close(connection, CLOSE_SECONDS)
+            if isinstance(error, BadOffer):
+                raise
+            # aiortc does not check what it reads: what lacks shows where it is used.
             raise BadOffer(f"The SDP could not be read: {error}") from None
-        audio = [t for t in connection.getTransceivers() if t.kind == "audio"]
-        if not audio:
-            await connection.close()
-            raise BadOffer("The SDP offers no audio.")
-        connection.addTrack(self._track)
-        install(connection)
-        await connection.setLocalDescription(await connection.createAnswer())
         self._tasks.spawn(self._watch(), "a WebRTC line")
         return str(connection.localDescription.sdp)
 
@@ -86,7 +89,15 @@ class Peer:
             return
         self._channel = channel
         inbox: asyncio.Queue[str | bytes] = asyncio.Queue()
-        channel.on("message", inbox.put_nowait)
+
+        def take(message: str | bytes) -> None:
+            self._unread += len(message)
+            if self._unread > MAX_BUFFERED:
+                self._leave("the caller's program sends more than can be read")
+            else:
+                inbox.put_nowait(message)
+
+        channel.on("message", take)
         channel.on("close", lambda: self._leave("the caller left"))
         self._tasks.spawn(self._read(inbox), "events of the caller")
         early, self._early = self._early, []
@@ -96,7 +107,9 @@ class Peer:
 
     async def _read(self, inbox: asyncio.Queue[str | bytes]) -> None:
         while True:
-            await self.call.said_on_the_line(await inbox.get())
+            message = await inbox.get()
+            await self.call.said_on_the_line(message)
+            self._unread -= len(message)
 
     def _tell(self, text: str) -> None:
         channel = self._channel
@@ -162,3 +175,17 @@ class Peer:
         if not await close(self._connection, CLOSE_SECONDS):
             log.warning("call %s takes long to close", self.call.id)
         await self._tasks.close()
+
+
+def _check(offer: str) -> None:
+    """BadOffer, for what aiortc takes and fails on in the background."""
+    description = SessionDescription.parse(offer)
+    kinds = {media.kind for media in description.media}
+    if "audio" not in kinds:
+        raise BadOffer("The SDP offers no audio.")
+    if unknown := kinds - {"audio", "video", "application"}:
+        raise BadOffer(f"The SDP offers {unknown.pop()}, which is not known here.")
+    there = {media.rtp.muxId for media in description.media}
+    for group in description.group:
+        if group.semantic == "BUNDLE" and set(group.items) != there:
+            raise BadOffer("The SDP's a=group:BUNDLE and its sections are not the same.")

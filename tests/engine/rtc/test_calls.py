@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import signal
@@ -23,6 +24,7 @@ from support.until import until
 from support.webrtc import RtcClient, dialled
 
 from runner.engine.ports import Call as ToolCall
+from runner.engine.rtc.peer import BadOffer, Peer
 from runner.media.resample import resample
 
 HEARS = {
@@ -274,6 +276,28 @@ def test_an_offer_without_sound(engine: Serving) -> None:
         answer = await post(engine, content=pc.localDescription.sdp, headers=SDP)
         assert answer.json()["error"]["message"] == "The SDP offers no audio."
         await pc.close()
+
+    asyncio.run(main())
+
+
+def test_an_offer_with_any_line_lost_or_broken() -> None:
+    """It is answered, or refused in words; nothing fails in the background."""
+
+    async def main() -> None:
+        faults: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        client = RtcClient()
+        lines = (await client.offer()).splitlines()
+        for number, line in enumerate(lines):
+            for broken in ([], [f"{line[:2]}x{line[3:]}"]):
+                peer = Peer(lambda name, error: faults.append(error))
+                offer = [*lines[:number], *broken, *lines[number + 1 :], ""]
+                with contextlib.suppress(BadOffer):
+                    await peer.answer("\r\n".join(offer))
+                await peer.hang_up("looked at")
+        await client.close()
+        gc.collect()
+        assert faults == []
 
     asyncio.run(main())
 
