@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.model.redaction import Redactor, Stream
@@ -51,6 +51,7 @@ def holds_a_card(text: str) -> bool:
     return False
 
 
+@settings(deadline=None)
 @given(AROUND, grouped(), AROUND, grouped(), st.booleans())
 def test_no_card_survives(before: str, card: str, between: str, other: str, both: bool) -> None:
     text = before + card + between + (other if both else "")
@@ -60,6 +61,7 @@ def test_no_card_survives(before: str, card: str, between: str, other: str, both
     assert "[card_number]" in clean
 
 
+@settings(deadline=None)
 @given(AROUND, grouped(), AROUND, st.data())
 def test_no_card_survives_in_pieces(before: str, card: str, after: str, data: Any) -> None:
     """Whatever the pieces: each of them, and all that was shown by then, is free of the number."""
@@ -75,12 +77,14 @@ def test_no_card_survives_in_pieces(before: str, card: str, after: str, data: An
     assert shown == CARDS(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789 -ab.@,é\n", max_size=60))
 def test_a_text_without_a_card_is_unchanged(text: str) -> None:
     if not holds_a_card(text):
         assert CARDS(text) == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab 12+(@.-", max_size=6), max_size=12))
 def test_pieces_give_what_the_whole_gives(pieces: list[str]) -> None:
     stream = Stream(ALL)
