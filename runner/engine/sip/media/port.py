@@ -36,6 +36,10 @@ MOVED_SECONDS = 1.0
 CATCH_UP = 10
 #: What waits for the recogniser; the oldest goes first.
 BACKLOG_MS = 2000
+#: Sound may come so far ahead of its time, and that much faster for as long as it likes: bursts
+#: behind a stall, a clock that runs fast. More than that would be the time of the other callers.
+AHEAD_MS = 5000
+FASTER = 1.5
 _TRIES = 8  # for an even port, as RFC 3550 would like it
 
 Address = tuple[str, int]
@@ -55,7 +59,7 @@ class Session(Protocol):
 @dataclass(slots=True)
 class Counts:
     """Packets: taken, of no use to this call, from somebody else, sent. And ms not heard because
-    the engine was too slow."""
+    the engine was too slow, or the phone too fast."""
 
     received: int = 0
     garbage: int = 0
@@ -91,6 +95,8 @@ class RtpPort(asyncio.DatagramProtocol):
         self._jitter = Jitter(b"\xff")
         self._keys = Keys()
         self._heard = bytearray()
+        self._credit_ms = float(AHEAD_MS)
+        self._credited = 0.0
         self._news = asyncio.Event()
         self._hearing: asyncio.Task[None] | None = None
         # Outward.
@@ -141,7 +147,7 @@ class RtpPort(asyncio.DatagramProtocol):
 
     def start(self, agreed: Negotiated) -> None:
         """The call is answered: sound goes both ways."""
-        self._arrived = self._due = self._loop.time()
+        self._arrived = self._due = self._credited = self._loop.time()
         self.change(agreed)
         self._hearing = self._tasks.spawn(self._hear(), f"the sound of RTP port {self.port}")
         self._tick()
@@ -222,6 +228,12 @@ class RtpPort(asyncio.DatagramProtocol):
         if packet.payload_type == agreed.events:
             self._press(self._keys.take(packet, now))
         if agreed.hears:
+            more = (now - self._credited) * 1000 * FASTER
+            self._credit_ms, self._credited = min(AHEAD_MS, self._credit_ms + more), now
+            if self._credit_ms < 0:
+                self.counts.dropped_ms += len(sound) / 8
+                self._jitter.restart()  # the hole is not filled either
+                return
             self._keep(self._jitter.put(packet.sequence, packet.timestamp, sound, now))
 
     def _press(self, keys: str) -> None:
@@ -233,6 +245,7 @@ class RtpPort(asyncio.DatagramProtocol):
         if not data:
             return
         self._heard += data
+        self._credit_ms -= len(data) / 8
         over = len(self._heard) - BACKLOG_MS * 8
         if over > 0:
             del self._heard[:over]

@@ -243,6 +243,24 @@ def test_a_slow_engine_hears_the_newest(monkeypatch: pytest.MonkeyPatch) -> None
     run(work)
 
 
+def test_a_phone_that_floods_takes_no_more_than_its_time() -> None:
+    async def work(port: RtpPort, phone: UdpPhone, ear: Ear) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for n in range(500):  # 10 s of sound
+            phone.send(phone.packet(bytes([n % 200]) * PACKET))
+            await asyncio.sleep(0)
+        await until(lambda: port.counts.received == 500)
+        assert port.counts.dropped_ms > 0
+        heard_ms = len(ear.heard) / 8
+        assert heard_ms <= ports.AHEAD_MS + (loop.time() - began) * 1000 * ports.FASTER + 100
+        phone.talk()  # as fast as it should: it is heard again, as soon as its time has come
+        before = len(ear.heard)
+        await until(lambda: len(ear.heard) > before + 10 * PACKET)
+
+    run(work)
+
+
 def test_packets_are_as_long_as_the_phone_wants_them() -> None:
     async def main() -> None:
         phone, port = await UdpPhone.open(), await RtpPort.open("127.0.0.1")
