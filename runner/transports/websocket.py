@@ -43,6 +43,11 @@ WRITE_BUFFER = 24_000
 NEVER_PAUSE = 1 << 30
 
 
+#: Bytes that asyncio asks the socket for at a time. Its own 256 KiB come from the system and go
+#: back to it for each message, a quarter of all that receiving one costs.
+READ_AT_ONCE = 64 * 1024
+
+
 class OpenAIRealtimeWebSocket(MessageLine):
     """A session's line over WebSocket, or, by itself, a thin client.
 
@@ -110,6 +115,8 @@ class OpenAIRealtimeWebSocket(MessageLine):
                 "is the engine running there?" if is_loopback(host) else "check the network",
             ) from None
         assert isinstance(connection, Connection)
+        if hasattr(connection.transport, "max_size"):
+            connection.transport.max_size = READ_AT_ONCE
         return connection
 
     def _connection_made(self, *args: Any, **kwargs: Any) -> Connection:
