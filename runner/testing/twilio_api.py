@@ -53,6 +53,7 @@ class TwilioApi:
         if self._server is not None:
             self._server.leave()
             await self._tasks.finish()
+            self._server.let_go()
         await self._tasks.close()
 
     async def __aenter__(self) -> TwilioApi:
