@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support import matrix, noskips
+
+# How long an example takes says what else the machine does.
+settings.register_profile("rtrun", settings(), deadline=None)
+settings.load_profile("rtrun")
 
 
 def pytest_configure(config: pytest.Config) -> None:
