@@ -33,4 +33,4 @@ def test_a_minute_without_an_underrun(tmp_path: Path) -> None:
         run.process.send_signal(signal.SIGINT)
         assert run.finish() == 0, run.story()
     (end,) = run.of("session_end")
-    assert "sound" not in end, end
+    assert "sound" not in end, end["sound"]
