@@ -156,6 +156,7 @@ class Console:
         if self._server is not None and self._serving is not None:
             self._server.leave()
             await asyncio.wait({self._serving}, timeout=2)
+            self._server.let_go()
         await self._tasks.close()
 
     # -- who may ask -----------------------------------------------------------------------------
