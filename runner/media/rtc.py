@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import math
 from collections.abc import AsyncIterator, Callable
 
+import aiortc.rtp
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
@@ -137,6 +139,20 @@ def packets_received(connection: RTCPeerConnection) -> int:
         transports[id(transport)] = transport
     # aiortc tells it in getStats alone, which builds a report for each look.
     return sum(int(getattr(t, "_RTCDtlsTransport__rx_packets", 0)) for t in transports.values())
+
+
+def measure_at_once() -> None:
+    """From now on, in this process, aiortc measures how loud a frame is with numpy. It does so for
+    each that is sent, and its own loop over the samples costs half as much as coding them.
+    Idempotent."""
+    aiortc.rtp.compute_audio_level_dbov = level
+
+
+def level(frame: AudioFrame) -> int:
+    """In dB below the loudest, -127 to 0 (RFC 6465, appendix A)."""
+    samples = np.frombuffer(bytes(frame.planes[0]), "<i2").astype(np.float64)
+    power = float(samples @ samples) / (frame.samples * 32767**2)
+    return round(min(0.0, max(-127.0, 10 * math.log10(power)))) if power else -127
 
 
 def mono(frame: AudioFrame) -> bytes:

@@ -23,6 +23,7 @@ from runner.media.rtc import (
     BorrowedTrack,
     PulledTrack,
     heard,
+    measure_at_once,
     silent,
 )
 from runner.tasks import Supervisor, in_thread
@@ -65,6 +66,7 @@ class Peer:
         change: Change | None,
     ) -> None:
         allow_loopback()
+        measure_at_once()
         self.owner: Owner | None = owner
         self.call_id = ""
         self.connection = RTCPeerConnection(configuration(servers, bundled=True))

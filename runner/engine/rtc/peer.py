@@ -22,7 +22,7 @@ from runner.engine.server.calls import Call
 from runner.media.ice import allow_loopback, close, configuration
 from runner.media.jitter import install
 from runner.media.resample import Resampler
-from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard, silent
+from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard, measure_at_once, silent
 from runner.tasks import Supervisor
 
 log = logging.getLogger("runner.engine")
@@ -50,6 +50,7 @@ class Peer:
     def __init__(self, on_failure: Callable[[str, BaseException], None]) -> None:
         self._tasks = Supervisor(on_failure)
         allow_loopback()
+        measure_at_once()
         self._connection = RTCPeerConnection(configuration())
         self._up = Resampler(WIRE_RATE, RATE)
         self._down = Resampler(RATE, WIRE_RATE)
