@@ -148,9 +148,9 @@ class ClientEnd:
 
         def post(url: str, headers: Any, offer: str, session: Any) -> Any:
             sdp = asyncio.run_coroutine_threadsafe(answer(offer), loop).result()
-            return SimpleNamespace(sdp=sdp, location="")
+            return SimpleNamespace(sdp=sdp, call_id="")
 
-        rtcpeer._post = post
+        rtcpeer.post_offer = post
         await self.peer.open("", {}, None)
 
     async def close(self) -> None:
