@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 from aiortc import RTCPeerConnection
 from support.engine import Serving, spoken
-from support.until import until
+from support.until import until, until_sync
 
 from runner import OpenAIRealtimeWebRTC, RealtimeAgent, RealtimeSession
 from runner.core.events import Reconnected, SessionEvent
@@ -161,10 +162,19 @@ def left(engine: Serving) -> dict[str, int]:
     gc.collect()
     return {
         "tasks of the engine": engine.tasks(),
-        "threads": threading.active_count(),
+        # A loop's own pool for blocking work grows to its full size, and stays.
+        "threads": sum(not each.name.startswith("asyncio_") for each in threading.enumerate()),
         "files and sockets": len(os.listdir("/proc/self/fd")),
         "connections": sum(isinstance(each, RTCPeerConnection) for each in gc.get_objects()),
     }
+
+
+def nothing_more(engine: Serving, before: dict[str, int]) -> None:
+    """AssertionError when more is left than ``before``, and it does not go."""
+    with contextlib.suppress(TimeoutError):
+        until_sync(lambda: all(left(engine)[name] <= count for name, count in before.items()))
+    now = left(engine)
+    assert {name: now[name] for name in before if now[name] > before[name]} == {}
 
 
 def memory() -> int:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from support.engine import Puppet, Serving, serving, speech_models, spoken
 from support.hearing import died_away, share, words_in
-from support.rtccalls import COUNTING, Call, drop_all, left
-from support.until import until, until_sync
+from support.rtccalls import COUNTING, Call, drop_all, left, nothing_more
+from support.until import until
 from support.webrtc import Mouth
 
 from runner import OpenAIRealtimeWebRTC
@@ -246,4 +246,4 @@ def test_calls_dropped_in_every_state_leave_nothing(
     asyncio.run(drop_all(engine, 10))
     before = left(engine)
     asyncio.run(drop_all(engine, 10))
-    until_sync(lambda: all(left(engine)[name] <= count for name, count in before.items()))
+    nothing_more(engine, before)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.engine import Puppet, Serving, serving, speech_models
-from support.rtccalls import drop_all, left, memory
-from support.until import until_sync
+from support.rtccalls import drop_all, left, memory, nothing_more
 
 
 @pytest.fixture(scope="module")
@@ -21,5 +20,5 @@ def test_two_hundred_calls_leave_nothing(engine: Serving) -> None:
     asyncio.run(drop_all(engine, 60))
     before, used = left(engine), memory()
     asyncio.run(drop_all(engine, 200))
-    until_sync(lambda: all(left(engine)[name] <= count for name, count in before.items()))
+    nothing_more(engine, before)
     assert memory() - used < 10_000_000
