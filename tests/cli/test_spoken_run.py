@@ -80,7 +80,7 @@ def test_speech_over_the_answer_cuts_it(tmp_path: Path) -> None:
     start, _ = voiced_ms(agent)
     # The first sounding stretch of the agent ends where the log says that it was cut.
     quiet = longest_from(agent, start)
-    assert cut["heard_ms"] == pytest.approx(quiet - start, abs=60)
+    assert cut["heard_ms"] == pytest.approx(quiet - start, abs=150)
 
 
 def longest_from(samples: np.ndarray, start_ms: float) -> float:

@@ -24,7 +24,7 @@ SHAPES = ("${CANARY}", "https://${CANARY}.example.com/x", "${CANARY:-}x")
 OPEN = {
     *("name", "instructions", "greeting", "say", "when", "while_waiting", "description"),
     *("server_description", "phrases", "regex", "tool_names", "allow", "parameters", "variables"),
-    *("workflow_name", "group_id", "id", "version", "model", "tests"),
+    *("workflow_name", "group_id", "id", "version", "model", "tests", "redact"),
 }
 
 
