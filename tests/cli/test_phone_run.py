@@ -67,6 +67,7 @@ def ended(run: Command) -> Row:
 
 
 def test_a_call_from_the_ring_to_the_last_word(service: PhoneService, file: Path) -> None:
+    """Defect 13: the webhook is served, and the call that it tells of."""
     with running(service, file) as (run, webhook):
         phone = service.ring(webhook, sender="+15559999")
         started = run.wait_for("session_start")
@@ -104,6 +105,7 @@ def test_a_call_from_the_ring_to_the_last_word(service: PhoneService, file: Path
 
 
 def test_calls_that_are_not_answered(service: PhoneService, file: Path) -> None:
+    """Defect 13: calls are refused, put through and hung up from a file."""
     with running(service, file) as (run, webhook):
         refused = service.ring(webhook, sender="+16660000")
         refused.until(lambda: refused.requests)
