@@ -127,8 +127,8 @@ def test_a_page_of_one_s_own() -> None:
             await page.click("#talk")
             await page.until("document.querySelector('#state').textContent == 'on the line'")
             said = "document.querySelector('#said').textContent"
-            await page.until(f"{said}.includes('you: ') && {said}.includes('shop: ')", 60)
-            assert "9 am" in await page.evaluate(said)
+            # The microphone says it again and again; once it is understood.
+            await page.until(f"{said}.includes('you: ') && {said}.includes('9 am')", 60)
             await page.click("#talk")
             await page.until("document.querySelector('#talk').textContent == 'Talk'")
             assert page.errors == []

@@ -1,5 +1,5 @@
 """A whole call from a laptop: the microphone stays open while the agent speaks from a loudspeaker
-beside it. tests/long has it over WebRTC too, and twenty answers at each level."""
+beside it. Forty seconds at real time, on a machine that has the time for it."""
 
 from __future__ import annotations
 
