@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import signal
@@ -18,17 +17,16 @@ from urllib.parse import urlsplit
 import click
 
 from runner.codec import dumps, loads
+from runner.engine.sip.options import FAULTS, SipOptions
 from runner.errors import MissingModels, UsageError
+from runner.serve.guard import address, is_loopback
 from runner.tasks import in_thread, run
 
 if TYPE_CHECKING:
     from runner.engine.server.options import EngineOptions
-    from runner.engine.sip.options import SipOptions
     from runner.engine.speaking.models import LocalModels
 
 STARTED = time.monotonic()
-#: runner.engine.sip.options.FAULTS, which would be a second's import for `--help`.
-FAULTS = ("accept-late", "refer-500", "control-early")
 LogFormat = Literal["text", "json"]
 
 
@@ -117,7 +115,7 @@ def engine(
     """
     from runner.engine.server.options import EngineOptions
 
-    if not key and not _loopback(host):
+    if not key and not is_loopback(host):
         raise UsageError(
             f"listening on {host} without a key would open the engine to everybody",
             "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
@@ -126,7 +124,7 @@ def engine(
     phone = _phone(sip, sip_tls, sip_cert, sip_key, webhook, frozenset(sip_faults))
     if phone is not None and not key:
         for place in (phone.host, phone.tls_host):
-            if place and not _loopback(place):
+            if place and not is_loopback(place):
                 raise UsageError(
                     f"answering the phone on {place} without a key would open it to everybody",
                     "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
@@ -147,8 +145,6 @@ def _phone(
     faults: frozenset[str],
 ) -> SipOptions | None:
     """None without ``--sip``. UsageError."""
-    from runner.engine.sip.options import SipOptions
-
     if sip is None:
         if tls or webhook or cert or key or faults:
             raise UsageError("there is no phone without --sip", "--sip 5060 --webhook URL")
@@ -163,8 +159,8 @@ def _phone(
         )
     if bool(tls) != bool(cert and key):
         raise UsageError("--sip-tls, --sip-cert and --sip-key go together", "give all three")
-    host, port = _place(sip)
-    tls_host, tls_port = _place(tls) if tls else ("", 0)
+    host, port = address(sip, "--sip")
+    tls_host, tls_port = address(tls, "--sip-tls") if tls else ("", 0)
     return SipOptions(
         webhook=webhook,
         secret=secret,
@@ -176,15 +172,6 @@ def _phone(
         key=key,
         faults=faults,
     )
-
-
-def _place(spec: str) -> tuple[str, int]:
-    """``5060``, ``0.0.0.0:5060``, ``[::1]:5060``. UsageError."""
-    host, sign, port = spec.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") if sign else "127.0.0.1"
-    if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
-        raise UsageError(f"{spec}: not [HOST:]PORT", "such as 5060, or 0.0.0.0:5060")
-    return host, int(port)
 
 
 async def _serve(
@@ -272,14 +259,6 @@ def _brain(text: str) -> dict[str, Any]:
             'a name, or a map such as {"type": "chat", "url": ..., "model": ...}',
         ) from None
     return settings
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -17,8 +17,9 @@ from runner.desk import Call
 from runner.model.deployment import Deployment
 from runner.model.phone import CallRule
 from runner.testing.caller import Ear, Speaks
+from runner.testing.handset import Tape
 from runner.testing.sip import SipCaller
-from runner.testing.twilio import Tape, TwilioCaller
+from runner.testing.twilio import TwilioCaller
 
 #: A number that nobody has: who is called where the file names no number.
 CALLED = "+15550100"

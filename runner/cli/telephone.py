@@ -21,8 +21,9 @@ from runner.serve.phone.phones import Phones, Place
 from runner.tasks import OnFailure, Supervisor
 
 if TYPE_CHECKING:
+    from runner.testing.handset import Tape
     from runner.testing.sip import SipCaller
-    from runner.testing.twilio import Tape, TwilioCaller
+    from runner.testing.twilio import TwilioCaller
     from runner.testing.twilio_api import TwilioApi
 
 

@@ -20,11 +20,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from runner.audio.formats import PCM16, AudioFormat
 from runner.engine.ports import Brain, Models
 from runner.engine.server.callrest import CallRest
-from runner.engine.server.calls import GONE, Call, Calls
+from runner.engine.server.calls import Call, Calls
 from runner.engine.server.connection import Connection
 from runner.engine.server.options import EngineOptions
 from runner.engine.server.outbox import DeadPeer
-from runner.engine.server.rest import Rest, json, on_crash, on_http_error, problem
+from runner.engine.server.rest import Rest, json, no_such_call, on_crash, on_http_error, problem
 from runner.engine.server.secrets import Bound, ClientSecrets, admitted
 from runner.engine.sip.exchange import Exchange
 from runner.engine.sip.options import SipOptions
@@ -130,7 +130,7 @@ class Engine:
                 return problem(403, words, code="server_key_required")
             if self.calls.find(call_id) is not None:
                 return None
-            return problem(404, GONE, code="call_id_not_found", param="call_id")
+            return no_such_call()
         return self._full()
 
     def _busy(self, more: int = 0) -> bool:

@@ -9,28 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import secrets
-import socket
 import struct
 from collections.abc import Callable
 
-from runner.audio.formats import PCM16, PCMU
+from runner.engine.sip.lines import own_address
+from runner.engine.sip.media import sdp
 from runner.engine.sip.media.rtp import KEYS, pack, unpack
 from runner.engine.sip.message import BadMessage, Message, address, parse, respond
 from runner.errors import ConnectError
-from runner.media.convert import converter
-from runner.tasks import Supervisor
-from runner.testing.twilio import Tape
+from runner.testing.handset import FRAME_SECONDS, LINE_BYTES, Handset, Tape
 
-FRAME_SECONDS = 0.02
-FRAME_BYTES = 960  #: 20 ms of the caller, PCM16 at 24 kHz
-_SAMPLES = 160
 _PCMU, _EVENTS = 0, 101
 _KEY_MS = 100
 #: Seconds by which what is heard may run ahead of, or behind, its arrival.
 _SLACK = 0.1
-T1, RING_SECONDS = 0.5, 60.0
+T1 = 0.5
 _SDP = """v=0
 o=caller 1 1 IN IP4 {host}
 s=-
@@ -44,7 +38,7 @@ a=sendrecv
 """
 
 
-class SipCaller:
+class SipCaller(Handset):
     """One call to ``dial``, ``HOST:PORT`` with a numeric host.
 
     ``played`` is what the phone has heard (mu-law, 8 kHz, silence included). ``status`` is the
@@ -63,24 +57,11 @@ class SipCaller:
     ) -> None:
         host, _, port = dial.rpartition(":")
         self._peer = (host.strip("[]"), int(port))
-        self.sender, self.to = sender, to
+        super().__init__(sender, to, tape)
         self._headers = headers
-        self._tape = tape
         self.status = 0
-        self.played = bytearray()
         self.referred = ""
-        self.failures: list[str] = []
-        self.reason = ""
-        self.over = asyncio.Event()
-        #: It was answered: the phone hears and is heard.
-        self.connected = asyncio.Event()
-        self.spoken = asyncio.Event()
-        self.spoken.set()
-        self._said = bytearray()
-        self._encode = converter(PCM16, PCMU)
         self._keys: asyncio.Queue[str] = asyncio.Queue(64)
-        self._loop = asyncio.get_running_loop()
-        self._tasks = Supervisor(self._failed)
         self._sip: asyncio.DatagramTransport | None = None
         self._rtp: asyncio.DatagramTransport | None = None
         self._own = ""
@@ -96,13 +77,6 @@ class SipCaller:
         self._sequence, self._stamp = secrets.randbits(15), secrets.randbits(31)
         self._ssrc = secrets.randbits(32)
 
-    async def __aenter__(self) -> SipCaller:
-        await self.ring()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
-
     # -- what the caller does ------------------------------------------------------------------
     async def ring(self) -> None:
         """Call, and return when it rings or was decided. ConnectError when nobody is there."""
@@ -111,8 +85,8 @@ class SipCaller:
         host, port = self._sip.get_extra_info("sockname")[:2]
         self._own = f"{host}:{port}"
         rtp_port = self._rtp.get_extra_info("sockname")[1]
-        sdp = _SDP.format(host=host, port=rtp_port).replace("\n", "\r\n").encode()
-        invite = self._request("INVITE", self._branch, sdp)
+        offer = _SDP.format(host=host, port=rtp_port).replace("\n", "\r\n").encode()
+        invite = self._request("INVITE", self._branch, offer)
         for wait in (T1, 2 * T1, 4 * T1, 8 * T1):
             self._send(invite)
             with contextlib.suppress(TimeoutError):
@@ -122,16 +96,6 @@ class SipCaller:
         self._end("nobody answers")
         await self.close()
         raise ConnectError(f"nobody answers SIP at {self._peer[0]}:{self._peer[1]}")
-
-    def speak(self, pcm24k: bytes) -> None:
-        """Queue speech, PCM16 at 24 kHz; ``spoken`` is set when the last of it went out. What
-        was said before the call is answered is said when it is."""
-        self._said += pcm24k
-        self.spoken.clear()
-
-    async def finish(self) -> None:
-        """Return when what was given is spoken, or the call is over."""
-        await self.spoken.wait()
 
     async def press(self, keys: str) -> None:
         for key in keys:
@@ -218,13 +182,12 @@ class SipCaller:
         if again or self.over.is_set():
             return
         self.status = answer.status
-        text = answer.body.decode(errors="replace")
-        host = re.search(r"(?m)^c=IN IP[46] (\S+)", text)
-        port = re.search(r"(?m)^m=audio (\d+)", text)
-        if host is None or port is None:
-            self.failures.append("an answer without a place for the sound")
+        try:
+            media = sdp.parse(answer.body)[0]
+        except sdp.BadSdp as bad:
+            self.failures.append(f"an answer without a place for the sound: {bad}")
             return
-        self._remote = (host[1], int(port[1]))
+        self._remote = (media.host, media.port)
         self.connected.set()
         self._tasks.spawn(self._talk(), "the caller's sound")
 
@@ -255,12 +218,6 @@ class SipCaller:
         if self._sip is not None and not self._sip.is_closing():
             self._sip.sendto(message.encode(), self._peer)
 
-    def _end(self, reason: str) -> None:
-        if not self.over.is_set():
-            self.reason = reason
-            self.over.set()
-            self.spoken.set()
-
     # -- sound -------------------------------------------------------------------------------------
     async def _talk(self) -> None:
         """A frame each 20 ms, silence when nothing is said."""
@@ -268,30 +225,22 @@ class SipCaller:
         while not self.over.is_set():
             if not self._keys.empty():
                 due = await self._key(self._keys.get_nowait(), due)
-            frame = bytes(self._said[:FRAME_BYTES]).ljust(FRAME_BYTES, b"\0")
-            del self._said[:FRAME_BYTES]
-            if self._tape is not None:
-                self._tape.caller(frame)
-            # The first one is 3 ms short: so much the resampler holds back.
-            self._packet(_PCMU, self._encode(frame).rjust(_SAMPLES, b"\xff"))
-            self._stamp += _SAMPLES
-            if not self._said:
-                self.spoken.set()
-            due += FRAME_SECONDS
-            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            self._packet(_PCMU, self._frame())
+            self._stamp += LINE_BYTES
+            due = await self._paced(due)
 
     async def _key(self, key: str, due: float) -> float:
         """One key: its packets all of one timestamp, the last three with the end bit."""
         events = _KEY_MS // 20
         for number in range(events + 3):
             ended = number >= events
-            length = min(number + 1, events) * _SAMPLES
+            length = min(number + 1, events) * LINE_BYTES
             body = struct.pack("!BBH", KEYS.index(key.upper()), 0x80 * ended | 10, length)
             self._packet(_EVENTS, body, marker=not number)
             if not ended:
                 due += FRAME_SECONDS
                 await asyncio.sleep(max(0.0, due - self._loop.time()))
-        self._stamp += events * _SAMPLES
+        self._stamp += events * LINE_BYTES
         return due
 
     def _packet(self, kind: int, payload: bytes, *, marker: bool = False) -> None:
@@ -314,13 +263,9 @@ class SipCaller:
 
     async def _port(self, take: Callable[[bytes], None]) -> asyncio.DatagramTransport:
         transport, _ = await self._loop.create_datagram_endpoint(
-            lambda: _Port(take), local_addr=(_local(self._peer), 0)
+            lambda: _Port(take), local_addr=(own_address(*self._peer), 0)
         )
         return transport
-
-    def _failed(self, name: str, error: BaseException) -> None:
-        self.failures.append(f"{name}: {error!r}")
-        self._end(f"{name} failed")
 
 
 class _Port(asyncio.DatagramProtocol):
@@ -329,11 +274,3 @@ class _Port(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._take(data)
-
-
-def _local(peer: tuple[str, int]) -> str:
-    """The address of this machine from which ``peer`` is reached."""
-    family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect(peer)
-        return str(probe.getsockname()[0])

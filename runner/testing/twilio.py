@@ -15,36 +15,24 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from runner.audio.formats import PCM16, PCMU
 from runner.codec import b64decode, b64encode, dumps, loads
 from runner.errors import ConnectError
-from runner.media.convert import converter
-from runner.tasks import Supervisor, in_thread
+from runner.tasks import in_thread
+from runner.testing.handset import Handset, Tape
 from runner.testing.twiml import Verb, read_twiml
 from runner.transports.twilio_signature import HEADER, twilio_signature
 
-FRAME_SECONDS = 0.02
-#: 20 ms of the caller, PCM16 at 24 kHz.
-FRAME_BYTES = 960
 WEBHOOK_SECONDS = 15.0
 MULAW = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
 
 
-class Tape(Protocol):
-    """What records both sides, as media.tape.TapeRecorder does."""
-
-    def caller(self, pcm24k: bytes) -> None: ...
-    def agent(self, data: bytes, at: float) -> None: ...
-    def cut(self, now: float) -> None: ...
-
-
-class TwilioCaller:
+class TwilioCaller(Handset):
     """One call. ``public_url`` is the webhook as Twilio would know it, where that is another one:
     what is signed is signed for it, and its streams are opened on the webhook's own host.
 
@@ -71,40 +59,20 @@ class TwilioCaller:
         self._webhook = webhook
         self._token = auth_token
         self._public = public_url or webhook
-        self.sender, self.to = sender, to
+        super().__init__(sender, to, tape)
         self._returns, self._marks = returns_marks, marks
-        self._tape = tape
         self.account_sid = "AC" + secrets.token_hex(16)
         self.call_sid = "CA" + secrets.token_hex(16)
         self.stream_sid = ""
-        self.played = bytearray()
         self.got: list[dict[str, Any]] = []
         #: How much had been played (bytes) when each ``clear`` came.
         self.cleared: list[int] = []
         self.done: list[Verb] = []
-        self.failures: list[str] = []
-        self.reason = ""
-        self.over = asyncio.Event()
-        #: The stream is open: the phone hears and is heard.
-        self.connected = asyncio.Event()
-        self.spoken = asyncio.Event()
-        self.spoken.set()
-        self._said = bytearray()
-        self._encode = converter(PCM16, PCMU)
         self._buffer: deque[bytes | str] = deque()
         self._filled = asyncio.Event()
         self._sequence = self._chunk = 0
         self._socket: ClientConnection | None = None
         self._instructed: list[Verb] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._tasks = Supervisor(self._failed)
-
-    async def __aenter__(self) -> TwilioCaller:
-        await self.ring()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
 
     # -- what the caller does ------------------------------------------------------------------
     async def ring(self) -> None:
@@ -121,16 +89,6 @@ class TwilioCaller:
         }  # fmt: skip
         signature = twilio_signature(self._token, self._public, tuple(fields.items()))
         return await in_thread(_post, self._webhook, urlencode(fields).encode(), signature)
-
-    def speak(self, pcm24k: bytes) -> None:
-        """Queue speech, PCM16 at 24 kHz; ``spoken`` is set when the last of it went out. What
-        was said before the stream is open is said when it is."""
-        self._said += pcm24k
-        self.spoken.clear()
-
-    async def finish(self) -> None:
-        """Return when what was given is spoken, or the call is over."""
-        await self.spoken.wait()
 
     async def press(self, keys: str) -> None:
         for key in keys:
@@ -202,12 +160,6 @@ class TwilioCaller:
                     self.failures.append(f"12100: {verb.name} is no verb that is known here")
                     self._end("the TwiML is wrong")
 
-    def _end(self, reason: str) -> None:
-        if not self.over.is_set():
-            self.reason = reason
-            self.over.set()
-            self.spoken.set()
-
     # -- the stream --------------------------------------------------------------------------------
     async def _stream(self, verb: Verb) -> None:
         """Until either side closes it."""
@@ -274,17 +226,9 @@ class TwilioCaller:
         """A frame each 20 ms, silence when nothing is said."""
         due, stamp = self._loop.time(), 0
         while True:
-            frame = bytes(self._said[:FRAME_BYTES]).ljust(FRAME_BYTES, b"\0")
-            del self._said[:FRAME_BYTES]
-            if self._tape is not None:
-                self._tape.caller(frame)
-            # The first one is 3 ms short: so much the resampler holds back.
-            await self.media(self._encode(frame).rjust(160, b"\xff"), stamp)
+            await self.media(self._frame(), stamp)
             stamp += 20
-            if not self._said:
-                self.spoken.set()
-            due += FRAME_SECONDS
-            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            due = await self._paced(due)
 
     async def media(self, ulaw: bytes, stamp: int) -> None:
         """One frame of the caller, ``stamp`` milliseconds after the stream began."""
@@ -349,10 +293,6 @@ class TwilioCaller:
     async def _mark(self, name: str) -> None:
         if self._marks:
             await self.send({"event": "mark", "mark": {"name": name}})
-
-    def _failed(self, name: str, error: BaseException) -> None:
-        self.failures.append(f"{name}: {error!r}")
-        self._end(f"{name}: {error}")
 
 
 def _post(url: str, form: bytes, signature: str) -> str:

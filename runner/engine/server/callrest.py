@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runner import codec
-from runner.engine.server.calls import GONE, Call, Calls
+from runner.engine.server.calls import Call, Calls
 from runner.engine.server.connection import DEFAULT_MODEL, Connection
-from runner.engine.server.rest import problem, read
+from runner.engine.server.rest import no_such_call, problem, read
 from runner.engine.server.secrets import ClientSecrets, admitted
 from runner.engine.wire import Settings, WireError, new_id
 from runner.tasks import Supervisor
@@ -93,7 +93,7 @@ class CallRest:
         model = session.pop("model", None) or request.query_params.get("model")
         session = {"type": "realtime", **session} if session else {}
         try:
-            _check(session, model)
+            check_session(session, model)
         except WireError as error:
             return problem(400, error.message, code=error.code, param=error.param)
         return await self._answer(offer, model, session)
@@ -124,7 +124,7 @@ class CallRest:
         return {"hangup": self._hang_up, **of_phones}
 
     async def _no_phone(self, request: Request) -> Response:
-        return problem(404, GONE, code="call_id_not_found", param="call_id")
+        return no_such_call()
 
     async def _hang_up(self, request: Request) -> Response:
         call_id = request.path_params["call_id"]
@@ -187,7 +187,7 @@ def _form(kind: str, data: bytes) -> Offer:
     return Offer(parts["sdp"].decode(), session)
 
 
-def _check(session: Mapping[str, Any], model: str | None) -> None:
+def check_session(session: Mapping[str, Any], model: str | None) -> None:
     """WireError when a session cannot begin so."""
     settings = Settings(model or DEFAULT_MODEL, new_id("sess"), expires_at=0)
     if session:

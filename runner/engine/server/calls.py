@@ -158,7 +158,3 @@ class Calls:
     async def close(self) -> None:
         for call in tuple(self._calls.values()):
             await call.hang_up("the engine stops")
-
-
-#: The service's words for a call that is not there (user reports).
-GONE = "No session found for the provided call_id"

@@ -128,6 +128,14 @@ class Rest:
         return b"".join([spoken.pcm24k async for spoken in said])
 
 
+#: The service's words for a call that is not there (user reports).
+GONE = "No session found for the provided call_id"
+
+
+def no_such_call() -> Response:
+    return problem(404, GONE, code="call_id_not_found", param="call_id")
+
+
 async def read(request: Request, most: int) -> bytes | Response:
     """The whole body, or the refusal of one that is too large."""
     data = b""

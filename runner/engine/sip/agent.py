@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from runner.engine.sip.bodies import expires, key_of, refer_status
-from runner.engine.sip.dialog import AGENT, ALLOW, Dialog, Flow
+from runner.engine.sip.dialog import AGENT, Dialog, Flow
 from runner.engine.sip.message import BadMessage, Message, received_from, respond, transaction
 from runner.engine.sip.news import Changed, Confirmed, Effect, Gone, Pressed, Referred, Ring, Send
 
@@ -24,6 +24,7 @@ MIN_EXPIRES = 90
 MOST = 10_000
 SUPPORTED = ("timer",)
 ANSWERED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
+ALLOW = ", ".join(ANSWERED)
 
 
 @dataclass(slots=True, eq=False)

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from runner.engine.sip.message import Headers, Message, address, canonical, params
 
 AGENT = "rtrun"
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY, REFER"
 _URI = re.compile(r"sips?:", re.IGNORECASE)
+
+
+def place(host: str, port: int) -> str:
+    """``HOST:PORT``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,7 @@ class Flow:
 
     @property
     def place(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return place(self.host, self.port)
 
 
 @dataclass(slots=True, eq=False)

@@ -18,7 +18,7 @@ from runner.audio.formats import AudioFormat
 from runner.engine.server.calls import Call, Calls
 from runner.engine.server.connection import Connection
 from runner.engine.sip.agent import UserAgent
-from runner.engine.sip.dialog import Dialog, Flow, told
+from runner.engine.sip.dialog import Dialog, Flow, place, told
 from runner.engine.sip.lines import Lines
 from runner.engine.sip.media.negotiate import Negotiated
 from runner.engine.sip.media.port import RtpPort
@@ -97,12 +97,12 @@ class Exchange:
         """InputError when a port or a certificate cannot be had."""
         options = self._options
         port = await self._lines.open(options.host, options.port)
-        self.dial = _place(options.host, port)
+        self.dial = place(options.host, port)
         if options.certificate:
             host = options.tls_host or options.host
             files = options.certificate, options.key
             port = await self._lines.open_tls(host, options.tls_port, *files)
-            self.dial_tls = _place(host, port)
+            self.dial_tls = place(host, port)
 
     async def close(self) -> None:
         """Refuse what rings, hang the others up, and give them a moment to hear of it."""
@@ -122,10 +122,6 @@ class Exchange:
     def ringing(self, call_id: str) -> bool:
         phone = self._by_id.get(call_id)
         return phone is not None and not phone.accepted
-
-    def answers(self, call_id: str) -> bool:
-        phone = self._by_id.get(call_id)
-        return phone is not None and phone.accepted
 
     async def accept(self, call_id: str, model: str | None, session: dict[str, Any]) -> None:
         """Answer it with this session. Gone404."""
@@ -346,7 +342,3 @@ class Exchange:
 
     def _failed(self, name: str, error: BaseException) -> None:
         log.error("%s failed: %r", name, error, exc_info=error)
-
-
-def _place(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -119,7 +119,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         if not data.strip(b"\r\n\0"):
             return  # kept alive
         peer = (addr[0], addr[1])
-        host = self._host if self._host not in ("0.0.0.0", "::") else _local(*peer)
+        host = self._host if self._host not in ("0.0.0.0", "::") else own_address(*peer)
         flow = Flow("udp", host, self._port, peer)
         try:
             message: Message | BadMessage = parse(data)
@@ -178,7 +178,7 @@ class _Connection(asyncio.Protocol):
 
 
 @lru_cache(256)
-def _local(host: str, port: int) -> str:
+def own_address(host: str, port: int) -> str:
     """The address of ours at which ``host`` finds us."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:

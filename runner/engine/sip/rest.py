@@ -14,11 +14,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runner.engine.server.calls import GONE
-from runner.engine.server.connection import DEFAULT_MODEL
-from runner.engine.server.rest import body_of, problem
+from runner.engine.server.callrest import check_session
+from runner.engine.server.rest import body_of, no_such_call, problem
 from runner.engine.sip.exchange import Exchange, Gone404, Refused
-from runner.engine.wire import Settings, WireError, new_id
+from runner.engine.wire import WireError
 
 DECLINE = 603
 _URI = re.compile(r"(?:sips?|tel):[^\s<>\"]+\Z", re.IGNORECASE)
@@ -36,13 +35,13 @@ class PhoneRest:
         try:
             if body.get("type") != "realtime":
                 raise WireError("type must be 'realtime'.", param="type")
-            Settings(model or DEFAULT_MODEL, new_id("sess"), expires_at=0).update(body)
+            check_session(body, model)
         except WireError as error:
             return problem(400, error.message, code=error.code, param=error.param)
         try:
             await self._exchange.accept(_id(request), model, body)
         except Gone404:
-            return _gone()
+            return no_such_call()
         return Response(status_code=200)
 
     async def reject(self, request: Request) -> Response:
@@ -57,7 +56,7 @@ class PhoneRest:
         try:
             self._exchange.reject(_id(request), status)
         except Gone404:
-            return _gone()
+            return no_such_call()
         return Response(status_code=200)
 
     async def refer(self, request: Request) -> Response:
@@ -71,7 +70,7 @@ class PhoneRest:
         try:
             await self._exchange.refer(_id(request), uri)
         except Gone404:
-            return _gone()
+            return no_such_call()
         except Refused as error:
             return problem(500, f"The call could not be referred: {error}.", code="refer_failed")
         return Response(status_code=200)
@@ -93,7 +92,3 @@ async def _maybe(request: Request) -> Mapping[str, Any] | Response:
 
 def _id(request: Request) -> str:
     return str(request.path_params["call_id"])
-
-
-def _gone() -> Response:
-    return problem(404, GONE, code="call_id_not_found", param="call_id")
