@@ -21,8 +21,6 @@ DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_PATHS = {"sip": "/webhook", "twilio": "/twilio"}
 #: Where an engine on this machine answers SIP.
 DEFAULT_PHONE = "127.0.0.1:5060"
-#: Fields of the turn detection that OpenAI does not take for a phone call.
-_REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 #: What needs the sound of the call, and what else there is.
 _NOT_OURS: dict[Path, str] = {
     ("records", "audio"): "leave it out; the carrier, or OpenAI, may record",
@@ -75,7 +73,7 @@ def _reached(ground: Ground, path: Path) -> Iterator[Problem]:
 
 def _session(ground: Ground) -> Iterator[Problem]:
     detection = as_map(ground.at(_DETECTION))
-    for key in _REFUSED:
+    for key in phone.REFUSED_DETECTION:
         if key in detection:
             message = f"a phone call takes no {key}"
             hint = "leave it out; OpenAI refuses the whole call for it"

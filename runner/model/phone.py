@@ -26,6 +26,8 @@ _URI = re.compile(r"(?:sips?|tel):([^@>;?\s]*)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s().-]")
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 
+#: Fields of the turn detection that the service does not take for a phone call.
+REFUSED_DETECTION = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 #: SIP's answer to a call that no rule fits: nobody of that number is here, or not now.
 NOT_FOUND, NOT_NOW = 404, 480
 

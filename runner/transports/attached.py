@@ -10,13 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from runner.errors import CallOver, ConnectError, NotConnectedError, UserError
+from runner.model.phone import REFUSED_DETECTION
 from runner.model.settings import SessionSettings
 from runner.transports.base import ApiKey, Closed, ConnectOptions, Playback, given_key
 from runner.transports.messages import MessageLine
 from runner.transports.wire import without_formats as formatless
-
-#: Fields of the turn detection that the service does not take for a phone call.
-REFUSED = ("threshold", "prefix_padding_ms", "silence_duration_ms")
 
 
 class AttachedCall(MessageLine):
@@ -88,6 +86,6 @@ def for_a_phone(settings: SessionSettings) -> SessionSettings:
     listening = (wire.get("audio") or {}).get("input") or {}
     detection: Mapping[str, Any] | None = listening.get("turn_detection")
     if detection:
-        kept = {key: value for key, value in detection.items() if key not in REFUSED}
+        kept = {key: value for key, value in detection.items() if key not in REFUSED_DETECTION}
         wire["audio"] = {**wire["audio"], "input": {**listening, "turn_detection": kept}}
     return SessionSettings(wire)

@@ -13,8 +13,9 @@ from typing import Any
 
 from runner.errors import CallOver, UserError
 from runner.model.legacy import wire_settings
+from runner.model.phone import REFUSED_DETECTION
 from runner.model.settings import DEFAULT_MODEL, SESSION_KEYS, SessionSettings
-from runner.transports.attached import REFUSED, AttachedCall, without_formats
+from runner.transports.attached import AttachedCall, without_formats
 from runner.transports.base import ApiKey, given_key
 from runner.transports.phonecalls import PhoneCalls
 from runner.transports.websocket import OpenAIRealtimeWebSocket
@@ -123,7 +124,7 @@ def _voice(session: Mapping[str, Any]) -> bool:
 
 def _require_no_refused(settings: SessionSettings) -> None:
     detection = settings.get("audio.input.turn_detection")
-    found = [key for key in REFUSED if key in (detection or {})]
+    found = [key for key in REFUSED_DETECTION if key in (detection or {})]
     if found:
         raise UserError(
             f"a SIP call takes no turn detection with {', '.join(found)}", "leave them out"

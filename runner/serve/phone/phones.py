@@ -84,13 +84,7 @@ class Phones:
                 "set OPENAI_WEBHOOK_SECRET to the signing secret of the webhook at OpenAI",
             )
         door = await self._door(listen)
-        reception = self._receptions.get((listen, path))
-        if reception is None:
-            reception = Reception(self._ears, self._draining, self._on_failure)
-            self._receptions[listen, path] = reception
-            door.add(Route(path, reception.webhook, methods=["POST"]))
-            self._let_probe(door, path, reception)
-        assert isinstance(reception, Reception)  # validated: no two kinds at one address
+        reception = self._announced(door, listen, path)
         phone = self._env.get("RTRUN_SIP") or DEFAULT_PHONE
         return Place(door.url + path, secret or self._own_secret(listen), reception, phone=phone)
 
@@ -99,8 +93,7 @@ class Phones:
         addresses of its own. InputError."""
         path = where(deployment)[1]
         door = await self._door("127.0.0.1:0", f"for {deployment.source}")
-        reception = Reception(self._ears, self._draining, self._on_failure)
-        door.add(Route(path, reception.webhook, methods=["POST"]))
+        reception = self._announced(door, f"for {deployment.source}", path)
         place = Place(door.url + path, _new_secret(), reception, phone="127.0.0.1:0")
         self._places[deployment.source] = place
         return place
@@ -136,6 +129,16 @@ class Phones:
         place = Place(door.url + path, token, reception, door.url + path, api_url=api_url)
         self._places[deployment.source] = place
         return place
+
+    def _announced(self, door: Door, listen: str, path: str) -> Reception:
+        reception = self._receptions.get((listen, path))
+        if reception is None:
+            reception = Reception(self._ears, self._draining, self._on_failure)
+            self._receptions[listen, path] = reception
+            door.add(Route(path, reception.webhook, methods=["POST"]))
+            self._let_probe(door, path, reception)
+        assert isinstance(reception, Reception)  # validated: no two kinds at one address
+        return reception
 
     def _streams(self, door: Door, listen: str, path: str) -> Streams:
         reception = self._receptions.get((listen, path))
