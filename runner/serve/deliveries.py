@@ -20,11 +20,11 @@ from runner.codec import dumps
 from runner.errors import RtrunError, ToolError
 from runner.model.records import Webhook
 from runner.serve.outbox import Message, Outbox
+from runner.signatures import webhook_signature
 from runner.tasks import in_thread
 from runner.tools.address import literal, may_reach, resolve
 from runner.tools.exchange import exchange, usual_tls
 from runner.tools.request import Request, server_of
-from runner.worker.signatures import webhook_signature
 
 #: Seconds for one try.
 PATIENCE = 10.0

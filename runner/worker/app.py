@@ -17,6 +17,7 @@ from runner.codec import dumps, loads
 from runner.errors import CallOver, RtrunError, UserError
 from runner.model.deployment import Deployment
 from runner.model.phone import Incoming
+from runner.signatures import webhook_signed
 from runner.tasks import Supervisor
 from runner.transports.twilio_signature import twilio_signed
 from runner.worker.calls import Call, Engine, PhoneLine, engine_of
@@ -35,7 +36,6 @@ from runner.worker.javascript import (
 )
 from runner.worker.page import Page, PageLine
 from runner.worker.phone import AttachedLine, accept, hang_up
-from runner.worker.signatures import webhook_signed
 from runner.worker.tools import Tools, tools_of
 
 NAMESPACE = "RTRUN_CONFIG"

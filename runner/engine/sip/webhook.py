@@ -8,10 +8,6 @@ delivery that fails is tried again with the same id.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +15,7 @@ from collections.abc import Callable
 
 from runner import codec
 from runner.engine.wire import new_id
+from runner.signatures import webhook_signature
 from runner.tasks import in_thread
 
 #: Seconds before each try.
@@ -43,19 +40,12 @@ def incoming(call_id: str, headers: list[tuple[str, str]]) -> tuple[str, bytes]:
 
 def signed(secret: str, webhook_id: str, body: bytes, now: int) -> dict[str, str]:
     """The headers of one delivery."""
-    key = secret.encode()
-    if secret.startswith("whsec_"):
-        try:
-            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except (ValueError, binascii.Error):
-            key = secret.removeprefix("whsec_").encode()
-    mac = hmac.new(key, f"{webhook_id}.{now}.".encode() + body, hashlib.sha256).digest()
     return {
         "Content-Type": "application/json",
         "User-Agent": "OpenAI/1.0 (+rtrun engine)",
         "webhook-id": webhook_id,
         "webhook-timestamp": str(now),
-        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
+        "webhook-signature": webhook_signature(secret, webhook_id, str(now), body),
     }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
-from runner.worker.signatures import webhook_signed
+import pytest
+from openai import OpenAI
+
+from runner.signatures import webhook_signature, webhook_signed
 
 pytestmark = pytest.mark.quick
 
@@ -25,3 +28,13 @@ def test_standard_webhooks_own_example() -> None:
     assert not webhook_signed(SECRET, hook, stamp, SIGNED.replace("v1", "v2"), BODY, now)
     assert not webhook_signed(SECRET, hook, "soon", SIGNED, BODY, now)
     assert not webhook_signed(SECRET, hook, stamp, SIGNED, BODY + b" ", now)
+
+
+@pytest.mark.parametrize("secret", [SECRET, "plain text", "abcd1234"])
+def test_what_is_signed_is_taken_by_openai_s_own_package(secret: str) -> None:
+    """Also with a secret that only looks like base64."""
+    stamp = str(int(time.time()))
+    signature = webhook_signature(secret, "evt_1", stamp, BODY)
+    headers = {"webhook-id": "evt_1", "webhook-timestamp": stamp, "webhook-signature": signature}
+    OpenAI(api_key="x").webhooks.verify_signature(BODY, headers, secret=secret)
+    assert webhook_signed(secret, "evt_1", stamp, signature, BODY, float(stamp))
