@@ -140,7 +140,9 @@ class Calls:
         return len(self._calls)
 
     def find(self, call_id: str) -> Call | None:
-        return self._calls.get(call_id)
+        """None as well for one that is over, while its last events are still being told."""
+        call = self._calls.get(call_id)
+        return None if call is None or call.ended.is_set() else call
 
     async def run(self, call: Call, make: Callable[[Call], Connection]) -> None:
         """Hold a call's session until its line is gone."""
