@@ -36,7 +36,8 @@ class Member(RealtimeAgent):
     """An agent of a deployment, which several calls have and nobody changes: what it resolves to
     is remembered, since an edit asks for every live call."""
 
-    _asked: tuple[Any, ...] = field(default=(), init=False, repr=False)
+    #: Settings, guardrails, voice and rules that it was resolved on.
+    _asked: tuple[Any, ...] = field(default=(None, None), init=False, repr=False)
     _resolved: ResolvedAgent | None = field(default=None, init=False, repr=False)
 
     async def resolve(
@@ -48,8 +49,10 @@ class Member(RealtimeAgent):
         rules: Rules | None = None,
         guardrails: Sequence[Guardrail] = (),
     ) -> ResolvedAgent:
-        asked = (settings, voice, rules, guardrails)
-        if self._resolved is not None and _alike(self._asked, asked):
+        had, checked, *rest = self._asked
+        if self._resolved is not None and (
+            had is settings and checked is guardrails and rest == [voice, rules]
+        ):
             await asyncio.sleep(0)  # whoever asks is not kept from being overtaken
             return self._resolved
         resolved = await super().resolve(
@@ -59,18 +62,9 @@ class Member(RealtimeAgent):
         if not self.mcp_servers and not any(
             callable(policy_of(tool).enabled) for tool in cast(Sequence[Tool], self.tools)
         ):
-            self._asked, self._resolved = asked, resolved
+            self._asked = (settings, guardrails, voice, rules)
+            self._resolved = resolved
         return resolved
-
-
-def _alike(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    settings, voice, rules, guardrails = one
-    return bool(
-        settings is other[0]
-        and voice is other[1]
-        and guardrails is other[3]
-        and (rules is other[2] or rules == other[2])
-    )
 
 
 class Staff:
