@@ -128,6 +128,11 @@ class Incoming:
     def called(self) -> str:
         return self._user("to")
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What ``${call.*}`` is filled with."""
+        return {"from": self.caller, "to": self.called, "id": self.call_id}
+
     def _user(self, header: str) -> str:
         return next((party(value) for value in self.values(header)), "")
 

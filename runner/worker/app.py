@@ -304,8 +304,7 @@ def _who_rings(call_id: str, event: Mapping[str, Any]) -> dict[str, str]:
     given = event["data"].get("sip_headers") or ()
     pairs = (h for h in given if isinstance(h, Mapping))
     headers = tuple((str(h.get("name", "")), str(h.get("value", ""))) for h in pairs)
-    rings = Incoming(call_id, headers)
-    about = {"id": call_id, "from": rings.caller, "to": rings.called}
+    about = Incoming(call_id, headers).about
     return {name: value for name, value in about.items() if value}
 
 

@@ -139,10 +139,9 @@ class Reception:
         self._ears.note(entry.deployed, f"{call.call_id}: refused with {status}, {why}")
 
     async def _take(self, entry: Behind, desk: Desk, call: Incoming, rule: CallRule) -> None:
-        about = {"from": call.caller, "to": call.called, "id": call.call_id}
         try:
             started = datetime.now().astimezone()
-            config = await invitation(desk, about, started, rule.answer)
+            config = await invitation(desk, call.about, started, rule.answer)
             await entry.calls.accept(call.call_id, config)
         except CallOver:
             raise
@@ -164,13 +163,12 @@ class Reception:
         *,
         greet: bool = True,
     ) -> None:
-        about = {"from": call.caller, "to": call.called, "id": call.call_id}
         try:
             live = await attached(
                 lambda: desk.open(
                     transport=OpenAIRealtimeSIP(calls=entry.calls),
                     attach=call.call_id,
-                    about=about,
+                    about=call.about,
                     agent=agent,
                     greet=greet,
                     started=started,

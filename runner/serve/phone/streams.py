@@ -176,7 +176,7 @@ class Streams:
                     far, auth_token=number.token, api_url=number.api_url
                 ),
                 call_id=call.call_id,
-                about={"from": call.caller, "to": call.called, "id": call.call_id},
+                about=call.about,
                 agent=taken.rule.answer,
                 fit=in_mulaw,
             )
