@@ -9,43 +9,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-from runner.engine.sip.bodies import expires, key_of, refer_status
-from runner.engine.sip.dialog import AGENT, Dialog, Flow
+from runner.engine.sip.bodies import description, expires, key_of, refer_status, refresher
+from runner.engine.sip.checks import ALLOW, timed, unmet
+from runner.engine.sip.dialog import AGENT, Dialog, Flow, reached
 from runner.engine.sip.message import BadMessage, Message, received_from, respond, transaction
 from runner.engine.sip.news import Changed, Confirmed, Effect, Gone, Pressed, Referred, Ring, Send
+from runner.engine.sip.transactions import Client, Server
 
 T1 = 0.5  #: Seconds until a message over UDP is sent again; doubled each time,
 T2 = 4.0  #: up to this.
 GIVE_UP = 64 * T1
-MIN_EXPIRES = 90
 #: Transactions kept at once; a flood beyond is not answered.
 MOST = 10_000
-SUPPORTED = ("timer",)
-ANSWERED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
-ALLOW = ", ".join(ANSWERED)
-
-
-@dataclass(slots=True, eq=False)
-class _Server:
-    """A request of theirs and what it was last answered."""
-
-    request: Message
-    flow: Flow
-    dialog: Dialog | None = None
-    last: bytes = b""
-    final: int = 0
-    acknowledged: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Client:
-    """A request of ours without a final answer."""
-
-    data: bytes
-    dialog: Dialog
-    then: Callable[[int], None]
 
 
 class UserAgent:
@@ -62,9 +38,9 @@ class UserAgent:
         self._now = 0.0
         self._out: list[Effect] = []
         self._dialogs: dict[tuple[str, str, str], Dialog] = {}
-        self._servers: dict[tuple[str, str, str], _Server] = {}
-        self._clients: dict[str, _Client] = {}
-        self._invites: dict[Dialog, _Server] = {}
+        self._servers: dict[tuple[str, str, str], Server] = {}
+        self._clients: dict[str, Client] = {}
+        self._invites: dict[Dialog, Server] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -72,7 +48,7 @@ class UserAgent:
     def receive(self, message: Message, flow: Flow, now: float) -> list[Effect]:
         self._now = now
         if message.method:
-            self._request(received_from(message, *flow.peer), flow)
+            self._request(received_from(message, *flow.peer), reached(flow, message))
         else:
             self._response(message)
         return self._take()
@@ -81,12 +57,12 @@ class UserAgent:
         """Something that is no message. What can be answered is."""
         self._now = now
         message = error.message
-        whole = message is not None and all(
-            message.get(name) for name in ("via", "from", "to", "call-id", "cseq")
-        )
-        if whole and message is not None and message.method not in ("", "ACK"):
-            answer = respond(received_from(message, *flow.peer), error.status, self._token())
-            self._send(flow, answer.encode())
+        if message is not None and message.get("via") and message.method not in ("", "ACK"):
+            words = str(error).replace("\\", "/").replace('"', "'")
+            why = (("Warning", f'399 {AGENT} "{words}"'), ("Server", AGENT))
+            request = received_from(message, *flow.peer)
+            answer = respond(request, error.status, self._token(), why)
+            self._send(reached(flow, message), answer.encode())
         return self._take()
 
     def tick(self, now: float) -> list[Effect]:
@@ -151,16 +127,13 @@ class UserAgent:
             return
         if len(self._servers) >= MOST:
             return
-        server = self._servers[key] = _Server(request, flow)
+        server = self._servers[key] = Server(request, flow)
         if method == "CANCEL":
             self._cancelled(server)
             return
-        if method not in ANSWERED:
-            self._answer(server, 405, more=(("Allow", ALLOW),))
-            return
-        lacking = [name for name in request.every("require") if name.lower() not in SUPPORTED]
-        if lacking:
-            self._answer(server, 420, more=(("Unsupported", ", ".join(lacking)),))
+        refusal = unmet(request)
+        if refusal is not None:
+            self._answer(server, refusal[0], more=refusal[1])
             return
         if not request.to_tag:
             self._begun(server)
@@ -174,7 +147,7 @@ class UserAgent:
             server.dialog = dialog
             self._inside(server, dialog)
 
-    def _begun(self, server: _Server) -> None:
+    def _begun(self, server: Server) -> None:
         request = server.request
         if request.method == "OPTIONS":
             more = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "timer"))
@@ -183,10 +156,6 @@ class UserAgent:
             self._answer(server, 481)
         elif any(d.invite.cseq == request.cseq for d in self._same_call(request)):
             self._answer(server, 482)  # the same request by another way
-        elif request.kind not in ("", "application/sdp"):
-            self._answer(server, 415, more=(("Accept", "application/sdp"),))
-        elif 0 < expires(request) < MIN_EXPIRES:
-            self._answer(server, 422, more=(("Min-SE", str(MIN_EXPIRES)),))
         else:
             dialog = Dialog(request, server.flow, self._token())
             server.dialog = dialog
@@ -199,10 +168,11 @@ class UserAgent:
         wanted = (request.call_id, request.from_tag)
         return [d for ids, d in self._dialogs.items() if (ids[0], ids[2]) == wanted]
 
-    def _inside(self, server: _Server, dialog: Dialog) -> None:
+    def _inside(self, server: Server, dialog: Dialog) -> None:
         request = server.request
+        offers = request.method == "INVITE" or (request.method == "UPDATE" and request.body)
         early = dialog.state == "early" or dialog.unacknowledged is not None
-        if request.method in ("INVITE", "UPDATE") and early:
+        if offers and early:
             self._answer(server, 491)
             return
         dialog.renewed(request, server.flow)
@@ -232,8 +202,8 @@ class UserAgent:
             case _:
                 self._answer(server, 200, more=(("Allow", ALLOW),))
 
-    def _change(self, server: _Server, dialog: Dialog) -> None:
-        sdp = self._renegotiate(dialog, server.request.body)
+    def _change(self, server: Server, dialog: Dialog) -> None:
+        sdp = self._renegotiate(dialog, description(server.request) or b"")
         if sdp is None:
             self._answer(server, 488)
             return
@@ -243,7 +213,7 @@ class UserAgent:
             self._ok(server, dialog, sdp)
         self._out.append(Changed(dialog))
 
-    def _cancelled(self, server: _Server) -> None:
+    def _cancelled(self, server: Server) -> None:
         invite = self._servers.get(transaction(server.request, "INVITE"))
         if invite is None:
             self._answer(server, 481)
@@ -261,12 +231,12 @@ class UserAgent:
         dialog = self._dialogs.get((request.call_id, request.to_tag, request.from_tag))
         if dialog is not None and dialog.unacknowledged == request.cseq[0]:
             dialog.unacknowledged = None
-            self._out.append(Confirmed(dialog, request.body))
+            self._out.append(Confirmed(dialog, description(request) or b""))
 
     # -- answers ---------------------------------------------------------------------------------
     def _answer(
         self,
-        server: _Server,
+        server: Server,
         status: int,
         tag: str = "",
         more: Iterable[tuple[str, str]] = (),
@@ -287,19 +257,25 @@ class UserAgent:
     def _drop(self, key: tuple[str, str, str]) -> None:
         self._servers.pop(key, None)
 
-    def _ok(self, server: _Server, dialog: Dialog, sdp: bytes = b"") -> None:
+    def _ok(self, server: Server, dialog: Dialog, sdp: bytes = b"") -> None:
         more = [("Contact", dialog.contact), ("Allow", ALLOW), ("Supported", "timer")]
         request = server.request
         seconds = expires(request)
-        if seconds and any(name.lower() == "timer" for name in request.every("supported")):
+        if seconds and timed(request):
             dialog.refresh, dialog.refreshed = seconds, self._now
-            more += [("Session-Expires", f"{seconds};refresher=uac"), ("Require", "timer")]
+            # Who asks for our refreshes gets them (RFC 4028, table 2), by UPDATE.
+            ours = refresher(request) == "uas" and "UPDATE" in request.every("allow")
+            more.append(("Session-Expires", f"{seconds};refresher={'uas' if ours else 'uac'}"))
+            if ours:
+                self._refresh(dialog)
+            else:
+                more.append(("Require", "timer"))
             self._watch_refresh(dialog)
         if sdp:
             more.append(("Content-Type", "application/sdp"))
         self._answer(server, 200, more=more, body=sdp)
 
-    def _accept(self, server: _Server, dialog: Dialog, sdp: bytes) -> None:
+    def _accept(self, server: Server, dialog: Dialog, sdp: bytes) -> None:
         """A 200 to an INVITE, said again until its ACK comes, over TCP as well (13.3.1.4)."""
         self._ok(server, dialog, sdp)
         number = dialog.unacknowledged = server.request.cseq[0]
@@ -316,7 +292,7 @@ class UserAgent:
         self._at(GIVE_UP, give_up)
 
     def _repeat(
-        self, server: _Server, wait: float, until: float, wanted: Callable[[], bool]
+        self, server: Server, wait: float, until: float, wanted: Callable[[], bool]
     ) -> None:
         def again() -> None:
             if wanted() and self._now < until:
@@ -324,6 +300,22 @@ class UserAgent:
                 self._repeat(server, min(2 * wait, T2), until, wanted)
 
         self._at(wait, again)
+
+    def _refresh(self, dialog: Dialog) -> None:
+        begun, seconds = dialog.refreshed, dialog.refresh
+        more = (("Session-Expires", f"{seconds};refresher=uac"), ("Supported", "timer"))
+
+        def refreshed(status: int) -> None:
+            if 200 <= status < 300 and dialog.state == "confirmed":
+                dialog.refreshed = self._now
+                self._refresh(dialog)
+                self._watch_refresh(dialog)
+
+        def ask() -> None:
+            if dialog.state == "confirmed" and dialog.refreshed == begun:
+                self._ask(dialog, "UPDATE", refreshed, more)
+
+        self._at(seconds / 2, ask)
 
     def _watch_refresh(self, dialog: Dialog) -> None:
         begun, seconds = dialog.refreshed, dialog.refresh
@@ -350,7 +342,7 @@ class UserAgent:
     ) -> None:
         branch = "z9hG4bK" + self._token()
         request = dialog.request(method, branch, more)
-        client = self._clients[branch] = _Client(request.encode(), dialog, then)
+        client = self._clients[branch] = Client(request.encode(), dialog, then)
         self._send(dialog.flow, client.data)
         wait = T1
 

@@ -8,9 +8,17 @@ is where its request came from as well.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from runner.engine.sip.message import Headers, Message, address, canonical, params
+from runner.engine.sip.message import (
+    Headers,
+    Message,
+    address,
+    canonical,
+    host_port,
+    params,
+    sent_by,
+)
 
 AGENT = "rtrun"
 _URI = re.compile(r"sips?:", re.IGNORECASE)
@@ -39,6 +47,18 @@ class Flow:
     @property
     def place(self) -> str:
         return place(self.host, self.port)
+
+
+def reached(flow: Flow, request: Message) -> Flow:
+    """Where the sender of a request hears answers. Over UDP it is the port that it names, unless
+    it asks for the one that it sent from (RFC 3261, 18.2.2; RFC 3581): some desk phones send from
+    one and listen at another. A sender behind a NAT names an address that is not the one it came
+    from; there the port would be wrong as well."""
+    host, port = host_port(sent_by(request.get("via")))
+    asked = "rport" in params(request.get("via"))
+    if flow.transport != "udp" or asked or host != flow.peer[0] or not 0 < port < 65536:
+        return flow
+    return replace(flow, peer=(host, port))
 
 
 @dataclass(slots=True, eq=False)
@@ -93,16 +113,21 @@ class Dialog:
         """The next request of ours."""
         self.sent += 1
         flow = self.flow
+        uri, routes = self.target or address(self.invite.get("from")), self.routes
+        if routes and "lr" not in params(address(routes[0][1])):
+            # The next proxy is one of before RFC 3261, which reads its own name there (12.2.1.1).
+            first = address(routes[0][1])
+            uri, routes = first, (*routes[1:], ("Route", f"<{uri}>"))
         mine = self.invite.get("to")
         if "tag" not in params(mine):
             mine += f";tag={self.tag}"
         return Message(
             method=method,
-            uri=self.target or address(self.invite.get("from")),
+            uri=uri,
             headers=(
                 ("Via", f"SIP/2.0/{flow.transport.upper()} {flow.place};branch={branch};rport"),
                 ("Max-Forwards", "70"),
-                *self.routes,
+                *routes,
                 ("From", mine),
                 ("To", self.invite.get("from")),
                 ("Call-ID", self.invite.call_id),
@@ -116,5 +141,15 @@ class Dialog:
 
 
 def told(request: Message) -> list[tuple[str, str]]:
-    """The fields of an INVITE for the webhook, as they came."""
-    return [(key, value) for key, value in request.headers if canonical(key) != "content-length"]
+    """The fields of an INVITE for the webhook, as they came. What is no UTF-8 is read as Latin-1,
+    which old exchanges write names in."""
+    fields = [line for line in request.headers if canonical(line[0]) != "content-length"]
+    return [(key, _legible(value)) for key, value in fields]
+
+
+def _legible(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode(errors="surrogateescape").decode("latin-1")
+    return value

@@ -18,6 +18,7 @@ from runner.audio.formats import AudioFormat
 from runner.engine.server.calls import Call, Calls
 from runner.engine.server.connection import Connection
 from runner.engine.sip.agent import UserAgent
+from runner.engine.sip.bodies import description
 from runner.engine.sip.dialog import Dialog, Flow, place, told
 from runner.engine.sip.lines import Lines
 from runner.engine.sip.media.negotiate import Negotiated
@@ -284,7 +285,7 @@ class Exchange:
             self._do(self._agent.refuse(dialog, 503, self._now()))
             return None
         secure = dialog.flow.transport == "tls"
-        agreed = port.answer(dialog.invite.body or None, secure=secure)
+        agreed = port.answer(description(dialog.invite) or None, secure=secure)
         if agreed is None or dialog.state == "over":
             port.close()
             self._do(self._agent.refuse(dialog, 488, self._now()))

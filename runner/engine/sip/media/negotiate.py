@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -24,6 +25,7 @@ Codec = Literal["pcmu", "pcma"]
 _CODECS: dict[str, Codec] = {"PCMU/8000": "pcmu", "PCMA/8000": "pcma"}
 _FORMS: dict[Codec, AudioFormat] = {"pcmu": PCMU, "pcma": PCMA}
 _EVENTS = "TELEPHONE-EVENT/8000"
+_NOWHERE = ("0.0.0.0", "::")
 _ANSWERS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}
 
 
@@ -124,11 +126,13 @@ def _fits(media: Media) -> bool:
         return False
     if not any(name in _CODECS for name in media.codecs.values()):
         return False
-    return media.protocol == "RTP/AVP" or (_ciphered(media) and _crypto(media) is not None)
+    if _ciphered(media):
+        return _crypto(media) is not None
+    return media.protocol in ("RTP/AVP", "RTP/AVPF")
 
 
 def _ciphered(media: Media) -> bool:
-    return media.protocol == "RTP/SAVP"
+    return media.protocol in ("RTP/SAVP", "RTP/SAVPF")
 
 
 def _crypto(media: Media) -> tuple[Crypto, bytes] | None:
@@ -160,14 +164,15 @@ def _agree(media: Media, before: Negotiated | None) -> Negotiated:
             ours = secrets.token_bytes(_KEY_BYTES)
         srtp = Srtp(crypto.suite, ours, key, crypto.tag)
     # RFC 2543's hold, which many telephones still send.
-    nowhere = media.host in ("0.0.0.0", "::")
+    nowhere = media.host in _NOWHERE
+    numeric = _numeric(media.host)
     direction = {"sendrecv": "sendonly"}.get(media.direction, "inactive")
     direction = direction if nowhere else media.direction
     return Negotiated(
         sdp=b"",
         codec=codec,
         payload_type=payload_type,
-        remote=None if nowhere else (media.host, media.port),
+        remote=(media.host, media.port) if numeric and not nowhere else None,
         session=0,
         version=0,
         events=found.get(_EVENTS),
@@ -176,6 +181,15 @@ def _agree(media: Media, before: Negotiated | None) -> Negotiated:
         hears=direction == "sendrecv",
         srtp=srtp,
     )
+
+
+def _numeric(host: str) -> bool:
+    """A name is not looked up: their sound tells where it comes from."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _ptime(media: Media) -> int:
@@ -192,7 +206,7 @@ def _lines(agreed: Negotiated, media: Media, port: int) -> list[str]:
     if agreed.events is not None:
         types.append((agreed.events, "telephone-event/8000"))
     direction = media.direction
-    if agreed.remote is None and direction == "sendrecv":
+    if media.host in _NOWHERE and direction == "sendrecv":
         direction = "sendonly"
     lines = _section(types, media.protocol, port, agreed.ptime_ms, agreed.srtp)
     return [*lines, f"a={_ANSWERS.get(direction, 'inactive')}"]

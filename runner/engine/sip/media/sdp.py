@@ -6,9 +6,10 @@ was, so that an answer can refuse it in its place.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
+
+from runner.engine.sip.message import number
 
 MAX_BYTES = 16 * 1024
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -30,6 +31,7 @@ class Crypto:
 @dataclass(frozen=True, slots=True)
 class Media:
     """One ``m=`` section. ``host`` and ``direction`` hold whether the line stands here or above.
+    ``host`` may be a name.
     ``codecs`` are payload types and their ``NAME/RATE`` in capitals, in order of preference."""
 
     kind: str
@@ -53,12 +55,9 @@ def parse(data: bytes) -> list[Media]:
     """The media of a description. BadSdp."""
     if len(data) > MAX_BYTES:
         raise BadSdp(f"{len(data)} bytes of SDP are more than a telephone sends")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadSdp("the SDP is no text") from None
     sections: list[list[str]] = [[]]
-    for line in text.splitlines():
+    # What is no UTF-8 is the name of somebody or of a session.
+    for line in re.split(r"\r\n|\n|\r", data.decode(errors="replace")):
         if line[1:2] != "=":
             if line.strip():
                 raise BadSdp(f"not a line of SDP: {line[:40]!r}")
@@ -78,18 +77,17 @@ def parse(data: bytes) -> list[Media]:
 
 def _media(lines: list[str], host: str, direction: str) -> Media:
     words = lines[0][2:].split()
-    port = words[1].partition("/")[0] if len(words) >= 4 else ""
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+    port = number(words[1].partition("/")[0]) if len(words) >= 4 else -1
+    if not 0 <= port <= 65535:
         raise BadSdp(f"not an m= line: {lines[0][:60]!r}")
     names = dict(_STATIC)
     for value in _all(lines, "rtpmap"):
-        number, _, name = value.partition(" ")
-        if number.isascii() and number.isdigit() and int(number) < 128:
-            names[int(number)] = "/".join(name.strip().upper().split("/")[:2])
-    numbers = [int(f) for f in words[3:] if f.isascii() and f.isdigit() and int(f) < 128]
+        digits, _, name = value.strip().partition(" ")
+        names[number(digits)] = "/".join(name.strip().upper().split("/")[:2])
+    numbers = [n for f in words[3:] if 0 <= (n := number(f)) < 128]
     return Media(
-        kind=words[0],
-        port=int(port),
+        kind=words[0].lower(),
+        port=port,
         protocol=words[2],
         formats=tuple(words[3:]),
         host=_host(lines, host),
@@ -119,7 +117,10 @@ def _number(lines: list[str], name: str) -> int | None:
 
 
 def _direction(lines: list[str], otherwise: str) -> str:
-    return next((d for line in lines if (d := line[2:].strip()) in DIRECTIONS), otherwise)
+    return next(
+        (d for line in lines if line.startswith("a=") and (d := line[2:].strip()) in DIRECTIONS),
+        otherwise,
+    )
 
 
 def _host(lines: list[str], otherwise: str) -> str:
@@ -127,10 +128,9 @@ def _host(lines: list[str], otherwise: str) -> str:
         if not line.startswith("c="):
             continue
         words = line[2:].split()
-        try:
-            return str(ipaddress.ip_address(words[2].partition("/")[0]))
-        except (IndexError, ValueError):
-            raise BadSdp(f"not an address of media: {line[:60]!r}") from None
+        if len(words) < 3:
+            raise BadSdp(f"not an address of media: {line[:60]!r}")
+        return words[2].partition("/")[0]
     return otherwise
 
 

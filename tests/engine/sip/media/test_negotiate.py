@@ -48,6 +48,30 @@ def test_the_callers_first_law_is_spoken(types, codec):
     assert "a=sendrecv" in lines(agreed)
 
 
+def test_feedback_and_names_of_hosts_are_no_reason_to_refuse():
+    agreed = answered(
+        "m=AUDIO 5004 RTP/AVPF 0", above="s=M\u00fcller\r\nc=IN IP4 phone.example.com"
+    )
+    assert agreed is not None
+    assert "m=audio 4000 RTP/AVPF 0" in lines(agreed)
+    # The name is not looked up: sound goes where sound comes from.
+    assert (agreed.remote, agreed.sends, agreed.hears) == (None, True, True)
+    assert "a=sendrecv" in lines(agreed)
+    latin = sdp("m=audio 5004 RTP/AVP 0", above="i=sendonly\r\nc=IN IP4 192.0.2.7")
+    old = answer(latin.replace(b"s=-", b"s=M\xfcller"), host="10.0.0.1", port=4000)
+    assert old is not None
+    assert (old.remote, old.sends) == (("192.0.2.7", 5004), True)
+
+
+def test_feedback_over_srtp_is_answered_as_it_was_offered():
+    agreed = answered(
+        "m=audio 5004 RTP/SAVPF 0", f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^48"
+    )
+    assert agreed is not None
+    assert agreed.srtp is not None
+    assert "m=audio 4000 RTP/SAVPF 0" in lines(agreed)
+
+
 def test_payload_types_are_the_offers():
     agreed = answered(
         "m=audio 5004 RTP/AVP 110 97",
@@ -73,7 +97,8 @@ def test_payload_types_are_the_offers():
         ("m=audio 5004 RTP/SAVP 0", f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4"),
         ("m=video 5004 RTP/AVP 31",),
         ("m=audio five RTP/AVP 0",),
-        ("m=audio 5004 RTP/AVP 0", "c=IN IP4 phone.example.com"),
+        ("m=audio 5004 RTP/AVP 0", "c=IN IP4"),
+        ("m=audio " + "1" * 5000 + " RTP/AVP 0",),
         (),
     ],
 )
