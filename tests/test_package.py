@@ -61,7 +61,7 @@ def test_the_schema_in_the_wheel_is_the_one_of_the_repository(wheel: zipfile.Zip
 
 def test_the_command_and_the_transports_are_entry_points(wheel: zipfile.ZipFile) -> None:
     points = wheel.read(f"rtrun-{runner.__version__}.dist-info/entry_points.txt").decode()
-    assert "rtrun = runner.cli.main:main" in points
+    assert "rtrun = runner.cli.entry:main" in points
     assert "websocket = runner.transports.websocket:OpenAIRealtimeWebSocket" in points
 
 

@@ -70,7 +70,7 @@ class Browsers:
 
     # -- Ears ----------------------------------------------------------------------------------
     def began(self, of: Deployed, call: Call) -> None:
-        report = reports.SessionStart(call.id, call.session.agent.name)
+        report = reports.SessionStart(call.id, call.session.agent.name, "a browser")
         self._screen.of(of.name).report(report)
 
     def ended(self, of: Deployed, call: Call) -> None:

@@ -19,6 +19,8 @@ class Ready:
     deployment: str
     #: The agent that answers first, when there is one call to show.
     agent: str = ""
+    #: Where calls come in when nobody calls from here: an address, or in words.
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class SessionStart:
     session: str
     #: The agent that answers.
     agent: str = ""
+    #: Who calls, when it is not the caller of this machine: "a browser", "a phone".
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)

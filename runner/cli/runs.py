@@ -202,11 +202,17 @@ class Run:
         await asyncio.wait(calls)
         self._failed = self._failed or any(not c.exception() and not c.result() for c in calls)
 
+    @property
+    def _only_browsers(self) -> bool:
+        """The console was asked for, and nobody is at a terminal."""
+        options = self._options
+        return bool(options.console) and not options.calls and not on_terminal()
+
     def _called(self) -> list[Deployed]:
         """Every deployment when the flags say what is said; a person talks to one, and where a
         console was asked for and nobody is at a terminal, by a browser."""
         options = self._options
-        if options.console and not options.calls and not on_terminal():
+        if self._only_browsers:
             return []
         ready = {n: d for n, d in self._house.deployments.items() if d.desk is not None}
         phones = [
@@ -270,10 +276,13 @@ class Run:
                 engine = self._answering[of.desk.deployment.source]
                 url = engine.address.url
                 urls = {"engine": url} if url else {}
+                waits = "from a browser" if self._only_browsers else ""
                 if of.desk.deployment.transport.rings:
                     urls |= self._phones().urls(of.desk.deployment)
                     self._phones().admit(of)
-                screen.report(reports.Ready(urls, engine.kind, of.name))
+                    if not self._places_call(of.desk.deployment):
+                        waits = self._phones().reached_at(of.desk.deployment)
+                screen.report(reports.Ready(urls, engine.kind, of.name, waits=waits))
             case Applied():
                 screen.report(
                     reports.ConfigApplied(

@@ -47,7 +47,11 @@ def make_screen(*, json: bool, began: float, content: bool = True, several: bool
         from runner.cli.jsonlog import JsonLog
 
         return JsonLog(sys.stdout, began, content=content)
-    from runner.cli.view import LiveView, PlainView
-
     drawable = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    return LiveView() if drawable and not several else PlainView(several=several)
+    if several or not drawable:
+        from runner.cli.plain import PlainView
+
+        return PlainView(several=several)
+    from runner.cli.view import LiveView
+
+    return LiveView()

@@ -5,246 +5,156 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from shlex import quote
-from typing import Literal
 
 from runner.cli import reports, words
+from runner.cli.strand import Kind, Line, Status, Strand
 from runner.cli.tally import Tally
-from runner.core.events import (
-    AgentStart,
-    AudioStart,
-    Connection,
-    Dtmf,
-    GuardrailTripped,
-    Handoff,
-    Interrupted,
-    Reconnected,
-    SessionError,
-    SessionEvent,
-    SpeechStarted,
-    SpeechStopped,
-    ToolApproval,
-    ToolEnd,
-    ToolStart,
-    Transcript,
-    TranscriptDelta,
-    Transfer,
-    TurnEnd,
-)
-from runner.serve.sockets import supported
+from runner.core.events import SessionEvent
 
-Kind = Literal["head", "caller", "agent", "tool", "saved", "bad", "note", "quiet"]
-Status = Literal[
-    "starting", "listening", "caller speaks", "thinking", "agent speaks", "no line", "ended"
-]
+__all__ = ["Kind", "Line", "Status", "Story"]
 
 #: Problems of one save that are shown; the file shows the rest as soon as these are mended.
 _PROBLEMS = 3
-#: What the time at the end of an answer is; said once, and where it stands alone.
-_FIRST = " to the first sound"
-#: Items whose line is out, remembered for what is said of them later.
-_REMEMBERED = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One thing told. ``label`` stands left of it; ``aside`` is small print at its end; ``below``
-    are lines that stand exactly as they are."""
-
-    kind: Kind
-    label: str
-    text: str
-    aside: str = ""
-    below: tuple[str, ...] = ()
+#: Calls that are over, kept for what still comes of them.
+_KEPT = 16
 
 
 @dataclass(slots=True)
 class Story:
-    """Events and reports in, lines out. With ``hold`` an answer's line waits for the end of its
-    turn, so that it can say how it went; ``growing`` then shows it meanwhile."""
+    """Events and reports in, lines out; ``hold`` as in :class:`Strand`. While more than one call
+    is on the line, each line says of which it is."""
 
     hold: bool = False
     clock: Callable[[], float] = time.monotonic
     tally: Tally = field(init=False)
-    status: Status = "starting"
-    agent: str = ""
-    _growing: dict[str, tuple[Kind, str]] = field(default_factory=dict)
-    _held: tuple[str, Line] | None = None
-    _told: list[str] = field(default_factory=list)
-    _running: dict[str, str] = field(default_factory=dict)
+    #: What the run waits for when nobody calls from here.
+    waits: str = ""
+    _agent: str = ""
+    _strands: dict[str, Strand] = field(default_factory=dict)
+    _made: int = 0
     _pending: int | None = None
-    _explained: bool = False
 
     def __post_init__(self) -> None:
         self.tally = Tally(self.clock)
 
     @property
+    def live(self) -> list[Strand]:
+        """The calls on the line, in the order in which they came."""
+        return [strand for name, strand in self._strands.items() if name in self.tally.live]
+
+    @property
+    def status(self) -> Status:
+        """Of the one call on the line; of the run when there is none."""
+        if (front := self._front) is not None:
+            return front.status
+        if self.waits:
+            return "waiting"
+        return "starting" if self.tally.began is None else "ended"
+
+    @property
+    def agent(self) -> str:
+        """Who has the one call on the line, or will."""
+        front = self._front
+        return self._agent if front is None else front.agent or self._agent
+
+    @property
+    def seconds(self) -> float:
+        """Length of that call so far; of all that there were when none is on the line."""
+        front = self._front
+        if front is None or front.began is None:
+            return self.tally.seconds
+        return self.clock() - front.began
+
+    @property
+    def _front(self) -> Strand | None:
+        shown = self.live or [s for s in self._strands.values() if s.status != "ended"]
+        return shown[-1] if shown else None
+
+    @property
     def growing(self) -> list[Line]:
         """What is being said just now, not told yet."""
-        held = [] if self._held is None else [self._held[1]]
-        return held + [
-            Line(kind, kind, words.clean(text)) for kind, text in self._growing.values() if text
+        return [
+            line
+            for session, strand in self._strands.items()
+            for line in self._marked(session, strand.growing)
         ]
 
-    # -- the call ----------------------------------------------------------------------------
-    def handle(self, event: SessionEvent) -> list[Line]:
+    def handle(self, session: str, event: SessionEvent) -> list[Line]:
         self.tally.handle(event)
-        match event:
-            case TranscriptDelta() if event.role in ("user", "assistant"):
-                kind: Kind = "caller" if event.role == "user" else "agent"
-                before = self._growing.get(event.item_id, (kind, ""))[1]
-                self._growing[event.item_id] = (kind, before + event.delta)
-            case Transcript():
-                return self._said(event)
-            case AgentStart():
-                self.agent = event.agent
-                self.status = "thinking"
-            case AudioStart():
-                self.status = "agent speaks"
-            case SpeechStarted():
-                self.status = "caller speaks"
-            case SpeechStopped():
-                self.status = "thinking"
-            case Interrupted():
-                return self._cut(event)
-            case TurnEnd():
-                return self._turn_over(event)
-            case ToolStart():
-                self.status = "thinking"
-                self._running[event.call_id] = event.name
-                return [
-                    *self._release(),
-                    Line("tool", "tool", words.call(event.name, event.arguments)),
-                ]
-            case ToolEnd():
-                self._running.pop(event.call_id, None)
-                several = bool(self._running)
-                name = f"{words.clean(event.name)} " if several else ""
-                return [Line("tool", "", f"{name}→ {words.result(event.output)}")]
-            case Handoff():
-                self.agent = event.to_agent
-                who = f"{words.clean(event.from_agent)} → {words.clean(event.to_agent)}"
-                return [*self._release(), Line("tool", "handoff", who)]
-            case ToolApproval():
-                return [*self._release(), Line("note", "asks", _question(event))]
-            case GuardrailTripped():
-                text = f"{words.clean(event.name)}, {words.guardrail(event.check, event.then)}"
-                return [*self._release(), Line("note", "guardrail", text)]
-            case Dtmf():
-                return [*self._release(), Line("caller", "keys", words.clean(event.key))]
-            case Transfer():
-                text = f"put through to {words.clean(event.to)}"
-                if event.failed:
-                    return [Line("bad", "phone", f"not {text}", words.clean(event.failed))]
-                return [*self._release(), Line("tool", "phone", text)]
-            case SessionError():
-                text = words.clean(event.message) or event.code
-                return [*self._release(), Line("bad", "error", text, words.clean(event.code))]
-            case Connection() if event.status == "connected":
-                self.status = "listening"
-            case Connection() if event.status == "reconnecting":
-                self.status = "no line"
-                why = f" ({words.clean(event.reason)})" if event.reason else ""
-                return [*self._release(), Line("bad", "line", f"lost{why}, trying again")]
-            case Reconnected():
-                return [Line("note", "line", f"back after {words.took(event.ms)}")]
-        return []
+        return self._marked(session, self._strand(session).handle(event))
 
-    def _said(self, event: Transcript) -> list[Line]:
-        self._growing.pop(event.item_id, None)
-        text = words.clean(event.text)
-        if event.role == "user":
-            # Recognition comes late: the answer may be growing already, and still stands below.
-            self.status = "thinking" if self.status == "listening" else self.status
-            return [self._tell(event.item_id, Line("caller", "caller", text or "(not understood)"))]
-        if event.role != "assistant" or not text or event.item_id in self._told:
-            return []
-        if self._held is not None and self._held[0] == event.item_id:
-            # What was heard of an answer that was cut.
-            self._held = (event.item_id, replace(self._held[1], text=text))
-            return []
-        line = Line("agent", "agent", text)
-        if not self.hold:
-            return [self._tell(event.item_id, line)]
-        out = self._release()
-        self._held = (event.item_id, line)
-        return out
-
-    def _cut(self, event: Interrupted) -> list[Line]:
-        heard = f"cut after {words.took(event.heard_ms)}"
-        if event.item_id in self._told:
-            return [Line("quiet", "", heard)]
-        if self._held is None or self._held[0] != event.item_id:
-            text = words.clean(self._growing.pop(event.item_id, ("agent", ""))[1])
-            out = self._release()
-            self._held = (event.item_id, Line("agent", "agent", f"{text}…" if text else "…"))
-        else:
-            out = []
-        self._held = (self._held[0], replace(self._held[1], aside=heard))
-        return out if self.hold else [*out, *self._release()]
-
-    def _turn_over(self, event: TurnEnd) -> list[Line]:
-        self.status = "listening"
-        first = "" if event.first_audio_ms is None else words.took(event.first_audio_ms)
-        # An answer that never came to its end.
-        for item_id, (kind, text) in list(self._growing.items()):
-            if kind == "agent":
-                del self._growing[item_id]
-                if text.strip() and self._held is None:
-                    self._held = (item_id, Line("agent", "agent", words.clean(text) + "…"))
-        if self._held is not None:
-            item_id, line = self._held
-            if first and not self._explained:
-                self._explained = True
-                first += _FIRST
-            aside = ", ".join(part for part in (line.aside, first) if part)
-            self._held = (item_id, replace(line, aside=aside))
-            return self._release()
-        return [Line("quiet", "", first + _FIRST)] if first else []
-
-    def _release(self) -> list[Line]:
-        if self._held is None:
-            return []
-        item_id, line = self._held
-        self._held = None
-        return [self._tell(item_id, line)]
-
-    def _tell(self, item_id: str, line: Line) -> Line:
-        self._told = [*self._told[1 - _REMEMBERED :], item_id]
-        return line
-
-    # -- the run -------------------------------------------------------------------------------
     def report(self, report: reports.Report) -> list[Line]:
+        match report:
+            case reports.SessionStart():
+                return self._began(report)
+            case reports.SessionEnd():
+                return self._ended(report)
         self.tally.report(report)
         match report:
             case reports.Ready():
-                self.agent = self.agent or report.agent
+                self._agent, self.waits = self._agent or report.agent, words.clean(report.waits)
                 urls = tuple(f"{words.clean(n)} {words.clean(u)}" for n, u in report.urls.items())
                 text = f"{words.clean(report.deployment)} is ready"
                 return [Line("head", "rtrun", text, f"engine: {words.clean(report.engine)}", urls)]
-            case reports.SessionStart():
-                self.status = "listening"
-                self.agent = report.agent or self.agent
-                return []
-            case reports.SessionEnd():
-                self.status = "listening" if self.tally.live else "ended"
-                rest = [Line(kind, kind, words.clean(t) + "…") for kind, t in self._drain() if t]
-                return [*self._release(), *rest]
             case reports.ConfigPending():
                 self._pending = report.revision
-                return [*self._release(), Line("saved", "saved", words.pending(report))]
+                line = Line("saved", "saved", words.pending(report))
+                return [*self._release(), *self._marked(report.session, [line])]
             case reports.ConfigApplied():
-                return [*self._release(), *self._applied(report)]
+                return [*self._release(), *self._marked(report.session, self._applied(report))]
             case reports.ConfigRejected():
-                return [*self._release(), *_rejected(report)]
+                return [*self._release(), *self._marked(report.session, _rejected(report))]
             case reports.Warn():
                 first, *more = report.message.splitlines() or [""]
                 below = tuple(_verbatim(line) for line in more)
                 return [*self._release(), Line("note", "note", words.clean(first), below=below)]
 
-    def _drain(self) -> list[tuple[Kind, str]]:
-        growing, self._growing = list(self._growing.values()), {}
-        return growing
+    # -- calls ---------------------------------------------------------------------------------
+    def _began(self, report: reports.SessionStart) -> list[Line]:
+        others = self.live
+        self.tally.report(report)
+        strand = self._strand(report.session)
+        strand.status, strand.began, strand.who = "listening", self.clock(), report.who
+        strand.agent = report.agent or strand.agent
+        if not report.who:
+            return []
+        text = f"from {words.clean(report.who)}; {words.clean(report.agent)} answers"
+        here = [other.mark for other in others if not other.who]
+        aside = f"{here[0]} is the call from here" if len(others) == 1 and here else ""
+        return [Line("tool", "call", text, aside, mark=strand.mark)]
+
+    def _ended(self, report: reports.SessionEnd) -> list[Line]:
+        strand = self._strand(report.session)
+        lines = self._marked(report.session, strand.end())
+        self.tally.report(report)
+        if strand.who:
+            took = words.duration(self.clock() - (strand.began or self.clock()))
+            text = f"over after {took}: {words.clean(report.reason)}"
+            lines.append(Line("tool", "call", text, mark=strand.mark))
+        over = [name for name, one in self._strands.items() if one.status == "ended"]
+        for name in over[:-_KEPT]:
+            del self._strands[name]
+        return lines
+
+    def _strand(self, session: str) -> Strand:
+        if session not in self._strands:
+            self._made += 1
+            self._strands[session] = Strand(self.hold, f"#{self._made}")
+        return self._strands[session]
+
+    def _marked(self, session: str | None, lines: list[Line]) -> list[Line]:
+        """Which call it was, when it might have been another."""
+        strand = self._strands.get(session or "")
+        if strand is None or not self.tally.live - {session}:
+            return lines
+        return [replace(line, mark=strand.mark) for line in lines]
+
+    def _release(self) -> list[Line]:
+        return [
+            line
+            for session, strand in self._strands.items()
+            for line in self._marked(session, strand.release())
+        ]
 
     def _applied(self, report: reports.ConfigApplied) -> list[Line]:
         waiting = report.session is None and report.pending and not report.applied
@@ -252,15 +162,6 @@ class Story:
             # Said already that it waits; this is what.
             return [Line("quiet", "", words.when(report))]
         return [Line("saved", "saved", words.applied(report))]
-
-
-def _question(event: ToolApproval) -> str:
-    """Who has to agree to a tool, and how."""
-    call = words.call(event.name, event.arguments)
-    if event.asks == "caller":
-        return f"the caller, whether {call} may be done"
-    how = f": rtrun approve {quote(words.clean(event.call_id))}" if supported() else ""
-    return f"{call} needs your yes{how}"
 
 
 def _rejected(report: reports.ConfigRejected) -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from statistics import median
 
@@ -19,6 +20,7 @@ class Tally:
         self.ended: float | None = None
         #: Calls on the line: beside the one from here, browsers may be.
         self.live: set[str] = set()
+        self.calls = 0
         self.reason = ""
         self.turns = 0
         self.first_audio: list[float] = []
@@ -28,8 +30,9 @@ class Tally:
         self._errors = 0
         self._applied: set[int] = set()
         self._rejected = 0
-        self._usage: Mapping[str, int] | None = None
-        self._cost: float | None = None
+        self._usage: Counter[str] = Counter()
+        #: None once a call has no price.
+        self._cost: float | None = 0.0
         self._sound: Mapping[str, int] = {}
 
     @property
@@ -60,12 +63,16 @@ class Tally:
                 self.began = self.began or self._clock()
                 self.ended = None
                 self.live.add(report.session)
+                self.calls += 1
             case reports.SessionEnd():
                 self.live.discard(report.session)
                 self.ended = None if self.live else self._clock()
                 self.reason = report.reason
-                self._usage, self._cost = report.usage, report.cost
-                self._sound = report.sound
+                if report.usage is not None:
+                    self._usage.update(report.usage)
+                    known = self._cost is not None and report.cost is not None
+                    self._cost = (self._cost or 0.0) + (report.cost or 0.0) if known else None
+                self._sound = report.sound or self._sound
             case reports.ConfigApplied():
                 self._applied.add(report.revision)
             case reports.ConfigRejected():
@@ -73,11 +80,13 @@ class Tally:
 
     def lines(self) -> list[tuple[str, str]]:
         """(what, how much): the call, its turns, their first audio, tools and edits, and
-        its tokens when they are known."""
+        its tokens when they are known, of all calls together."""
         if self.began is None:
             return []
         call = words.duration(self.seconds)
-        if self.reason:
+        if self.calls > 1:
+            call = f"{self.calls} in {call}"
+        elif self.reason:
             call += f", {words.clean(self.reason)}"
         turns = str(self.turns)
         if self._interrupted:
@@ -97,8 +106,13 @@ class Tally:
         work += f"; {words.count(len(self._applied), 'edit')} applied"
         if self._rejected:
             work += f", {self._rejected} rejected"
-        lines = [("call", call), ("turns", turns), ("first audio", first), ("tools, edits", work)]
-        if self._usage is not None:
+        lines = [
+            ("call" if self.calls == 1 else "calls", call),
+            ("turns", turns),
+            ("first audio", first),
+            ("tools, edits", work),
+        ]
+        if self._usage:
             lines.append(("tokens", words.tokens(self._usage, self._cost)))
         if self._sound:
             lines.append(("sound", words.slips(self._sound)))

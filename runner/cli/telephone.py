@@ -87,6 +87,11 @@ class Telephone:
             out["dial"] = f"sip:{deployment.name}@{engine.dial or place.phone}"
         return out
 
+    def reached_at(self, deployment: Deployment) -> str:
+        """The address at which its calls come in."""
+        urls = self.urls(deployment)
+        return urls.get("dial") or urls.get("public") or urls["webhook"]
+
     async def _place_here(self, deployment: Deployment) -> Place:
         if deployment.transport.type == "sip":
             return await self._phones.open_here_sip(deployment)
@@ -141,9 +146,10 @@ class Telephone:
 
     # -- Ears ----------------------------------------------------------------------------------
     def began(self, of: Listed, call: Call) -> None:
-        screen = self._screen.of(of.name)
-        screen.report(reports.SessionStart(call.id, call.session.agent.name))
         taken = self._dialled.pop(call.id, None) or self._dialled.pop(of.name, None)
+        who = "a phone" if taken is None else ""
+        screen = self._screen.of(of.name)
+        screen.report(reports.SessionStart(call.id, call.session.agent.name, who))
         if taken is not None and not taken.done():
             taken.set_result(call)
 

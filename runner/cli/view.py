@@ -1,6 +1,6 @@
-"""What a person sees of a run: a calm live view at a terminal, plain lines elsewhere.
+"""What a person sees of a run at a terminal: a calm live view.
 
-The live view has two parts. What has been said and done scrolls as ordinary lines, which stay
+It has two parts. What has been said and done scrolls as ordinary lines, which stay
 when the run is over. Below them stand, redrawn in place, what is being said now, who is speaking,
 and the line being typed.
 """
@@ -8,10 +8,8 @@ and the line being typed.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -21,13 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli import reports, words
-from runner.cli.jsonlog import discard
 from runner.cli.keyboard import Keyboard, open_keyboard
 from runner.cli.panel import Panel
+from runner.cli.plain import LABEL
 from runner.cli.story import Kind, Line, Status, Story
 from runner.core.events import SessionEvent
 
-_LABEL = 7
 #: Seconds between two redraws: deltas come faster than anybody reads.
 _REDRAW = 0.08
 #: The same while levels are shown: calm to the eye, and a syllable still moves them.
@@ -48,6 +45,7 @@ _STYLES: dict[Kind, tuple[str, str]] = {
 }
 _LAMPS: dict[Status, tuple[str, str, str]] = {
     "starting": ("○", "o", "dim"),
+    "waiting": ("○", "o", ""),
     "listening": ("○", "o", ""),
     "caller speaks": ("●", "*", "cyan"),
     "thinking": ("◌", ".", "yellow"),
@@ -55,91 +53,6 @@ _LAMPS: dict[Status, tuple[str, str, str]] = {
     "no line": ("○", "!", "red"),
     "ended": ("○", "o", "dim"),
 }
-
-
-class PlainView:
-    """One line a happening on ``out``, warnings on ``err``; for files, pipes and dumb terminals.
-    With ``several`` deployments each line begins with the name of its own."""
-
-    def __init__(
-        self,
-        out: TextIO | None = None,
-        err: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        several: bool = False,
-    ) -> None:
-        self._several = several
-        self._name = ""
-        self._clock = clock
-        self._parts: dict[str, PlainView] = {}
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
-        self._story = Story(clock=clock)
-        self._reader_gone = False
-        self._closed = False
-
-    def of(self, deployment: str) -> PlainView:
-        """The part of one deployment, which tells its own summary."""
-        if not self._several:
-            return self
-        if deployment not in self._parts:
-            self._parts[deployment] = part = PlainView(self._out, self._err, self._clock)
-            part._name = words.clean(deployment)
-        return self._parts[deployment]
-
-    def handle(self, session_id: str, event: SessionEvent) -> None:
-        self._print(self._story.handle(event))
-
-    def report(self, report: reports.Report) -> None:
-        lines = self._story.report(report)
-        if isinstance(report, reports.Warn):
-            name = f" {self._name}:" if self._name else ""
-            print(f"rtrun:{name} {report.message}", file=self._err, flush=True)
-        else:
-            self._print(lines)
-
-    def prompt(self) -> None:
-        """A pipe is not asked; its lines come when they come."""
-
-    def lines(self) -> AsyncIterator[str] | None:
-        """None: standard input is read line by line."""
-        return None
-
-    def attend(self, panel: Panel) -> bool:
-        """False: there are no keys here."""
-        return False
-
-    def close(self) -> None:
-        """The summary. Idempotent."""
-        if not self._closed:
-            self._closed = True
-            summary = self._story.tally.lines()
-            for what, much in summary:
-                self._put(f"{what + ':':14}{much}\n")
-            for part in self._parts.values():
-                part.close()
-
-    def _print(self, lines: list[Line]) -> None:
-        for line in lines:
-            label = f"{line.label}:" if line.label else ""
-            aside = f" ({line.aside})" if line.aside and line.text else line.aside
-            self._put(f"{label:{_LABEL + 1}} {line.text}{aside}".rstrip() + "\n")
-            for row in line.below:
-                self._put(f"  {row}\n")
-
-    def _put(self, text: str) -> None:
-        if self._reader_gone or not text:
-            return
-        if self._name:
-            text = f"{self._name + ':':14} {text}"
-        encoding = getattr(self._out, "encoding", None) or "utf-8"
-        try:
-            self._out.write(text.encode(encoding, "replace").decode(encoding))
-            self._out.flush()
-        except (OSError, ValueError):
-            self._reader_gone = True
-            discard(self._out)
 
 
 class LiveView:
@@ -170,7 +83,7 @@ class LiveView:
         return self
 
     def handle(self, session_id: str, event: SessionEvent) -> None:
-        self._show(self._story.handle(event))
+        self._show(self._story.handle(session_id, event))
 
     def report(self, report: reports.Report) -> None:
         if isinstance(report, reports.Ready):
@@ -295,15 +208,15 @@ class LiveView:
             source = words_below.startswith(" ")
             text_below = Text(words_below, "" if source else style or "dim", no_wrap=source)
             below.append(Padding(text_below, (0, 0, 0, 2)))
-        row: RenderableType = _beside(Text(line.label, label_style), text)
+        row: RenderableType = _beside(_label(line, label_style), text)
         return Group(row, *below) if below else row
 
     def _below(self) -> Group:
         width = max(20, self._console.width)
         parts: list[RenderableType] = []
         for line in self._story.growing:
-            tail = _tail(line.text, _ROWS * (width - _LABEL - 2))
-            parts.append(_beside(Text(line.label, _STYLES[line.kind][0]), Text(tail, "italic")))
+            tail = _tail(line.text, _ROWS * (width - LABEL - 2))
+            parts.append(_beside(_label(line, _STYLES[line.kind][0]), Text(tail, "italic")))
         parts.append(self._status())
         if self._panel is not None:
             parts.append(self._microphone(self._panel))
@@ -318,15 +231,30 @@ class LiveView:
         story = self._story
         lamp, plain, style = _LAMPS[story.status]
         ascii_only = self._console.options.ascii_only
-        facts = [words.clean(story.agent)] if story.agent else []
-        if story.tally.began is not None:
-            facts.append(words.duration(story.tally.seconds))
-        if story.tally.turns:
-            facts.append(words.count(story.tally.turns, "turn"))
         status = Text(no_wrap=True, overflow="ellipsis" if not ascii_only else "crop")
-        status.append(f"{plain if ascii_only else lamp} {story.status:<14}", style)
+        now: str = story.status
+        calls = story.live
+        if len(calls) > 1:
+            now, facts = f"{len(calls)} calls", [f"{call.mark} {call.status}" for call in calls]
+        elif now == "waiting":
+            facts = [f"for calls {story.waits}"]
+            if story.tally.calls:
+                facts.insert(0, f"{words.count(story.tally.calls, 'call')} so far")
+        else:
+            facts = self._facts()
+        status.append(f"{plain if ascii_only else lamp} {now:<14}", style)
         status.append(("  " if ascii_only else " · ").join(facts), "dim")
         return status
+
+    def _facts(self) -> list[str]:
+        """Of the one call there is."""
+        story = self._story
+        facts = [words.clean(story.agent)] if story.agent else []
+        if story.tally.began is not None:
+            facts.append(words.duration(story.seconds))
+        if story.tally.turns:
+            facts.append(words.count(story.tally.turns, "turn"))
+        return facts
 
     def _microphone(self, panel: Panel) -> Text:
         ascii_only = self._console.options.ascii_only
@@ -361,10 +289,17 @@ class _Newest:
         yield self._make()
 
 
+def _label(line: Line, style: str) -> Text:
+    text = Text()
+    if line.mark:
+        text.append(f"{line.mark} ", "dim")
+    return text.append(line.label, style)
+
+
 def _beside(label: Text, text: Text) -> Table:
     """``text`` wrapped within its own column, right of the label."""
     row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_column(width=max(_LABEL, label.cell_len), no_wrap=True)
+    row.add_column(width=max(LABEL, label.cell_len), no_wrap=True)
     row.add_column(overflow="fold")
     row.add_row(label, text)
     return row

@@ -173,7 +173,7 @@ def test_the_line_that_people_see_can_be_pasted(shop: Path, engine: str) -> None
         from runner.core.events import ToolApproval
 
         [line] = Story().handle(
-            ToolApproval("desk", asked["call_id"], asked["name"], asked["arguments"])
+            "c", ToolApproval("desk", asked["call_id"], asked["name"], asked["arguments"])
         )
         command = line.text.partition("needs your yes: ")[2]
         assert rtrun(*shlex.split(command)[1:]).returncode == 0

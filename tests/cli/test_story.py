@@ -29,11 +29,17 @@ def story(*, hold: bool = True) -> Story:
 
 
 def told(story: Story, *events: e.SessionEvent) -> list[str]:
-    return [plain(line) for event in events for line in story.handle(event)]
+    return [text for event in events for text in lines(story.handle("c", event))]
+
+
+def lines(lines: list[Line]) -> list[str]:
+    return [plain(line) for line in lines]
 
 
 def plain(line: Line) -> str:
-    return " | ".join(part for part in (line.label, line.text, line.aside, *line.below) if part)
+    return " | ".join(
+        part for part in (line.mark, line.label, line.text, line.aside, *line.below) if part
+    )
 
 
 def growing(story: Story) -> list[str]:
@@ -212,20 +218,22 @@ def test_the_summary_has_four_lines() -> None:
     ]
 
 
-def test_the_summary_tells_tokens_and_price_when_they_are_known() -> None:
+def tokens(usage: dict[str, int], cost: float | None = None) -> tuple[str, str]:
     s = story()
     s.report(reports.SessionStart("c", "desk"))
+    s.report(reports.SessionEnd("c", "stopped", usage, cost))
+    return s.tally.lines()[-1]
+
+
+def test_the_summary_tells_tokens_and_price_when_they_are_known() -> None:
     usage = {"input_tokens": 1204, "input_audio": 820, "output_tokens": 310}
-    s.report(reports.SessionEnd("c", "stopped", usage, 0.0412))
-    assert s.tally.lines()[-1] == ("tokens", "1,204 in (820 audio), 310 out; $0.04")
+    assert tokens(usage, 0.0412) == ("tokens", "1,204 in (820 audio), 310 out; $0.04")
     more = {**usage, "input_image": 7, "cached_text": 300, "cached_audio": 40, "output_audio": 250}
-    s.report(reports.SessionEnd("c", "stopped", more, 0.00213))
-    assert s.tally.lines()[-1] == (
+    assert tokens(more, 0.00213) == (
         "tokens",
         "1,204 in (820 audio, 7 image, 340 cached), 310 out (250 audio); $0.0021",
     )
-    s.report(reports.SessionEnd("c", "stopped", usage))
-    assert s.tally.lines()[-1] == ("tokens", "1,204 in (820 audio), 310 out")
+    assert tokens(usage) == ("tokens", "1,204 in (820 audio), 310 out")
 
 
 def test_the_summary_tells_of_sound_that_was_lost() -> None:
@@ -270,3 +278,43 @@ def test_a_call_of_a_browser_that_ends_does_not_end_the_one_from_here() -> None:
     story.report(reports.SessionEnd("here", "input ended"))
     assert story.status == "ended"
     assert story.tally.ended is not None
+
+
+def test_lines_of_two_calls_say_of_which_they_are() -> None:
+    s = story()
+    assert lines(s.report(reports.SessionStart("here", "desk"))) == []
+    assert lines(s.handle("here", e.Transcript("user", "u1", "Hours?"))) == ["caller | Hours?"]
+    s.handle("here", e.Transcript("assistant", "a1", "Nine to five."))
+    assert lines(s.report(reports.SessionStart("page", "desk", "a browser"))) == [
+        "#2 | call | from a browser; desk answers | #1 is the call from here"
+    ]
+    s.handle("page", e.Transcript("assistant", "b1", "Hello."))
+    assert [(line.mark, line.text) for line in s.growing] == [
+        ("#1", "Nine to five."),
+        ("#2", "Hello."),
+    ]
+    assert lines(s.handle("page", e.TurnEnd("r", None, 900.0))) == ["#2 | agent | Hello."]
+    assert [call.status for call in s.live] == ["thinking", "listening"]
+    assert lines(s.handle("here", e.TurnEnd("r", None, 900.0))) == ["#1 | agent | Nine to five."]
+    assert isinstance(s.clock, Clock)
+    s.clock.now += 61
+    assert lines(s.report(reports.SessionEnd("page", "the page hung up"))) == [
+        "#2 | call | over after 1:01: the page hung up"
+    ]
+    assert lines(s.handle("here", e.Transcript("user", "u2", "Bye."))) == ["caller | Bye."]
+
+
+def test_a_run_that_waits_for_a_phone_says_so_between_its_calls() -> None:
+    s = story()
+    s.report(reports.Ready({}, "local", "desk", waits="sip:desk@127.0.0.1:5060"))
+    assert (s.status, s.waits) == ("waiting", "sip:desk@127.0.0.1:5060")
+    for call in ("a", "b"):
+        s.report(reports.SessionStart(call, "desk", "a phone"))
+        assert s.status == "listening"
+        s.report(reports.SessionEnd(call, "the caller hung up", {"input_tokens": 5}))
+        assert s.status == "waiting"
+    assert s.tally.lines()[0] == ("calls", "2 in 0:00")
+    assert s.tally.lines()[-1] == ("tokens", "10 in, 0 out")
+    s.handle("c", e.Connection("connecting"))
+    s.handle("c", e.Connection("disconnected"))
+    assert s.status == "waiting", "a call that never came about"

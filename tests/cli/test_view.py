@@ -17,7 +17,8 @@ from support.until import until_sync
 
 from runner.cli import reports
 from runner.cli.keyboard import Editor
-from runner.cli.view import LiveView, PlainView, _tail
+from runner.cli.plain import PlainView
+from runner.cli.view import LiveView, _tail
 from runner.core import events as e
 from runner.model.deployment import Change
 
