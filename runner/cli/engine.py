@@ -113,6 +113,8 @@ def engine(
 
     Prints one `ready` line when the models are warm and the port accepts.
     """
+    # Before numpy is there: its BLAS would wake a thread on every core for each packet of a call.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from runner.engine.server.options import EngineOptions
 
     if not key and not is_loopback(host):

@@ -7,6 +7,7 @@ callers of ours on UDP, one more each second, each with a spoken question every 
 quiet otherwise. When `--calls` are there, 24 s are measured (`--seconds`); then `--step` more
 come, until the 99th percentile of the lateness of the engine's packets passes 20 ms. A packet is
 late by how long it comes behind its own timestamp, measured from the earliest of its call.
+`--write docs/performance.md` puts the table there, with the machine, the day and the command.
 `waited` is the time in which the engine's loop had no core though it could have run, `callers` how
 late this process is itself: on a machine with other work they say so. Needs the engine's models
 and flite; the callers need a core beside the engine's.
@@ -16,13 +17,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime
 import json
 import os
 import platform
 import secrets
+import shlex
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from support.engine import spoken
@@ -178,7 +183,9 @@ async def lag(worst: list[float]) -> None:
         worst.append((time.monotonic() - due) * 1000)
 
 
-async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) -> None:
+async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) -> list[str]:
+    """The rows of the table."""
+    rows: list[str] = []
     callers: list[Caller] = []
     tasks: list[asyncio.Task[None]] = []
     loop = asyncio.get_running_loop()
@@ -200,14 +207,14 @@ async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) 
         late = lateness(callers, since, to)
         asked, heard = answers(callers, since, to)
         p99 = float(np.percentile(late, 99))
-        print(
+        rows.append(
             f"| {wanted} | {np.median(late):.1f} | {p99:.1f} "
             f"| {100 * skipped(callers, since, to) / len(late):.2f} "
             f"| {asked} | {heard} | {(cpu(engine) - used) / (to - since):.2f} "
             f"| {100 * (waited(engine) - stood) / (to - since):.0f} "
-            f"| {np.percentile(own, 99):.1f} |",
-            flush=True,
+            f"| {np.percentile(own, 99):.1f} |"
         )
+        print(rows[-1], flush=True)
         if p99 > 20:
             break
         wanted += args.step
@@ -218,6 +225,27 @@ async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) 
     for caller in callers:
         caller.leave()
     await asyncio.sleep(0.5)
+    return rows
+
+
+def machine() -> str:
+    """What it was measured on, and when."""
+    with open("/proc/cpuinfo") as file:
+        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    loop = "uvloop" if find_spec("uvloop") else "asyncio"
+    today = datetime.datetime.now(datetime.UTC).date()
+    command = f"PYTHONPATH=.:tests python tests/bench/calls.py {shlex.join(sys.argv[1:])}"
+    return (
+        f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores that the callers use "
+        f"as well, load {os.getloadavg()[0]:.1f} before, Python {platform.python_version()}, "
+        f"{loop}, {today}: `{command.strip()}`"
+    )
+
+
+def write(page: Path, made: str) -> None:
+    head, begin, rest = page.read_text(encoding="utf-8").partition("<!-- calls: -->\n\n")
+    end = "\n\n<!-- end -->"
+    page.write_text(head + begin + made + end + rest.partition(end)[2], encoding="utf-8")
 
 
 def cpu(pid: int) -> float:
@@ -239,6 +267,7 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=5)
     parser.add_argument("--most", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=24)
+    parser.add_argument("--write", type=Path, help="a page whose <!-- calls: --> part is made anew")
     args = parser.parse_args()
     for question in QUESTIONS:
         spoken(question)
@@ -258,13 +287,15 @@ def main() -> None:
         urls = json.loads(engine.stdout.readline())["urls"]
         operator.http = urls["http"]
         host, _, port = urls["sip"].removeprefix("sip:").rpartition(":")
-        print(f"Python {platform.python_version()}, {os.cpu_count()} cores, "
-              f"load {os.getloadavg()[0]:.1f} before")  # fmt: skip
-        asyncio.run(measure(args, (host, int(port)), engine.pid))
+        where = machine()
+        print(where, flush=True)
+        rows = asyncio.run(measure(args, (host, int(port)), engine.pid))
     finally:
         engine.terminate()
         engine.wait(20)
         operator.close()
+    if args.write is not None:
+        write(args.write, "\n".join([HEAD, *rows, "", f"{where}."]))
 
 
 if __name__ == "__main__":

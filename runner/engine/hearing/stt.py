@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from runner.engine.hearing.vad import INSTALL_HINT
+from runner.engine.worker import worker
 from runner.errors import MissingModels
 
 RATE = 16000
@@ -32,7 +33,7 @@ class MoonshineEars:
     """ports.Ears. Loading happens on its thread: :meth:`load` blocks until it is done."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rtrun-stt")
+        self._thread = worker("rtrun-stt")
         self._model: Any = None
         self._transcript_type: Any = None
 
@@ -67,6 +68,9 @@ class MoonshineEars:
             from moonshine_voice.transcriber import Transcriber
             from moonshine_voice.utils import get_model_path
 
+            # Read by the library. With a thread for each core a sentence takes as long or longer
+            # and twice the processor time: the threads wait for each other by turning.
+            os.environ.setdefault("MOONSHINE_ORT_SINGLE_THREAD", "1")
             self._transcript_type = TranscriptC
             self._model = Transcriber(
                 get_model_path("tiny-en"),

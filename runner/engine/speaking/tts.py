@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zlib import crc32
 
@@ -21,6 +20,7 @@ from runner.engine.hearing.vad import INSTALL_HINT
 from runner.engine.ports import Spoken
 from runner.engine.speaking.clauses import ClauseSplitter
 from runner.engine.speaking.spoken import spoken
+from runner.engine.worker import worker
 from runner.errors import MissingModels
 
 RATE = 24000
@@ -52,7 +52,7 @@ class HibariVoice:
     """ports.Voice. :meth:`load` blocks until the model is there."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rtrun-tts")
+        self._thread = worker("rtrun-tts")
         self._model: Any = None
 
     def load(self) -> None:

@@ -34,6 +34,9 @@ MOVED_SECONDS = 1.0
 #: Packets sent at once when the machine was late: a phone's jitter buffer takes 200 ms in one go,
 #: and a hole in their place would be heard. What is later than that is skipped.
 CATCH_UP = 10
+#: What is due so soon goes now: uvloop's clock counts milliseconds, and a timer that comes a hair
+#: before its time would be set anew, at no distance, until the next millisecond.
+SOON = 0.001
 #: What waits for the recogniser; the oldest goes first.
 BACKLOG_MS = 2000
 #: Sound may come so far ahead of its time, and that much faster for as long as it likes: bursts
@@ -272,7 +275,7 @@ class RtpPort(asyncio.DatagramProtocol):
             self._due += behind * step
             self._timestamp += behind * samples
             self._marker = True
-        while self._due <= now:
+        while self._due <= now + SOON:
             if agreed.sends:
                 self._send(agreed, samples)
             self._timestamp += samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -64,6 +65,35 @@ def run(work: Work, *args: Any, **more: Any) -> None:
             await work(port, phone, ear)
 
     asyncio.run(main())
+
+
+class Milliseconds(asyncio.SelectorEventLoop):
+    """With uvloop's clock, which counts in whole ones, and its rule for what is nearer than that:
+    at once."""
+
+    ticks = 0
+
+    def time(self) -> float:
+        return math.floor(super().time() * 1000) / 1000
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        self.ticks += getattr(callback, "__name__", "") == "_tick"
+        if round((when - self.time()) * 1000) <= 0:
+            return self.call_soon(callback, *args, context=context)
+        return super().call_at(when, callback, *args, context=context)
+
+
+def test_a_clock_of_milliseconds_is_not_waited_for_by_turning() -> None:
+    async def main() -> tuple[int, int]:
+        async with call() as (port, _phone, _ear):
+            await until(lambda: port.counts.sent >= 50)
+            return port.counts.sent, loop.ticks
+
+    with asyncio.Runner(loop_factory=Milliseconds) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, Milliseconds)
+        sent, ticks = runner.run(main())
+    assert ticks <= sent + 1
 
 
 @pytest.mark.parametrize("secret", [False, True])
