@@ -29,6 +29,7 @@ from runner.core.events import (
 from runner.errors import NotConnectedError, RtrunError
 from runner.excuses import Excuses
 from runner.line import Outcome, audio_format
+from runner.listeners import report
 from runner.model.deployment import Deployment, TransportSpec
 from runner.model.prices import cost
 from runner.model.records import named
@@ -129,6 +130,11 @@ class Desk:
             if call.ended.is_set() or not call.session.connected:
                 return None
             raise
+        except Exception as error:  # a fault of ours is a refusal: whoever applies it undoes it
+            report(f"revision {revision} in {call.id}", error)
+            refused = SettingsRefused(revision, "internal", f"{type(error).__name__}: {error}")
+            call.session.emit(refused)
+            return refused
         call.asked = False
         return outcome
 

@@ -17,7 +17,7 @@ from runner.agent import ResolvedAgent
 from runner.audio.formats import PCM16, AudioFormat
 from runner.core.conversation import Conversation
 from runner.core.effects import Effects
-from runner.core.events import Reconnected, SessionEvent, SettingsPending
+from runner.core.events import Reconnected, SessionEvent, SettingsPending, SettingsRefused
 from runner.crew import Crew
 from runner.errors import ConnectError, RtrunError, UserError
 from runner.model.settings import SessionSettings
@@ -147,8 +147,16 @@ class Moving:
         """Move when it is time; the line hears how that ended. ``resolve()`` gives the agent that
         has the line by then."""
         self._newest = max(self._newest, revision)
-        work = self._move(revision, way, resolve, between_turns)
+        work = self._begun(revision, way, resolve, between_turns)
         self._line.tasks.spawn(work, "another line for an edit")
+
+    async def _begun(self, revision: int, way: Way, resolve: Resolve, between_turns: bool) -> None:
+        try:
+            await self._move(revision, way, resolve, between_turns)
+        except Exception as error:  # nobody else would answer for the edit
+            message = f"{type(error).__name__}: {error}"
+            self._line.notice(SettingsRefused(revision, "internal", message))
+            raise
 
     async def _move(self, revision: int, way: Way, resolve: Resolve, between_turns: bool) -> None:
         line, told = self._line, False
@@ -175,8 +183,13 @@ class Moving:
     async def _now(self, resolved: ResolvedAgent, revision: int, way: Way) -> None:
         line, began = self._line, self._line.now()
         await line.leave("an edit wants another line")
-        line.run(line.conversation.apply(resolved.view, revision, line.now(), between_turns=False))
-        back = line.onto(way)
+        apply = line.conversation.apply
+        try:
+            line.run(apply(resolved.view, revision, line.now(), between_turns=False))
+            back = line.onto(way)
+        except Exception:
+            await line.again("an edit could not be applied")
+            raise
         try:
             async with asyncio.timeout(MOVE_SECONDS):
                 await line.enter()

@@ -144,7 +144,12 @@ class Settings:
         if target.between_turns and not quiet:
             self._pending(target)
             return None
-        changes, deferred = self._plan(target)
+        try:
+            changes, deferred = self._plan(target)
+        except Exception as error:  # a fault of ours: the edit is refused and the call goes on
+            self._wanted = None
+            self._go("same")
+            return self._unmet(target, "internal", f"{type(error).__name__}: {error}")
         rest = None
         if responding and SPEED in changes:
             del changes[SPEED]
@@ -322,7 +327,11 @@ class Settings:
             self._go("drop")
         self._update = None
         self._go("answer")
-        target = update.target
+        return self._unmet(update.target, code, message, update.event_id)
+
+    def _unmet(
+        self, target: Target, code: str, message: str, event_id: str | None = None
+    ) -> Outcome:
         # What a newer target took over is answered with it.
         carried = () if self._wanted is None else self._wanted.revisions
         for revision in target.revisions:
@@ -330,7 +339,7 @@ class Settings:
                 self._out.tell(SettingsRefused(revision, code, message))
         if target.first or not target.revisions:
             # Without its instructions the agent is a stranger: the first refusal ends the call.
-            self._out.tell(SessionError(code, message, target.first, update.event_id))
+            self._out.tell(SessionError(code, message, target.first, event_id))
         return Outcome(target, code)
 
     # -- reading ---------------------------------------------------------------------------
