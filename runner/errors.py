@@ -74,7 +74,14 @@ class ModelBehaviorError(RtrunError):
 
 
 class ToolError(RtrunError):
-    pass
+    """``at`` is where in code of the user's own, when that is known: the file, the line and the
+    column from 1, and the line itself."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, at: tuple[str, int, int, str] | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.at = at
 
 
 class TransportError(RtrunError):

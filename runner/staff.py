@@ -84,8 +84,8 @@ class Staff:
     def of(self, about: Mapping[str, str], started: datetime) -> dict[str, RealtimeAgent]:
         """Those of one call, which began at ``started``; calls that would be told the same have
         the same."""
-        told = (int(started.timestamp()) // 60, started.utcoffset())
-        key = (*told, *(about.get(name) for name in self._used))
+        minute = (started.date(), started.hour, started.minute, started.fold, started.tzinfo)
+        key = (*minute, *(about.get(name) for name in self._used))
         found = self._castings.get(key)
         if found is None:
             found = build_agents(self.deployment, self.tools, about, started)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from runner.config.behind import argv_files
+from runner.config.behind import argv_files, in_code
 from runner.config.load import Loaded
 from runner.errors import ConfigError, Problem, RtrunError, ToolError, UserError
 from runner.guardrails import Guardrail, guardrail_of
@@ -61,14 +61,14 @@ def load_tools(loaded: Loaded, kept: Toolbox | None = None) -> Toolbox:
         except ToolError as error:
             place = _place(spec)
             problem = loaded.problem_at(place, error.message, error.hint, code="RT301")
-            problems.append(problem)
+            problems.append(in_code(problem, error))
     for index, check in enumerate(deployment.guardrails):
         try:
             checks.append(guardrail_of(check))
         except ToolError as error:
             place = f"guardrails[{index}]" + (".python" if check.python else "")
             problem = loaded.problem_at(place, error.message, error.hint, code="RT308")
-            problems.append(problem)
+            problems.append(in_code(problem, error))
     transport: Callable[[], RealtimeTransportLayer] | None = None
     if deployment.transport.type == "custom":
         try:
@@ -78,7 +78,7 @@ def load_tools(loaded: Loaded, kept: Toolbox | None = None) -> Toolbox:
         except RtrunError as error:
             place = f"transport.{'python' if deployment.transport.python else 'name'}"
             problem = loaded.problem_at(place, error.message, error.hint, code="RT308")
-            problems.append(problem)
+            problems.append(in_code(problem, error) if isinstance(error, ToolError) else problem)
         except _Unfit as unfit:
             problems.append(loaded.problem_at("transport.options", str(unfit), code="RT308"))
     elif deployment.transport.type == "webrtc" and deployment.transport.options:

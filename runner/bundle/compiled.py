@@ -23,9 +23,10 @@ from runner.config.behind import reference
 from runner.config.expand import _CONDITION, _ENV_NAME, Expander, Piece
 from runner.config.ground import Ground
 from runner.config.load import Loaded
+from runner.config.neighbours import neighbours, standard
 from runner.config.prompts import read_prompts
 from runner.config.tree import Path as Steps
-from runner.config.worker import neighbours, worker_problems
+from runner.config.worker import worker_problems
 from runner.errors import ConfigError, InputError
 from runner.model.secret import Secret
 from runner.worker.deployment import FORMAT, mark
@@ -92,7 +93,7 @@ class Compiled:
             bases.append((list(reference(path, spec)), os.path.relpath(base, home)))
             module = str(spec.get("python", "")).rpartition(":")[0]
             if module.endswith(".py"):
-                for file in neighbours(Path(os.path.abspath(base / module))):
+                for file in neighbours(Path(os.path.abspath(base / module)), standard).code:
                     self.files[Path(os.path.relpath(file, home)).as_posix()] = file
         code = {name: _digest(file.read_bytes()) for name, file in sorted(self.files.items())}
         given: dict[str, Any] = {

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from runner.cli.found import deployment_of
+from runner.config.behind import in_code
 from runner.config.load import Examined, Loaded, examine, in_order
 from runner.config.phone import same_number
 from runner.config.testfile import read_tests
@@ -143,7 +144,7 @@ def _sound_code(found: Examined) -> Iterator[Problem]:
             code = "RT308" if isinstance(path[1], int) else "RT301"
             where = (*path, "python")
             problem = tree.problem(where, error.message, error.hint, code=code)
-            yield found.hider.problem(problem)
+            yield in_code(found.hider.problem(problem), error)
 
 
 def _entries(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str | int], dict[str, Any]]]:

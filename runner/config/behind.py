@@ -1,12 +1,17 @@
-"""The files that a deployment leads to: modules of tools, guardrails and a transport, scripts."""
+"""The files that a deployment leads to: modules of tools, guardrails and a transport, with the
+neighbours that they import, and scripts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runner.config.neighbours import neighbours
+from runner.config.source import make_source
+from runner.errors import Problem, ToolError
 from runner.model.secret import Secret
 
 Steps = tuple[str | int, ...]
@@ -67,8 +72,30 @@ def reference(path: Steps, spec: Any) -> Steps:
     return (*path, "mcp", "command") if "mcp" in spec else path
 
 
-def code_files(document: Any, folder: Folder) -> Iterator[Path]:
+@dataclass(frozen=True, slots=True)
+class Code:
+    """``files`` are all that lead out of a document; ``beside`` has the neighbours of each module
+    among them, also those that are missing."""
+
+    files: tuple[Path, ...]
+    beside: Mapping[str, tuple[str, ...]]
+
+
+def code_behind(document: Any, folder: Folder) -> Code:
     """Every file behind a reference, also those of a document with faults."""
+    files: dict[Path, None] = {}
+    beside: dict[str, tuple[str, ...]] = {}
+    for file, module in _named(document, folder):
+        files[file] = None
+        if module and str(file) not in beside:
+            found = neighbours(file).files
+            files.update(dict.fromkeys(found))
+            beside[str(file)] = tuple(map(str, found))
+    return Code(tuple(files), beside)
+
+
+def _named(document: Any, folder: Folder) -> Iterator[tuple[Path, bool]]:
+    """Each file that a document names, and whether it is a module of ours."""
     document = document if isinstance(document, dict) else {}
     tools = document.get("tools")
     rails = document.get("guardrails")
@@ -85,10 +112,24 @@ def code_files(document: Any, folder: Folder) -> Iterator[Path]:
         ref = spec.get("python")
         module = module_file(base, ref) if isinstance(ref, str) else None
         if module is not None:
-            yield module
-        yield from argv_files(base, argv_of(spec.get("command")))
+            yield module, True
         mcp = spec.get("mcp")
-        yield from argv_files(base, mcp.get("command") if isinstance(mcp, dict) else None)
+        server = mcp.get("command") if isinstance(mcp, dict) else None
+        for argv in (argv_of(spec.get("command")), server):
+            for file in argv_files(base, argv):
+                yield file, False
+
+
+def in_code(problem: Problem, error: ToolError) -> Problem:
+    """A problem at the name of a module, moved to the line of the code that is at fault, when
+    that is known."""
+    if error.at is None:
+        return problem
+    file, line, column, text = error.at
+    near = os.path.relpath(file)
+    name = file if os.path.isabs(problem.file) or near.startswith(os.pardir) else near
+    source = make_source(name, text).line(1)
+    return replace(problem, file=name, line=line, column=column, source=source)
 
 
 def _absolute(base: Path, name: str) -> Path | None:

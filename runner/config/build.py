@@ -31,10 +31,11 @@ def build(
     files: Mapping[Path, str],
     env: Mapping[str, str],
     folder: Folder,
+    beside: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Deployment:
     """``document`` has passed every check, with prompts in place. ``source`` is the absolute
     path of the YAML file; ``files`` are all files behind it with their digests; ``folder`` tells
-    where the relative paths of a value begin."""
+    where the relative paths of a value begin, ``beside`` what modules import from beside them."""
     agents = {name: _agent(name, spec) for name, spec in document["agents"].items()}
     tools = {name: tool(name, spec, folder) for name, spec in (document.get("tools") or {}).items()}
     return Deployment(
@@ -61,6 +62,7 @@ def build(
         files=tuple(files),
         document=document,
         digests={str(path): value for path, value in files.items()},
+        beside=beside or {},
     )
 
 

@@ -110,7 +110,7 @@ def _fields(d: Deployment) -> Iterator[tuple[Path, Any]]:
     for name, tool in d.tools.items():
         yield from ((("tools", name, *below), value) for below, value in _tool(d, tool))
     for rail in d.guardrails:
-        parts = _guardrail(rail, d.digests)
+        parts = _guardrail(rail, d)
         yield from ((("guardrails", rail.name, key), value) for key, value in parts)
     yield ("silence", "ask_after"), d.silence.ask_after
     yield ("silence", "say"), d.silence.say
@@ -140,7 +140,7 @@ def _transport(d: Deployment) -> Iterator[tuple[Path, Any]]:
         return
     yield ("transport",), {"type": spec.type}
     if spec.python:
-        yield ("transport", "python"), _module(spec.base, spec.python, d.digests)
+        yield ("transport", "python"), _module(spec.base, spec.python, d)
     yield ("transport", "name"), spec.name or None
     for key, value in spec.options.items():
         yield ("transport", "options", key), value
@@ -177,7 +177,7 @@ def _way(way: HandoffSpec) -> dict[str, str]:
 
 def _tool(d: Deployment, tool: ToolSpec) -> Iterator[tuple[Path, Any]]:
     if tool.python:
-        yield ("python",), _module(tool.base, tool.python, d.digests)
+        yield ("python",), _module(tool.base, tool.python, d)
     yield ("description",), tool.description
     yield ("parameters",), tool.parameters
     if tool.hosted_mcp is None:
@@ -211,14 +211,14 @@ def _written(d: Deployment, tool: ToolSpec) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _guardrail(rail: GuardrailSpec, digests: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _guardrail(rail: GuardrailSpec, d: Deployment) -> Iterator[tuple[str, Any]]:
     yield "check", rail.check
     if rail.phrases:
         yield "phrases", list(rail.phrases)
     if rail.regex is not None:
         yield "regex", rail.regex
     if rail.python:
-        yield "python", _module(rail.base, rail.python, digests)
+        yield "python", _module(rail.base, rail.python, d)
     if rail.moderation is not None:
         yield "moderation", rail.moderation
     yield "then", rail.then
@@ -234,9 +234,10 @@ class _Code:
     sha256: tuple[str, ...]
 
 
-def _module(base: FilePath, python: str, digests: Mapping[str, str]) -> _Code:
-    file = module_file(base, python)
-    return _Code(python, (digests.get(str(file), ""),) if file else ())
+def _module(base: FilePath, python: str, d: Deployment) -> _Code:
+    file = str(module_file(base, python) or "")
+    files = (file, *d.beside.get(file, ())) if file else ()
+    return _Code(python, tuple(d.digests.get(one, "") for one in files))
 
 
 def _script(base: FilePath, argv: Any, digests: Mapping[str, str]) -> _Code:

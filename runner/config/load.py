@@ -11,7 +11,7 @@ from typing import Any
 from runner.config import overrides as sets
 from runner.config import schema as schemas
 from runner.config import unset
-from runner.config.behind import code_files
+from runner.config.behind import code_behind
 from runner.config.build import build
 from runner.config.check import check
 from runner.config.expand import Expander
@@ -138,10 +138,11 @@ def examine(
         return Examined(errors, told, None, tree, document, broken, hider)
 
     files = {**chain.files, **prompts}
-    files |= {file: _digest_of(file) for file in code_files(document, tree.folder)}
+    code = code_behind(document, tree.folder)
+    files |= {file: _digest_of(file) for file in code.files}
     files |= {FilePath(file): value for file, value in expander.files.items()}
     unset.fill_in(document, expander.unset, schema)
-    deployment = build(document, source_path, files, env, tree.folder)
+    deployment = build(document, source_path, files, env, tree.folder, code.beside)
     loaded = Loaded(deployment, told, tree, frozenset(expander.unset), hider)
     return Examined((), told, loaded, tree, document, broken, hider)
 
@@ -160,7 +161,7 @@ def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
 
 def files_of(path: str | os.PathLike[str], *, env: Mapping[str, str]) -> tuple[FilePath, ...]:
     """The files that a watcher has to see even while the deployment is invalid: the YAML, its
-    bases, and each prompt, module, script and secret's file that it names, as far as it is read."""
+    bases, and each prompt, module, neighbour, script and secret's file, as far as it is read."""
     source_path = FilePath(os.path.abspath(path))
     files = {source_path: ""}
     chain = Chain(schemas.load())
@@ -170,7 +171,7 @@ def files_of(path: str | os.PathLike[str], *, env: Mapping[str, str]) -> tuple[F
         document = expander.document()
         files |= {FilePath(file): "" for file in expander.files}
         files |= dict.fromkeys(read_prompts(tree, document, expander), "")
-        files |= dict.fromkeys(code_files(document, tree.folder), "")
+        files |= dict.fromkeys(code_behind(document, tree.folder).files, "")
     except (RtrunError, OSError, ValueError):
         pass  # what was found until then
     return tuple(dict.fromkeys((*files, *chain.files)))

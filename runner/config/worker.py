@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from runner.config.behind import module_file
 from runner.config.ground import Ground, as_list, as_map
+from runner.config.neighbours import beside, imports_of, neighbours, standard
 from runner.config.source import shown
 from runner.config.tree import Path as Steps
 from runner.config.tree import dotted
@@ -127,54 +127,22 @@ def _python(ground: Ground, path: Steps, reference: Any) -> Iterator[Problem]:
     if not file.resolve().is_relative_to(ground.base.resolve()):
         words = f"{shown(file.name)} stands outside of the deployment's folder"
         yield ground.say(path, words, "the Worker gets the folder's own files", code="RT603")
-    for where in neighbours(file):
-        yield from _imports(where, dotted(path))
+    read = neighbours(file, standard)
+    for where, code in read.code.items():
+        yield from _imports(where, code, read.folders, dotted(path))
 
 
-def neighbours(file: Path) -> list[Path]:
-    """``file`` and the modules beside it that it imports, and those that they do."""
-    found: dict[Path, None] = {}
-    ahead = [file]
-    while ahead:
-        one = ahead.pop()
-        if one in found:
+def _imports(file: Path, code: bytes, folders: tuple[Path, ...], path: str) -> Iterator[Problem]:
+    for found in imports_of(code):
+        top = found.module.partition(".")[0]
+        if found.level or _there(found.module):
             continue
-        found[one] = None
-        for module, _ in imports_of(one):
-            top = module.partition(".")[0]
-            if top not in sys.stdlib_module_names:
-                beside = (file.parent / f"{top}.py", *(file.parent / top).glob("**/*.py"))
-                ahead += [path for path in beside if path.is_file()]
-    return list(found)
-
-
-def imports_of(file: Path) -> list[tuple[str, ast.stmt]]:
-    """Every module that the code imports, wherever in it; nothing of a file that is no Python,
-    which is told elsewhere."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return []
-    found: list[tuple[str, ast.stmt]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, node) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.append((node.module, node))
-    return found
-
-
-def _imports(file: Path, path: str) -> Iterator[Problem]:
-    for module, node in imports_of(file):
-        top = module.partition(".")[0]
-        if _there(module) or (file.parent / f"{top}.py").is_file() or (file.parent / top).is_dir():
+        if beside(folders, top, Path.is_file, Path.is_dir) is not None:
             continue
-        line = file.read_text(encoding="utf-8", errors="replace").splitlines()[node.lineno - 1]
+        line = code.decode("utf-8", "replace").splitlines()[found.line - 1]
         known = "rtrun's own rooms there are fewer" if top == "runner" else "use what Python brings"
-        words = f"{module if top == 'runner' else top} is not there in a Worker"
-        yield Problem(
-            str(file), node.lineno, node.col_offset + 1, path, words, known, line, "RT603"
-        )
+        words = f"{found.module if top == 'runner' else top} is not there in a Worker"
+        yield Problem(str(file), found.line, found.column, path, words, known, line, "RT603")
 
 
 def _there(module: str) -> bool:

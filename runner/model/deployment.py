@@ -259,6 +259,8 @@ class Deployment:
     document: Mapping[str, Any] = field(default_factory=dict)
     #: SHA-256 (hex) of each of ``files`` that was read, for changes behind a reference.
     digests: Mapping[str, str] = field(default_factory=dict)
+    #: By the file of a module, the files beside it that it imports: they are of ``files`` too.
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,8 @@ class Watcher:
         if hinted:  # what nobody hints at was written elsewhere, by another clock
             unchanged_since -= min(max(look.age, 0.0), SETTLE)
         while True:
-            await asyncio.sleep(SETTLE / 5)
+            left = SETTLE - (time.monotonic() - unchanged_since)
+            await asyncio.sleep(min(SETTLE / 5, left) if left > 0 else SETTLE / 5)
             newer = await self._look()
             now = time.monotonic()
             if newer.stamps != look.stamps:

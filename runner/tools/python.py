@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import inspect
-import sys
-import threading
+import os
 import traceback
 from pathlib import Path
 from typing import Any
 
+from runner.config.neighbours import Neighbours, neighbours
 from runner.errors import ToolError
 from runner.model.deployment import ToolSpec
 from runner.tools.base import FunctionTool
+from runner.tools.modules import Generation, plain
 from runner.tools.schema import function_tool
-
-#: Two threads may want the same file at once: the second waits until the first has read it. By
-#: the module's name, so that one that hangs holds up no other.
-_locks: dict[str, threading.RLock] = {}
 
 
 def load(spec: ToolSpec) -> FunctionTool:
     """The tool behind ``path.py:function`` or ``package.module:function``.
 
-    A file's module is named after its content, so that an edited one is loaded anew while calls
-    in flight keep the old code. ToolError says what is wrong and at which line of the tool.
+    An edited file, or one that imports an edited neighbour, is loaded anew while calls in flight
+    keep the old code. ToolError says what is wrong and at which line of the tool.
     """
     function = function_of(spec.python, spec.base)
     description = spec.description
@@ -59,8 +54,9 @@ def function_of(reference: str, base: Path) -> Any:
 def module_of(target: str, base: Path) -> Any:
     """The module ``path.py`` (from ``base``, as it stands there now) or ``package.module``.
     ToolError says why it cannot be had."""
-    file = (base / target).resolve() if target.endswith(".py") else None
-    return _from_file(file) if file is not None else _from_package(target)
+    if not target.endswith(".py"):
+        return _from_package(target)
+    return _from_file(Path(os.path.abspath(base / target)))
 
 
 def _is_own(value: Any, module: Any) -> bool:
@@ -74,37 +70,19 @@ def _is_own(value: Any, module: Any) -> bool:
 
 def _from_file(file: Path) -> Any:
     try:
-        code = file.read_bytes()
+        file.read_bytes()
     except FileNotFoundError:
-        raise ToolError(f"{file.name} does not exist", f"looked for {file}") from None
+        raise ToolError(f"{file.name} does not exist", f"looked for {file.resolve()}") from None
     except OSError as error:
         raise ToolError(f"{file.name} cannot be read: {error.strerror}") from None
-    digest = hashlib.sha256(str(file).encode() + b"\0" + code).hexdigest()[:16]
-    name = f"rtrun_tool_{file.stem}_{digest}"
-    with _locks.setdefault(name, threading.RLock()):
-        return sys.modules[name] if name in sys.modules else _executed(name, file, code)
-
-
-def _executed(name: str, file: Path, code: bytes) -> Any:
-    """A new module ``name`` of the ``code`` in ``file``."""
-    folder = str(file.parent)
-    if folder not in sys.path:
-        # At the end: a tool may import its neighbours, but calendar.py must not hide calendar.
-        sys.path.append(folder)
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ToolError(f"{file.name} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling look their module up
+    read = neighbours(file)
     try:
-        # The code just hashed, not what the file or a stale .pyc may hold by now.
-        exec(compile(code, str(file), "exec", dont_inherit=True), module.__dict__)
+        return Generation(read).load(file)
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise ToolError(f"{file.name} does not import: {_told(error, file)}") from error
-    return module
+        words = f"{file.name} does not import: {plain(_told(error, file, read))}"
+        raise ToolError(words, at=_place(error)) from error
 
 
 def _from_package(name: str) -> Any:
@@ -121,11 +99,22 @@ def _from_package(name: str) -> Any:
         ) from error
 
 
-def _told(error: BaseException, file: Path) -> str:
+def _told(error: BaseException, file: Path, read: Neighbours) -> str:
+    """What went wrong, with the last line of the user's own on the way there."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    real = str(file.resolve())
     if isinstance(error, SyntaxError):
-        # It may stand in a neighbour that the file imports.
-        where = "" if error.filename in (None, str(file)) else f" of {Path(error.filename).name}"
+        where = "" if error.filename in (None, real) else f" of {Path(error.filename).name}"
         return f"{error.msg} at line {error.lineno}{where}"
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
-    return f"{words} at line {lines[-1]}" if lines else words
+    own = {str(path.resolve()) for path in read.code}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
+    if not frames:
+        return words
+    where = "" if frames[-1].filename == real else f" of {Path(frames[-1].filename).name}"
+    return f"{words} at line {frames[-1].lineno}{where}"
+
+
+def _place(error: BaseException) -> tuple[str, int, int, str] | None:
+    if not isinstance(error, SyntaxError) or not error.filename or not error.lineno:
+        return None
+    return error.filename, error.lineno, max(1, error.offset or 1), (error.text or "").rstrip("\n")

@@ -92,7 +92,6 @@ TOOL = SMALL + "    tools: [f]\ntools:\n  f:\n    python: t.py:f\n"
     [
         ("import no_such_module_at_all\n", "t.py does not import: "),
         ("def g(): ...\n", "t.py has no function 'f' (it has g)"),
-        ("def f(:\n", "t.py does not import: "),
         ("raise SystemExit(3)\n", "t.py does not import: "),
         ("def f(x: type(print)): ...\n", "parameter x"),
         ("def f(x, /): ...\n", "positional only"),
@@ -106,6 +105,21 @@ def test_a_tool_that_cannot_be_used(tmp_path: Path, code: str, message: str) -> 
     assert out.startswith(f"{file}:7:13: tools.f.python: ")
     assert message in out
     assert "Traceback" not in out
+
+
+@pytest.mark.parametrize("broken", ["t.py", "beside.py"])
+@pytest.mark.parametrize("more", ["", "nonsense: 1\n"])
+def test_code_that_is_no_python_is_shown_at_its_line(
+    tmp_path: Path, broken: str, more: str
+) -> None:
+    write(tmp_path, "def f():\n    import beside\n", "t.py")
+    write(tmp_path, "x = 1\n", "beside.py")
+    write(tmp_path, "x = 1\ndef g(:\n    pass\n", broken)
+    code, out, err = validate(write(tmp_path, TOOL + more))
+    assert (code, err) == (1, "")
+    where = tmp_path / broken
+    assert f"{where}:2:7: tools.f.python: t.py does not import: invalid syntax at line 2" in out
+    assert "    def g(:\n          ^\n" in out
 
 
 def test_warnings_are_shown_and_do_not_fail(tmp_path: Path) -> None:
