@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fractions
 import math
 from collections.abc import AsyncIterator, Callable
@@ -21,8 +22,16 @@ FRAME_BYTES = 2 * FRAME_SAMPLES
 FRAME_SECONDS = FRAME_SAMPLES / RATE
 #: A gap in the numbers of a stream is silence up to here; beyond, the stream began anew.
 LONGEST_GAP = 2 * RATE
-#: So long without a packet is a pause of the sender, and time goes on in silence.
-PAUSE_SECONDS = 0.1
+#: A gap up to here is of packets that were lost in the middle of a sound; beyond, of a pause.
+LONGEST_LOSS = RATE * 120 // 1000
+#: A sender that was held up sends so much at once; time before that goes by in silence.
+CATCH_UP_SECONDS = 0.4
+#: So long whoever was speaking may be late, before there is silence in the middle of a word.
+LATE_SECONDS = 0.1
+#: So many looks without a packet are a pause of the sender, and time goes on in silence. Longer
+#: than it may catch up: what was said is not torn apart by a silence that nobody made.
+PAUSE_LOOKS = 5
+PAUSE_LOOK_SECONDS = 0.1
 #: How often it is looked whether packets still come.
 LOOK_SECONDS = 0.5
 #: Frames that may wait for whoever hears them.
@@ -32,35 +41,55 @@ _BASE = fractions.Fraction(1, RATE)
 
 
 class PulledTrack(MediaStreamTrack):
-    """Sends what ``pull()`` gives: FRAME_BYTES each 20 ms of the loop's clock, silence when it
-    has none. A frame that is late is not made up for by a burst beyond ``catch_up`` frames."""
+    """Sends what ``pull`` gives, FRAME_BYTES each 20 ms of the loop's clock. ``pull(False)`` gives
+    nothing while there is no whole frame, ``pull(True)`` always gives one: what there is, and
+    silence. Frames that are late are sent at once, up to CATCH_UP_SECONDS of them; behind a longer
+    stall the numbers go on, and the far end hears silence in between."""
 
     kind = "audio"
 
-    def __init__(self, pull: Callable[[], bytes], catch_up: int = 3) -> None:
+    def __init__(self, pull: Callable[[bool], bytes]) -> None:
         super().__init__()
         self._pull = pull
-        self._catch_up = catch_up
         self._due: float | None = None
         self._pts = 0
+        self._spoke = False
+        #: Set when there is more to pull.
+        self.news = asyncio.Event()
 
     async def recv(self) -> AudioFrame:
         if self.readyState != "live":
             raise MediaStreamError
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if self._due is None or now - self._due > self._catch_up * FRAME_SECONDS:
-            if self._due is not None:
-                self._pts += int((now - self._due) * RATE) // FRAME_SAMPLES * FRAME_SAMPLES
-            self._due = now
-        if self._due > now:
-            await asyncio.sleep(self._due - now)
-        self._due += FRAME_SECONDS
+        now = asyncio.get_running_loop().time()
+        due = now if self._due is None else self._due
+        if due > now:
+            await asyncio.sleep(due - now)
+        lost = int((now - due - CATCH_UP_SECONDS) / FRAME_SECONDS)
+        if lost > 0:
+            due += lost * FRAME_SECONDS
+            self._pts += lost * FRAME_SAMPLES
+        data = await self._next()
+        self._due = due + FRAME_SECONDS
         frame = AudioFrame(format="s16", layout="mono", samples=FRAME_SAMPLES)
-        frame.planes[0].update(self._pull().ljust(FRAME_BYTES, b"\0"))
+        frame.planes[0].update(data.ljust(FRAME_BYTES, b"\0"))
         frame.sample_rate, frame.time_base, frame.pts = RATE, _BASE, self._pts
         self._pts += FRAME_SAMPLES
         return frame
+
+    async def _next(self) -> bytes:
+        """Whoever spoke in the frame before is waited for: behind a stall we may be the first who
+        goes on, and silence sent in their place would stand in the middle of a word, and keep
+        what they say late for good."""
+        data = self._pull(False)
+        if not data and self._spoke:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LATE_SECONDS):
+                    while not data:
+                        self.news.clear()
+                        await self.news.wait()
+                        data = self._pull(False)
+        self._spoke = bool(data)
+        return data or self._pull(True)
 
 
 class BorrowedTrack(MediaStreamTrack):
@@ -79,35 +108,50 @@ class BorrowedTrack(MediaStreamTrack):
 
 
 async def heard(track: MediaStreamTrack, tasks: Supervisor) -> AsyncIterator[bytes]:
-    """What comes by ``track``, until it ends. Lost packets are silence of their length (aiortc
-    leaves gaps in the numbers), and while the sender pauses, time goes on in silence."""
+    """What comes by ``track``, until it ends. Where packets were lost (aiortc leaves gaps in the
+    numbers) the last sound dies away, and while the sender pauses, time goes on in silence."""
     expected: int | None = None
-    filled = 0
+    pcm = b""
+    filled = looks = 0
     frames: asyncio.Queue[AudioFrame | None] = asyncio.Queue(WAITING_FRAMES)
     reading = tasks.spawn(_read(track, frames), "frames of a track")
     try:
         while True:
             try:
-                async with asyncio.timeout(PAUSE_SECONDS):
+                async with asyncio.timeout(PAUSE_LOOK_SECONDS):
                     frame = await frames.get()
             except TimeoutError:
-                # A loop that was held up finds the time over and the frames there: no pause.
-                if expected is not None and frames.empty():
-                    filled += int(PAUSE_SECONDS * RATE)
-                    yield bytes(2 * int(PAUSE_SECONDS * RATE))
+                # A loop that was held up finds the time over once, however long that was.
+                looks += 1
+                if expected is not None and frames.empty() and looks >= PAUSE_LOOKS:
+                    missing = looks if looks == PAUSE_LOOKS else 1
+                    filled += int(missing * PAUSE_LOOK_SECONDS * RATE)
+                    yield bytes(2 * int(missing * PAUSE_LOOK_SECONDS * RATE))
                 continue
+            looks = 0
             if frame is None:
                 return
-            pcm = mono(frame)
+            before, pcm = pcm, mono(frame)
             start = (frame.pts or 0) * RATE // (frame.sample_rate or RATE)
             if expected is not None:
                 gap = start - expected - filled
-                if 0 < gap <= LONGEST_GAP:
+                if 0 < gap <= LONGEST_LOSS and not filled:
+                    yield dying(before, gap)
+                elif 0 < gap <= LONGEST_GAP:
                     yield bytes(2 * gap)
             expected, filled = start + len(pcm) // 2, 0
             yield pcm
     finally:
         reading.cancel()
+
+
+def dying(last: bytes, samples: int) -> bytes:
+    """``last`` goes to and fro, softer and softer, and is gone after three times its length: what
+    a recogniser takes for a sound that went on, where silence would be the end of a word."""
+    once = np.frombuffer(last, "<i2").astype(np.float32)
+    sound = np.concatenate((once[::-1], once, once[::-1]))
+    sound *= np.linspace(1, 0, len(sound), dtype=np.float32)
+    return sound[:samples].astype("<i2").tobytes().ljust(2 * samples, b"\0")
 
 
 async def _read(track: MediaStreamTrack, frames: asyncio.Queue[AudioFrame | None]) -> None:

@@ -27,14 +27,14 @@ from runner.media.rtc import (
     silent,
 )
 from runner.tasks import Supervisor, in_thread
-from runner.transports.offer import post_offer
+from runner.transports.offer import OTHERWISE, SECONDS, no_sdp, post_offer
 
 WIRE_RATE = 24_000
 #: From the answer to a data channel that is open.
 OPEN_SECONDS = 5.0
 CLOSE_SECONDS = 0.8
 #: No packet of any kind for so long, and the line is lost.
-SILENT_SECONDS = 5.0
+SILENT_SECONDS = 4.0
 #: The caller's audio that may wait in us; older audio is dropped, since late speech is noise.
 SEND_QUEUE_MS = 400
 #: Below this peak a frame is silence, and so is all behind the tail of what was louder.
@@ -103,12 +103,19 @@ class Peer:
         install(connection)
         await connection.setLocalDescription(await connection.createOffer())
         offer = str(connection.localDescription.sdp)
-        answer = await in_thread(post_offer, url, headers, offer, session)
+        try:
+            async with asyncio.timeout(SECONDS):
+                answer = await in_thread(post_offer, url, headers, offer, session)
+        except TimeoutError:
+            raise ConnectError(
+                f"{url} did not answer within {SECONDS:.0f} s",
+                f"check the address and the network; {OTHERWISE}",
+            ) from None
         self.call_id = answer.call_id
         try:
             await connection.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
         except Exception as error:
-            raise ConnectError(f"{url} answered with something that is no SDP: {error}") from None
+            raise no_sdp(url, str(error)) from None
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await self._opened.wait()
@@ -155,8 +162,12 @@ class Peer:
         over = len(self._waiting) - SEND_QUEUE_MS * _BYTES_A_MS
         if over > 0:
             del self._waiting[:over]
+        if self._own is not None:
+            self._own.news.set()
 
-    def _pull(self) -> bytes:
+    def _pull(self, whatever: bool) -> bytes:
+        if len(self._waiting) < _FRAME and not whatever:
+            return b""
         data = bytes(self._waiting[:_FRAME])
         del self._waiting[:_FRAME]
         data = b"" if self.muted else data

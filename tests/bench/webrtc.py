@@ -79,7 +79,7 @@ class Plain:
 
     def __init__(self, pull: Callable[[], bytes], heard: Callable[[bytes], None] | None) -> None:
         self.pc = RTCPeerConnection(configuration())
-        self.pc.addTrack(PulledTrack(pull))
+        self.pc.addTrack(PulledTrack(lambda _: pull()))
         self.pc.on(
             "track", lambda track: self._tasks.append(asyncio.ensure_future(self._ear(track)))
         )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from support.engine import Puppet, Serving, serving, speech_models, spoken
 from support.hearing import died_away, share, words_in
+from support.refusing import refusing_server
 from support.rtccalls import COUNTING, Call, drop_all, left, nothing_more
 from support.until import until
 from support.webrtc import Mouth
@@ -181,6 +182,12 @@ SAID = b'{"error": {"message": "Incorrect API key provided.", "type": "x"}}'
 REFUSALS = {
     "a key that is none": (401, SAID, {}, "refused with HTTP 401: Incorrect API key provided"),
     "no SDP": (201, b"hello", {}, "something that is no SDP"),
+    "bytes that are no text": (201, b"\xff\xfe", {}, "no SDP: bytes that are no text"),
+    "no such address": (404, b'{"detail":"Not Found"}', {}, "HTTP 404.*\n.*transport: websocket"),
+    "no such method": (405, b"", {}, "refused with HTTP 405\n.*write transport: websocket"),
+    "WebSockets alone": (426, b"", {}, "refused with HTTP 426\n.*write transport: websocket"),
+    "a bad request": (400, b"Failed to open a WebSocket", {}, "HTTP 400\n.*transport: websocket"),
+    "an offer refused": (400, SAID, {}, "HTTP 400: Incorrect API key provided.$"),
     "elsewhere": (302, b"", {"Location": "http://127.0.0.1:9/"}, "refused with HTTP 302"),
 }
 
@@ -197,6 +204,50 @@ def test_what_a_service_may_answer(kind: str) -> None:
 
     with answering(status, body, headers) as url:
         asyncio.run(main(url))
+
+
+def test_a_server_of_websockets_alone() -> None:
+    async def main() -> None:
+        async with refusing_server() as server:
+            with pytest.raises(ConnectError, match="gave no answer to HTTP") as refused:
+                await OpenAIRealtimeWebRTC().connect(api_key="key", url=server.url)
+            assert refused.value.hint == "if it has no WebRTC, write transport: websocket"
+
+    asyncio.run(main())
+
+
+def test_a_server_that_takes_the_offer_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtcpeer, "SECONDS", 0.5)
+
+    async def main() -> None:
+        over = asyncio.Event()
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await over.wait()
+            writer.close()
+
+        async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(ConnectError, match="did not answer within") as late:
+                await OpenAIRealtimeWebRTC().connect(url=f"ws://127.0.0.1:{port}/v1/realtime")
+            assert "transport: websocket" in late.value.hint
+            over.set()
+
+    asyncio.run(main())
+
+
+def test_an_engine_on_this_machine_is_asked_past_a_proxy(
+    engine: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody is
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def talk(call: Call) -> None:
+        assert call.transport.call_id.startswith("rtc_")
+
+    on_the_line(engine, talk)
 
 
 def test_nobody_is_there() -> None:

@@ -137,10 +137,10 @@ class Peer:
             if self.call.connection is not None:
                 await self.call.connection.hear(self._down.process(pcm))
 
-    def _pull(self) -> bytes:
+    def _pull(self, _: bool) -> bytes:
         connection = self.call.connection
         if connection is None or connection.leg is None:
-            return b""
+            return bytes(FRAME_BYTES)
         pcm = connection.leg.take(FRAME_BYTES * WIRE_RATE // RATE)
         # Also silence goes through the filter: what it holds back belongs to the last word.
         return self._up.process(pcm.ljust(FRAME_BYTES * WIRE_RATE // RATE, b"\0"))
