@@ -37,7 +37,7 @@ Test = Callable[[Desk, RefusingServer, list[Any]], Awaitable[None]]
 
 def deployment(folder: Path, text: str, *tools: str) -> Loaded:
     file = folder / "desk.yaml"
-    file.write_text(AGENT.replace("TOOLS", ", ".join(tools)) + text)
+    file.write_text(AGENT.replace("TOOLS", ", ".join(tools)) + text + "transport: websocket\n")
     return load(file, env={"TOKEN": "canary"})
 
 
@@ -171,7 +171,7 @@ def test_the_agent_ends_the_call_when_its_farewell_was_played(tmp_path: Path) ->
 
 def test_a_greeting_that_may_not_be_cut_holds_the_caller_s_voice_back(tmp_path: Path) -> None:
     loaded = deployment(tmp_path, "")
-    text = "agents:\n  desk:\n    instructions: x\n"
+    text = "transport: websocket\nagents:\n  desk:\n    instructions: x\n"
     text += "    greeting: { say: This is recorded., interruptible: false }\n"
     (tmp_path / "desk.yaml").write_text(text)
     loaded = load(tmp_path / "desk.yaml", env={})

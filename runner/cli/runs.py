@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 #: Seconds between two looks for new files in a folder.
 FOLDER_SECONDS = 0.5
 BY_PHONE = "--wav, --say and --text are a caller on this machine; this deployment rings by phone"
+RTC = "runner.transports.rtcpeer"
 _NOT_A_WORKER = "transport cloudflare: here over websocket; rtrun build cloudflare makes the Worker"
 
 
@@ -132,6 +134,9 @@ class Run:
         return not self._leaving.asked.is_set()
 
     async def _address(self, deployment: Deployment) -> Address:
+        if deployment.transport.type == "webrtc":
+            # Half a second of imports, for which a call need not wait while the engine begins.
+            self._tasks.spawn(in_thread(import_module, RTC), f"import {RTC}")
         spec = choose(deployment.engine, self._options.engine, self._env)
         if deployment.transport.rings:
             asked = self._options.engine not in (None, "auto") or deployment.engine.type != "auto"

@@ -12,6 +12,7 @@ from runner.config.percall import system_zone
 from runner.config.toolbuild import guardrail, silence, tool
 from runner.config.units import seconds, wire_format
 from runner.model.deployment import (
+    DEFAULT_TRANSPORT,
     AgentSpec,
     Deployment,
     EngineSpec,
@@ -47,7 +48,7 @@ def build(
         session=_session(document.get("session") or {}),
         engine=_engine(document.get("engine", "auto"), env),
         model=document.get("model", DEFAULT_MODEL),
-        transport=_transport(document.get("transport", "websocket"), folder),
+        transport=_transport(document.get("transport", DEFAULT_TRANSPORT), folder),
         calls=rules(document.get("calls")),
         on_failure=_on_failure(document.get("on_failure") or {}),
         timezone=_timezone(document, env),

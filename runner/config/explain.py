@@ -17,7 +17,7 @@ from runner.config.schema import Schema
 from runner.config.source import shown
 from runner.config.tree import Path, dotted
 from runner.errors import UsageError
-from runner.model.deployment import ReloadClass
+from runner.model.deployment import DEFAULT_TRANSPORT, ReloadClass
 
 #: Stands for a name that the user chooses.
 NAME = "NAME"
@@ -173,11 +173,13 @@ def _defaults() -> Any:
         "tools": {NAME: {"python": "x:y"}},
         "guardrails": [{"name": NAME, "regex": "x"}],
         "silence": {"ask_after": "15s"},
+        "transport": "websocket",  # where audio formats have a default
     }
     here = FilePath.cwd()
     value = with_defaults(build(document, here / "x.yaml", {}, {}, lambda path: here))
     for key in ("agents", "guardrails"):
         value[key] = {NAME: {}} if key == "agents" else [dict(value[key][0], name=None, regex=None)]
+    value["transport"] = DEFAULT_TRANSPORT
     value["tools"][NAME].pop("python")
     value["silence"].pop("ask_after")
     return value

@@ -89,12 +89,12 @@ def _silent(ground: Ground) -> Iterator[Problem]:
             yield ground.say(path, message, hint, at_key=True, code="RT416")
 
 
-def the_line_decides(ground: Ground, message: str) -> Iterator[Problem]:
+def the_line_decides(ground: Ground, message: str, hint: str = "leave it out") -> Iterator[Problem]:
     """No audio format stands in a file whose transport has its own."""
     for side in ("input", "output"):
         path: Path = ("session", "audio", side, "format")
         if ground.at(path) is not None:
-            yield ground.say(path, message, "leave it out", at_key=True, code="RT412")
+            yield ground.say(path, message, hint, at_key=True, code="RT412")
 
 
 def _address(ground: Ground, key: str) -> Iterator[Problem]:

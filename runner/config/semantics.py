@@ -23,7 +23,7 @@ from runner.config.worker import worker_problems
 from runner.errors import Problem
 from runner.model.names import telephone_name, transfer_name
 
-TRANSPORTS = ("websocket", "webrtc", "sip", "twilio", "cloudflare", "custom")
+TRANSPORTS = ("webrtc", "websocket", "sip", "twilio", "cloudflare", "custom")
 #: Keys of `transport:` and the types that have them.
 KEYS_OF = {
     **dict.fromkeys(("python", "name", "options"), ("custom",)),
@@ -233,8 +233,12 @@ class Semantics:
                 self.ground.key_in_file((*path, "ice_servers", index, "credential"))
         if "cloudflare" in (self.ground.at(path), transport.get("type")):
             yield from worker_problems(self.ground)
-        if "webrtc" in (self.ground.at(path), transport.get("type")):
-            yield from the_line_decides(self.ground, "WebRTC decides the audio format")
+        if "transport" not in self.ground.document:
+            words = "WebRTC, by which callers come where no transport is named, decides the format"
+            yield from the_line_decides(self.ground, words, "write transport: websocket")
+        elif "webrtc" in (self.ground.at(path), transport.get("type")):
+            hint = "leave it out, or write transport: websocket"
+            yield from the_line_decides(self.ground, "WebRTC decides the audio format", hint)
 
     def _reasoning(self) -> None:
         model, session = self.ground.at(("model",)), self.ground.map("session")

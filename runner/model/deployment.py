@@ -180,13 +180,17 @@ class EngineSpec:
     brain: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: How callers come where a file does not say it.
+DEFAULT_TRANSPORT = "webrtc"
+
+
 @dataclass(frozen=True, slots=True)
 class TransportSpec:
     """``type`` is a transport's name; ``options`` is the rest of its map. A custom one is the
     class ``python`` (``path.py:Class`` from ``base``, or ``package.module:Class``) or that of the
     entry point ``name``, made with ``options``."""
 
-    type: str = "websocket"
+    type: str = DEFAULT_TRANSPORT
     options: Mapping[str, Any] = field(default_factory=dict)
     python: str = ""
     name: str = ""

@@ -23,6 +23,7 @@ from runner.errors import (
 from runner.line import audio_format
 from runner.media.wav import read_wav
 from runner.model.calltest import TurnSpec
+from runner.model.deployment import Deployment
 from runner.tasks import Supervisor, in_thread
 from runner.testing.acoustics import RATE, tail, through
 from runner.testing.caller import Ear, Mouth, Speaks
@@ -37,6 +38,8 @@ from runner.testing.suite import Case
 from runner.testing.turns import Spoken, Stop, Turns
 from runner.toolbox import load_tools
 from runner.tools.base import in_own_thread
+from runner.transports.base import RealtimeTransportLayer
+from runner.transports.registry import create
 
 
 async def play(case: Case, stage: Stage) -> Report:
@@ -132,9 +135,8 @@ class _Play:
             self._phone = stage.telephone(desk, test.caller)
             call = self._call = await self._phone.ring()
         else:
-            call = self._call = await desk.open(
-                transport=stage.transport, about=about, started=started
-            )
+            line = stage.transport or _line(loaded.deployment)
+            call = self._call = await desk.open(transport=line, about=about, started=started)
         ear = Ear(call.session)
         mouth = self._mouth(call, ear, typed)
         turns = Turns(self._case, stage, call, ear, mouth, self.diary, self._edits)
@@ -215,6 +217,12 @@ class _Play:
                 continue
             out[index] = await in_thread(_arriving, pcm, turn)
         return out
+
+
+def _line(deployment: Deployment) -> RealtimeTransportLayer | None:
+    """None for the deployment's own. By WebRTC the server plays, at real time: a conversation is
+    of what is said, takes less time over a WebSocket, and is recorded whole there."""
+    return create("websocket") if deployment.transport.type == "webrtc" else None
 
 
 def _arriving(pcm: bytes, turn: TurnSpec) -> Spoken:

@@ -125,7 +125,7 @@ def test_any_name_is_a_text(here: Path, name: str) -> None:
         (("1st",), "cannot be the name of a deployment"),
         (("x" * 64,), "cannot be the name of a deployment"),
         (("x", "--purpose", "pizza"), "one of receptionist, support, voice-app, blank"),
-        (("x", "--transport", "pigeon"), "one of websocket"),
+        (("x", "--transport", "pigeon"), "one of webrtc"),
     ],
 )
 def test_usage(here: Path, args: tuple[str, ...], words: str) -> None:

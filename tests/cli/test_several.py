@@ -8,6 +8,7 @@ import pytest
 from support.command import Command, Row, rtrun
 
 SHOP = """\
+transport: websocket
 agents:
   desk:
     instructions: |

@@ -25,9 +25,10 @@ agents:
 """
 
 
-def deployment(folder: Path, interrupt: str = "true") -> Path:
+def deployment(folder: Path, interrupt: str = "true", transport: str = "websocket") -> Path:
     file = folder / "clinic.yaml"
-    file.write_text(CLINIC.format(interrupt=interrupt))
+    text = CLINIC.format(interrupt=interrupt)
+    file.write_text(text.replace("transport: websocket", f"transport: {transport}"))
     return file
 
 
@@ -44,8 +45,9 @@ def recognise(samples: np.ndarray) -> str:
         models.close()
 
 
-def test_a_spoken_question_gets_the_spoken_fact(tmp_path: Path) -> None:
-    file = deployment(tmp_path)
+@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+def test_a_spoken_question_gets_the_spoken_fact(tmp_path: Path, transport: str) -> None:
+    file = deployment(tmp_path, transport=transport)
     question = write_wav(tmp_path / "q.wav", flite("What are your opening hours?"))
     out = tmp_path / "call.wav"
     run = Command("run", str(file), "--engine", "local", "--wav", str(question), "--out", str(out))

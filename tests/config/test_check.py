@@ -9,6 +9,8 @@ from support.deployments import SMALL, loaded, only, problems, write
 
 pytestmark = pytest.mark.quick
 
+WS = SMALL + "transport: websocket\n"
+
 TWO = """\
 agents:
   desk:
@@ -69,7 +71,7 @@ tools:
         ),
         (
             "transport: pigeon\n" + SMALL,
-            "1:12: transport: 'pigeon' is not one of websocket, webrtc, sip, twilio, cloudflare",
+            "1:12: transport: 'pigeon' is not one of webrtc, websocket, sip, twilio, cloudflare",
         ),
         (
             "reload: { apply: now }\n" + SMALL,
@@ -95,17 +97,17 @@ tools:
             "(the minimum is 5000)",
         ),
         (
-            "session: { audio: { input: { format: pcm } } }\n" + SMALL,
+            "session: { audio: { input: { format: pcm } } }\n" + WS,
             "1:38: session.audio.input.format: 'pcm' is not one of pcm16, g711_ulaw, g711_alaw "
             "(did you mean pcm16?)",
         ),
         (
-            "session: { audio: { input: { format: { type: audio/pcmu, rate: 8000 } } } }\n" + SMALL,
+            "session: { audio: { input: { format: { type: audio/pcmu, rate: 8000 } } } }\n" + WS,
             "1:58: session.audio.input.format.rate: 'rate' does not go with type: audio/pcmu "
             "(known here: type)",
         ),
         (
-            "session: { audio: { input: { format: { type: audio/pcm, rate: 8000 } } } }\n" + SMALL,
+            "session: { audio: { input: { format: { type: audio/pcm, rate: 8000 } } } }\n" + WS,
             "1:63: session.audio.input.format.rate: 8000 is not 24000",
         ),
         (

@@ -24,6 +24,7 @@ agents:
 tools:
   find: { python: "t.py:f", timeout: 4s }
 limits: { duration: 30m }
+transport: websocket
 """
 
 

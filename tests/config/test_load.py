@@ -24,7 +24,7 @@ def test_three_lines_are_enough(tmp_path: Path) -> None:
     assert deployment.entry == "desk"
     assert deployment.model == DEFAULT_MODEL
     assert deployment.engine == EngineSpec()
-    assert deployment.transport.type == "websocket"
+    assert deployment.transport.type == "webrtc"
     assert deployment.session.wire == DEFAULT_SETTINGS
     assert deployment.timezone == "Europe/Paris"
     assert deployment.limits.duration is None

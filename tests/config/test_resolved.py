@@ -154,6 +154,7 @@ def test_where_values_come_from(tmp_path: Path) -> None:
 model: "${MODEL:-m}-${KEY}"
 engine: ${E:-auto}
 session: { audio: { input: { format: pcm16 } } }
+transport: { type: websocket }
 agents:
   desk:
     instructions: { file: p.md }
@@ -172,9 +173,9 @@ agents:
     assert at("entry") == "--set"
     assert at("session", "audio", "input", "format", "rate") == "d.yaml:3"
     assert at("session", "audio", "output", "voice") == "default"
-    assert at("transport") == "default"
+    assert at("timezone") == "default"
     assert at("agents", "desk", "instructions") == "p.md"
-    assert at("agents", "desk", "tools", 0) == "d.yaml:7"
+    assert at("agents", "desk", "tools", 0) == "d.yaml:8"
     assert value["agents"]["desk"]["instructions"] == "Be kind.\n"
 
 

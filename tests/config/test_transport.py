@@ -76,6 +76,25 @@ def test_websocket_is_made_by_its_name(folder: Path) -> None:
     assert load_tools(loaded(folder, file("{ type: websocket }"))).transport is None
 
 
+def test_webrtc_where_nothing_is_said(folder: Path) -> None:
+    assert loaded(folder, AGENTS).deployment.transport.type == "webrtc"
+    assert resolved(loaded(folder, AGENTS))["transport"] == "webrtc"
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_format_is_for_a_line_that_carries_it(folder: Path, side: str) -> None:
+    words = "WebRTC, by which callers come where no transport is named, decides the format"
+    said = f"session: {{ audio: {{ {side}: {{ ¦format: pcm16 }} }} }}\n"
+    place = f"session.audio.{side}.format"
+    told(folder, AGENTS + said, f"{place}: {words} (write transport: websocket)")
+    words = "WebRTC decides the audio format (leave it out, or write transport: websocket)"
+    told(folder, file("webrtc", said), f"{place}: {words}")
+    named = file("websocket", said.replace("¦", ""))
+    assert loaded(folder, named).deployment.transport.type == "websocket"
+    over = loaded(folder, AGENTS + said.replace("¦", ""), overrides=[("transport", "websocket")])
+    assert over.deployment.transport.type == "websocket"
+
+
 @pytest.mark.parametrize(
     ("transport", "message"),
     [

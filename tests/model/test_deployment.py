@@ -88,7 +88,7 @@ def test_a_deployment_is_frozen_and_has_defaults(tmp_path: Path) -> None:
     desk = AgentSpec("desk", "Be kind.")
     deployment = Deployment("front", tmp_path / "front.yaml", {"desk": desk}, "desk")
     assert deployment.engine.type == "auto"
-    assert deployment.transport.type == "websocket"
+    assert deployment.transport.type == "webrtc"
     assert deployment.reload.apply == "between_turns"
     assert deployment.limits.duration is None
     assert (deployment.guardrails, deployment.silence) == ((), Silence())

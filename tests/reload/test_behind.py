@@ -21,6 +21,7 @@ DEADLINE = 10.0
 TOOL = """\
 extends: _base.yaml
 timezone: none
+transport: websocket
 agents: { desk: { tools: [price] } }
 tools:
   price:
