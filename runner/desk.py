@@ -241,12 +241,13 @@ class Desk:
         for words in early:
             untaped(words)
         try:
-            await session.connect(
-                api_key=self._address.api_key,
-                url=self._address.url,
-                call_id=attach,
-                headers=self._address.headers,
-            )
+            async with self._excuses.connecting(call):
+                await session.connect(
+                    api_key=self._address.api_key,
+                    url=self._address.url,
+                    call_id=attach,
+                    headers=self._address.headers,
+                )
         except BaseException as error:
             self.calls.pop(call_id, None)
             if isinstance(error, RtrunError):
@@ -317,8 +318,7 @@ class Desk:
 
     def _heard(self, call: Call, event: SessionEvent) -> None:
         call.active = time.monotonic()
-        if call.opened:
-            self._excuses.heard(call, event)
+        self._excuses.heard(call, event)
         if isinstance(event, SettingsPending):
             if event.revision <= call.waits_for:
                 return  # told already: it had to wait for its turn before it was given

@@ -23,6 +23,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+#: The service's own words for a refusal after which it does nothing more with this account.
+FATAL = frozenset({"insufficient_quota", "invalid_api_key"})
+
 
 class RtrunError(Exception):
     """Base of everything rtrun raises on purpose.

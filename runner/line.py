@@ -168,7 +168,7 @@ class Line:
             self.session.emit(Reconnected((self._whole - began) * 1000))
             self._callers.renewed()
             return
-        self._end(reason)
+        self._end(self.ending or reason, over=bool(self.ending))  # put through meanwhile?
 
     async def leave(self, reason: str) -> None:
         """Give the line up; another one comes. What the caller says meanwhile is kept."""

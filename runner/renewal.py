@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from runner.errors import ConnectError
+from runner.errors import FATAL, ConnectError
 from runner.transports.base import Closed
 
 #: Close codes after which another try makes sense (RFC 6455 and its registry): going away, no
@@ -27,10 +27,12 @@ def renewable(closed: Closed) -> bool:
 
 
 def hopeless(error: Exception) -> bool:
-    """A refusal that no other try will change: a bad key, a model that does not exist, a server
-    that takes the line and ends it by a code that is no accident."""
+    """A refusal that no other try will change: a bad key, no quota, a model that does not exist,
+    a server that takes the line and ends it by a code that is no accident."""
     if not isinstance(error, ConnectError):
         return False
+    if error.reason in FATAL:
+        return True
     status = error.status
     if status is not None:
         return 400 <= status < 500 and status not in _PASSING

@@ -42,12 +42,13 @@ class Telephone(Subscriptions):
         line = self._need()
         line.run(line.conversation.hang_up(line.now(), reason))
 
-    def transfer(self, uri: str) -> None:
+    def transfer(self, uri: str, *, at_once: bool = False) -> None:
         """Put the caller of a phone call through to ``uri`` (tel:+15551230100, sip:desk@host)
         when what is being said has been played out. A ``transfer`` event tells when it is asked
-        for, and a second one when it failed: the agent then goes on with the caller."""
+        for, and a second one when it failed: the agent then goes on with the caller. ``at_once``
+        waits for nothing, not even for a line to the model that is being renewed."""
         line = self._need()
-        line.run(line.conversation.transfer(uri, line.now()))
+        line.run(line.conversation.transfer(uri, line.now(), at_once=at_once))
 
     async def end(self, reason: str = "hung up") -> None:
         """End the call now: hang up a phone, and close. :meth:`close` alone lets go of a phone

@@ -20,11 +20,9 @@ from runner.core.playback import rate_of
 from runner.core.tools import whole
 from runner.core.turns import Response
 from runner.core.watch import Watch
+from runner.errors import FATAL
 
 Event = Mapping[str, Any]
-
-#: After these the server does nothing more in this session.
-FATAL = frozenset({"insufficient_quota", "invalid_api_key"})
 
 
 class Answers(Watch):

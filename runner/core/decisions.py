@@ -97,9 +97,13 @@ class Decisions(Dispatch):
         return self._finish(now)
 
     # -- the telephone ---------------------------------------------------------------------
-    def transfer(self, uri: str, now: float) -> Effects:
-        """Put the caller through to ``uri`` when what is being said has been played out."""
-        self._ending.ask("put through", now, uri)
+    def transfer(self, uri: str, now: float, *, at_once: bool = False) -> Effects:
+        """Put the caller through to ``uri`` when what is being said has been played out; or
+        ``at_once``, which needs no line to the server."""
+        if not at_once:
+            self._ending.ask("put through", now, uri)
+        elif not self._leaving_to:
+            self._put_through(uri)
         return self._finish(now)
 
     def transfer_failed(self, words: str, now: float) -> Effects:

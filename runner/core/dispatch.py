@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runner.core.answers import FATAL, Answers
+from runner.core.answers import Answers
 from runner.core.effects import Effects, Notify
 from runner.core.events import (
     HistoryUpdated,
@@ -21,6 +21,7 @@ from runner.core.events import (
     TranscriptDelta,
 )
 from runner.core.machinery import ANSWER_OWED
+from runner.errors import FATAL
 
 Event = Mapping[str, Any]
 

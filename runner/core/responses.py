@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from runner.core.events import SessionError
 from runner.core.outbox import Outbox
+from runner.errors import FATAL
 
 Kind = Literal["auto", "manual", "say"]
 
@@ -232,7 +233,7 @@ class Responses:
             if not self.running:
                 self._blocked_until = now + BLIND_WAIT
         else:
-            self._out.tell(SessionError(code, message, event_id=event_id))
+            self._out.tell(SessionError(code, message, code in FATAL, event_id))
         return True
 
     def _retry(self, request: Request) -> None:

@@ -141,9 +141,10 @@ def is_loopback(host: str) -> bool:
 
 
 def refusal(shown: str, status: int, body: bytes) -> ConnectError:
-    said = ""
+    said = reason = ""
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        said = loads(body)["error"]["message"]
+        told = loads(body)["error"]
+        said, reason = told["message"], str(told.get("code") or "")
     hint = {
         401: "check the API key (OPENAI_API_KEY, or the engine's api_key)",
         403: "this key may not use the Realtime API",
@@ -151,9 +152,8 @@ def refusal(shown: str, status: int, body: bytes) -> ConnectError:
         429: "rate limit or quota: wait, or check the account",
         503: "the server takes no more sessions just now",
     }.get(status, "")
-    return ConnectError(
-        f"{shown} refused with HTTP {status}" + (f": {said}" if said else ""), hint, status=status
-    )
+    words = f"{shown} refused with HTTP {status}" + (f": {said}" if said else "")
+    return ConnectError(words, hint, status=status, reason=reason)
 
 
 def words_of(error: BaseException) -> str:

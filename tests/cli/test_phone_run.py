@@ -211,7 +211,7 @@ def test_a_service_that_runs_out_of_quota_in_mid_call(service: PhoneService, fil
     with running(service, file) as (run, webhook):
         phone = greeted(service, run, webhook)
         error = {"type": "x", "code": "insufficient_quota", "message": "No quota left"}
-        service.do(phone._tell({"type": "error", "error": error}))
+        phone.tells({"type": "error", "error": error})
         assert ended(run)["reason"] == "the service failed: No quota left"
         phone.until(lambda: ("refer", {"target_uri": "tel:+15550188"}) in phone.requests)
 

@@ -77,6 +77,8 @@ class PhoneCall:
         self.said: list[str] = []
         #: Answers to turns that are no `Say exactly`: words, or ``(name, arguments)`` of a tool.
         self.answers: deque[str | tuple[str, Event]] = deque()
+        #: Asked for an answer, it says nothing.
+        self.silent = False
         self.attached = 0
         self._sockets: list[WebSocket] = []
         self._service = service
@@ -95,6 +97,10 @@ class PhoneCall:
     def hangs_up(self, code: int = 1000) -> None:
         """The caller's phone is put down: the control sockets close."""
         self._service.do(self._over(code))
+
+    def tells(self, event: Event) -> None:
+        """The service says this."""
+        self._service.do(self._tell(event))
 
     def vanishes(self) -> None:
         """The call is over, and nobody tells the control sockets."""
@@ -150,6 +156,8 @@ class PhoneCall:
                 await self._tell({"type": "output_audio_buffer.cleared", "response_id": ""})
 
     async def _respond(self, params: Event) -> None:
+        if self.silent:
+            return
         response = self._name("resp")
         words = str(params.get("instructions") or "")
         answer: str | tuple[str, Event] = (
@@ -232,14 +240,16 @@ class PhoneCall:
 
 
 class PhoneService:
-    """``url`` is the Realtime address. ``refuses``: verb -> HTTP status. ``takes_over``: whoever
-    is referred to takes the caller."""
+    """``url`` is the Realtime address. ``refuses``: verb, or ``control`` for the sockets -> HTTP
+    status; 0 says nothing at all. ``takes_over``: whoever is referred to takes the caller."""
 
     def __init__(self) -> None:
         self.calls: dict[str, PhoneCall] = {}
         self.refuses: dict[str, int] = {}
         self.takes_over = True
         self.keys: set[str] = set()
+        #: Control sockets that were asked for.
+        self.knocks = 0
         self.port = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -310,18 +320,29 @@ class PhoneService:
             status = await call.asked(request.path_params["verb"], json.loads(text or b"{}"))
         if status == 200:
             return Response()
-        code = "call_id_not_found" if status == 404 else "insufficient_quota"
-        message = "No session found for the provided call_id" if status == 404 else "No quota left"
-        error = {"message": message, "type": "error", "code": code, "param": None}
-        return JSONResponse({"error": error}, status)
+        return JSONResponse({"error": _error(status)}, status)
 
     async def _control(self, socket: WebSocket) -> None:
         call = self.calls.get(socket.query_params.get("call_id", ""))
+        self.knocks += 1
+        status = self.refuses.get("control")
         if call is None or call.state != "live":
-            error = {"message": "No session found for the provided call_id"}
-            await socket.send_denial_response(JSONResponse({"error": error}, 404))
+            status = 404
+        if status is not None:
+            while status == 0:
+                await asyncio.sleep(0.02)
+                status = self.refuses.get("control", 503)
+            await socket.send_denial_response(JSONResponse({"error": _error(status)}, status))
             return
         await call.control(socket)
+
+
+def _error(status: int) -> Event:
+    message, code = {
+        404: ("No session found for the provided call_id", "call_id_not_found"),
+        429: ("No quota left", "insufficient_quota"),
+    }.get(status, ("Something went wrong", "server_error"))
+    return {"message": message, "type": "error", "code": code, "param": None}
 
 
 def announced(call_id: str, headers: dict[str, str]) -> bytes:

@@ -6,6 +6,7 @@ instructions hold ``poison`` on connections numbered in ``refusing`` (from 0), o
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,9 @@ class RefusingServer:
         self.unknown: set[str] = set()
         #: Nobody is taken for now.
         self.away = False
+        #: Those who knock wait until it is set.
+        self.open = asyncio.Event()
+        self.open.set()
         self.url = ""
         #: Connections whose updates are taken without a word; words that no server hears.
         self.silent: set[int] = set()
@@ -55,7 +59,8 @@ class RefusingServer:
             else:
                 await self._hear(number, event)
 
-    def _request(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _request(self, connection: ServerConnection, request: Request) -> Response | None:
+        await self.open.wait()
         if self.away:
             return connection.respond(503, "not now\n")
         if _model(request) in self.unknown:

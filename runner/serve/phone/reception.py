@@ -176,10 +176,12 @@ class Reception:
                 ),
                 ATTACH_SECONDS if greet else 0.0,
             )
-        except CallOver:
-            raise
         except ConnectError as error:
-            self._ears.note(entry.deployed, f"{call.call_id}: {error.message}")
+            if not greet and isinstance(error, CallOver):
+                raise
+            # Whether a caller who was just answered is gone indeed, the rescue is told.
+            if not isinstance(error, CallOver):
+                self._ears.note(entry.deployed, f"{call.call_id}: {error.message}")
             return await self._rescue(entry, call.call_id)
         entry.ringing.discard(call.call_id)
         entry.live[live.id] = live, call
@@ -214,7 +216,11 @@ class Reception:
                 self._ears.note(entry.deployed, f"{call_id}: put through to {uri}")
                 return
             except CallOver:
-                raise
+                if answered:
+                    raise
+                # The caller may be there: services refer only who was answered.
+                words = f"{call_id}: not put through to {uri} while it rang"
+                self._ears.note(entry.deployed, words)
             except ConnectError as error:
                 self._ears.note(entry.deployed, f"{call_id}: {error.message}")
         if answered:

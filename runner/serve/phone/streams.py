@@ -189,12 +189,13 @@ class Streams:
         await live.ended.wait()
         self._ears.ended(number.deployed, live)
         if live.lost:
-            await self._rescue(taken, str(start.get("accountSid") or ""))
+            await self._rescue(taken, str(start.get("accountSid") or ""), told=live.excused)
 
-    async def _rescue(self, taken: _Taken, account: str) -> None:
-        """The model is gone: the caller hears what the file says now, not when it rang."""
+    async def _rescue(self, taken: _Taken, account: str, *, told: bool) -> None:
+        """The model is gone: the caller hears what the file says now, not when it rang. ``told``:
+        the words were said already, just now when there is somebody to talk to."""
         desk, number = taken.number.desk, taken.number
-        instead = _instead(desk.deployment if desk is not None else None)
+        instead = _instead(desk.deployment if desk is not None else None, told=told)
         if not instead or not account:
             return
         try:
@@ -236,12 +237,14 @@ def in_mulaw(settings: SessionSettings) -> SessionSettings:
     return settings.merged({"audio": sides})
 
 
-def _instead(deployment: Deployment | None) -> list[str]:
-    """What the caller gets when no agent does."""
+def _instead(deployment: Deployment | None, *, told: bool = False) -> list[str]:
+    """What the caller gets when no agent does; the words of ``on_failure`` are not repeated to
+    one who was ``told`` them and is put through."""
     if deployment is None:
         return []
     words, uri = deployment.on_failure.say, deployment.on_failure.transfer
-    return [*([say(words)] if words else []), *([dial(uri)] if uri else [])]
+    speak = words and not (told and uri)
+    return [*([say(words)] if speak else []), *([dial(uri)] if uri else [])]
 
 
 def _socket_url(public: str, token: str) -> str:

@@ -12,75 +12,21 @@ from typing import Any
 
 import pytest
 from starlette.routing import Route
-from support.houses import Hall, hall
-from support.phone_service import SECRET, PhoneService, announced, post, signed
+from support.phone_service import SECRET, announced, signed
+from support.reception import OTHER, Exchange, exchange
 from support.until import until
 
-from runner.desk import Address, Call
 from runner.errors import InputError
 from runner.serve import door as doors
 from runner.serve.door import Door
-from runner.serve.phone.answering import Listed
-from runner.serve.phone.phones import Phones
 from runner.serve.phone.webhook import Seen, Signatures, incoming
-from runner.tasks import in_thread
 
-OTHER = "whsec_" + "b3RoZXI=" * 3
 FILE = """\
 timezone: none
 transport: {{ type: sip, listen: "127.0.0.1:0", webhook_secret: "${{{secret}}}" }}
 calls: [{{ to: "{to}", answer: desk }}]
 agents: {{ desk: {{ instructions: x, greeting: "{name} speaking." }} }}
 """
-
-
-class Ears:
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str]] = []
-        self.notes: list[str] = []
-        self.over: list[str] = []
-
-    def began(self, of: Listed, call: Call) -> None:
-        self.calls.append((of.name, call.id))
-
-    def ended(self, of: Listed, call: Call) -> None:
-        self.over.append(call.id)
-
-    def note(self, of: Listed, text: str) -> None:
-        self.notes.append(text)
-
-
-class Exchange:
-    """Deployments on a service; ``webhook`` is where it announces calls."""
-
-    def __init__(self, hall: Hall, service: PhoneService, ears: Ears, webhook: str) -> None:
-        self.hall, self.service, self.ears, self.webhook = hall, service, ears, webhook
-
-    async def post(self, body: bytes, headers: dict[str, str]) -> int:
-        return await in_thread(post, self.webhook, body, headers)
-
-
-def exchange(folder: Path, test: Callable[[Exchange], Awaitable[None]], **files: str) -> None:
-    async def run(service: PhoneService) -> None:
-        failed: list[str] = []
-        ears = Ears()
-        env = {"ONE": SECRET, "TWO": OTHER, "RTRUN_STATE": str(folder / "state")}
-        phones = Phones(
-            ears, lambda: False, env, lambda name, error: failed.append(f"{name}: {error!r}")
-        )
-        address = Address(service.url, "k")
-        async with hall(folder, service.url, env, **files) as it, asyncio.timeout(60):
-            for deployed in it.house.deployments.values():
-                assert deployed.desk is not None
-                place = await phones.open(deployed.desk.deployment, local=False, asked=True)
-                await phones.admit(deployed, address)
-            await test(Exchange(it, service, ears, place.webhook))
-            await phones.let_go()
-        await phones.close()
-        assert failed == []
-
-    with PhoneService() as service:
-        asyncio.run(run(service))
 
 
 def one(name: str = "one", to: str = "+1555*", secret: str = "ONE") -> str:
@@ -112,7 +58,7 @@ def test_who_may_ring(tmp_path: Path) -> None:
             assert await it.post(bad, signed(bad, id="w3")) == 200
         for bad in (b"{", b"[]", b'{"type": "realtime.call.incoming", "data": {}}'):
             assert await it.post(bad, signed(bad, id="w4")) == 400
-        call = await in_thread(it.service.ring, it.webhook)
+        call = await it.ring()
         await until(lambda: it.ears.calls)
         assert it.ears.calls == [("one", call.id)]
         assert len(it.ears.notes) == 1
@@ -124,16 +70,13 @@ def test_numbers_and_secrets_of_several_files(tmp_path: Path) -> None:
     """Each call reaches the deployment that names its number, if its secret signed it."""
 
     async def test(it: Exchange) -> None:
-        def ring(to: str) -> Any:
-            return in_thread(lambda: it.service.ring(it.webhook, to=to))
-
-        first, second = await ring("+15550001"), await ring("+15550002")
+        first, second = await it.ring(to="+15550001"), await it.ring(to="+15550002")
         await until(lambda: len(it.ears.calls) == 2)
         assert dict(it.ears.calls) == {"one": first.id, "two": second.id}
         await until(lambda: first.said and second.said)
         assert (first.said, second.said) == (["one speaking."], ["two speaking."])
         # Signed with the secret of one and two: the third is none of that sender's.
-        third = await ring("+15550003")
+        third = await it.ring(to="+15550003")
         await until(lambda: third.requests)
         assert third.requests == [("reject", {"status_code": 404})]
         body = announced("rtc_y", {"To": "<sip:+15550003@x>"})
@@ -153,11 +96,9 @@ def test_a_silent_line_is_asked_about(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("runner.serve.phone.lines.QUIET_SECONDS", 0.2)
 
     async def test(it: Exchange) -> None:
-        call = await in_thread(it.service.ring, it.webhook)
+        call = await it.ring()
         await until(lambda: call.attached >= 3)  # asked, and still there
-        desk = it.hall["one"].desk
-        assert desk is not None
-        live = desk.calls[call.id]
+        live = it.live(call)
         assert not live.ended.is_set()
         call.vanishes()
         await until(lambda: it.ears.over)

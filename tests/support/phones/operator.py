@@ -104,6 +104,19 @@ class Exchange:
     def calls(self) -> int:
         return len(self.serving.engine.calls)
 
+    def at_once(self, call_id: str, key: str) -> None:
+        """The phone's key and its BYE, as they come in one piece of TCP: nothing between them."""
+        exchange, loop = self.serving.engine.exchange, self.serving.loop
+        assert exchange is not None
+        assert loop is not None
+        phone = exchange._by_id[call_id]
+
+        def heard() -> None:
+            phone.port.on_digit(key)
+            exchange._gone(phone, "the caller hung up")
+
+        loop.call_soon_threadsafe(heard)
+
     def empty(self) -> None:
         """Wait until nothing is left of any call."""
         exchange = self.serving.engine.exchange
