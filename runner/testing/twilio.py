@@ -64,6 +64,8 @@ class TwilioCaller(Handset):
         self.account_sid = "AC" + secrets.token_hex(16)
         self.call_sid = "CA" + secrets.token_hex(16)
         self.stream_sid = ""
+        #: What becomes of each ``<Dial>``, as Twilio tells it: completed, busy, no-answer, failed.
+        self.dial_status = "completed"
         self.got: list[dict[str, Any]] = []
         #: How much had been played (bytes) when each ``clear`` came.
         self.cleared: list[int] = []
@@ -82,13 +84,17 @@ class TwilioCaller(Handset):
 
     async def ask(self, **more: str) -> str:
         """The webhook's answer to this call, ``more`` beside its usual fields. ConnectError."""
+        return await self._ask(self._public, self._webhook, CallStatus="ringing", **more)
+
+    async def _ask(self, url: str, here: str, **more: str) -> str:
+        """Of ``url``, which is ``here``."""
         fields = {
             "AccountSid": self.account_sid, "CallSid": self.call_sid, "ApiVersion": "2010-04-01",
-            "Direction": "inbound", "CallStatus": "ringing", "From": self.sender, "To": self.to,
+            "Direction": "inbound", "From": self.sender, "To": self.to,
             "Caller": self.sender, "Called": self.to, **more,
         }  # fmt: skip
-        signature = twilio_signature(self._token, self._public, tuple(fields.items()))
-        return await in_thread(_post, self._webhook, urlencode(fields).encode(), signature)
+        signature = twilio_signature(self._token, url, tuple(fields.items()))
+        return await in_thread(_post, here, urlencode(fields).encode(), signature)
 
     async def press(self, keys: str) -> None:
         for key in keys:
@@ -151,7 +157,7 @@ class TwilioCaller(Handset):
                 case "Say":
                     continue  # heard by nobody
                 case "Dial":
-                    self._end(f"put through to {verb.text}")
+                    ahead = await self._dial(verb, ahead)
                 case "Reject":
                     self._end(f"rejected: {verb.attributes.get('reason', 'rejected')}")
                 case "Hangup":
@@ -159,6 +165,21 @@ class TwilioCaller(Handset):
                 case _:
                     self.failures.append(f"12100: {verb.name} is no verb that is known here")
                     self._end("the TwiML is wrong")
+
+    async def _dial(self, verb: Verb, behind: deque[Verb]) -> deque[Verb]:
+        """What comes afterwards: whoever took the call keeps it."""
+        action = verb.attributes.get("action")
+        if self.dial_status == "completed":
+            self._end(f"put through to {verb.text}")
+        elif action:
+            told = {"CallStatus": "in-progress", "DialCallStatus": self.dial_status}
+            try:
+                answer = await self._ask(action, self._here(action, "http"), **told)
+                return deque(read_twiml(answer))
+            except (ConnectError, ValueError) as error:
+                self.failures.append(f"11200: {error}")
+                self._end("the TwiML is wrong")
+        return behind
 
     # -- the stream --------------------------------------------------------------------------------
     async def _stream(self, verb: Verb) -> None:
@@ -212,12 +233,12 @@ class TwilioCaller(Handset):
             await self.send({"event": "stop", "stop": stop})
             await socket.close()
 
-    def _here(self, url: str) -> str:
-        """A stream below the public URL is opened where the webhook is."""
+    def _here(self, url: str, kind: str = "ws") -> str:
+        """What is below the public URL is where the webhook is."""
         public, own, asked = urlsplit(self._public), urlsplit(self._webhook), urlsplit(url)
         if asked.netloc != public.netloc:
             return url
-        scheme = "wss" if own.scheme == "https" else "ws"
+        scheme = f"{kind}s" if own.scheme == "https" else kind
         prefix = public.path.removesuffix(own.path)  # what the proxy in front takes away
         path = asked.path.removeprefix(prefix) if prefix != public.path else asked.path
         return asked._replace(scheme=scheme, netloc=own.netloc, path=path).geturl()

@@ -9,7 +9,7 @@ caller's ear was.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from runner.errors import CallOver, UserError
@@ -34,7 +34,9 @@ class TwilioRealtimeTransport(TwilioPhone, OpenAIRealtimeWebSocket):
 
     With the account's ``auth_token`` the session can hang up and put the caller through, over
     Twilio's REST API at ``api_url``; without it the end of the session only closes the stream,
-    and Twilio goes on with the TwiML behind ``<Connect>``.
+    and Twilio goes on with the TwiML behind ``<Connect>``. ``after_transfer()`` is a URL that
+    Twilio asks, signed, what comes when nobody takes the caller, or they have talked; without it
+    the call is then over.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class TwilioRealtimeTransport(TwilioPhone, OpenAIRealtimeWebSocket):
         input_audio_inactivity_timeout_ms: float | None = INACTIVITY_MS,
         auth_token: str | None = None,
         api_url: str = API_URL,
+        after_transfer: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(
             twilio_websocket,
@@ -56,6 +59,7 @@ class TwilioRealtimeTransport(TwilioPhone, OpenAIRealtimeWebSocket):
             input_audio_inactivity_timeout_ms=input_audio_inactivity_timeout_ms,
         )
         self._calls = TwilioCalls(auth_token, api_url) if auth_token else None
+        self._after = after_transfer or (lambda: "")
         #: The account and the call, as the stream's beginning names them.
         self._whose = ("", "")
 
@@ -71,7 +75,7 @@ class TwilioRealtimeTransport(TwilioPhone, OpenAIRealtimeWebSocket):
         without ``auth_token``, ConnectError when Twilio refuses."""
         if self._calls is None or not all(self._whose):
             raise UserError("Twilio cannot be asked to put the caller through", "give auth_token=")
-        await self._calls.instruct(*self._whose, twiml(dial(uri)))
+        await self._calls.instruct(*self._whose, twiml(dial(uri, self._after())))
 
     def _started(self, start: Mapping[str, Any]) -> None:
         account, call = start.get("accountSid"), start.get("callSid")

@@ -24,12 +24,17 @@ def reject(status: int) -> str:
     return f'<Reject reason="{"rejected" if status in _NOBODY else "busy"}"/>'
 
 
-def dial(uri: str) -> str:
-    """Put the caller through to a tel: or sip: URI."""
+def dial(uri: str, action: str = "") -> str:
+    """Put the caller through to a tel: or sip: URI. ``action`` is asked what comes afterwards, and
+    told whether anybody took the call (Twilio, Dial: ``DialCallStatus``)."""
     scheme, _, rest = uri.partition(":")
-    if scheme.lower() == "tel":
-        return f"<Dial>{escape(rest.partition(';')[0])}</Dial>"
-    return f"<Dial><Sip>{escape(uri)}</Sip></Dial>"
+    number = escape(rest.partition(";")[0])
+    what = number if scheme.lower() == "tel" else f"<Sip>{escape(uri)}</Sip>"
+    return f'<Dial action="{escape(action)}">{what}</Dial>' if action else f"<Dial>{what}</Dial>"
+
+
+def hang_up() -> str:
+    return "<Hangup/>"
 
 
 def say(text: str) -> str:

@@ -146,7 +146,9 @@ class Phones:
             reception = Streams(self._ears, self._draining, self._on_failure)
             self._receptions[listen, path] = reception
             door.add(Route(path, reception.ring, methods=["POST"]))
-            door.add(WebSocketRoute(f"{path.rstrip('/')}/{{token}}", reception.stream))
+            below = f"{path.rstrip('/')}/{{token}}"
+            door.add(WebSocketRoute(below, reception.stream))
+            door.add(Route(below, reception.after_transfer, methods=["POST"]))
             self._let_probe(door, path, reception)
         assert isinstance(reception, Streams)
         return reception

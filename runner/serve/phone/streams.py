@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -23,21 +23,26 @@ from starlette.websockets import WebSocket
 from runner.desk import Call, Desk
 from runner.errors import CallOver, ConnectError, RtrunError
 from runner.model.deployment import Deployment
-from runner.model.phone import CallRule, Incoming
+from runner.model.phone import Incoming
 from runner.model.settings import SessionSettings
 from runner.serve.door import body_of, plain
 from runner.serve.phone.answering import Ears, Listed, decided, full
+from runner.serve.phone.back import NOBODY, TALKED, Back
 from runner.serve.phone.socket import FarEnd
 from runner.serve.phone.tickets import SECONDS, Tickets
 from runner.tasks import OnFailure
 from runner.transports.twilio import MULAW, TwilioRealtimeTransport
 from runner.transports.twilio_rest import TwilioCalls
 from runner.transports.twilio_signature import HEADER, form_fields, twilio_signed
-from runner.transports.twiml import connect, dial, reject, say, twiml
+from runner.transports.twiml import connect, dial, hang_up, reject, say, twiml
 
 #: A webhook is a form of some twenty fields.
 MOST_BYTES = 64 * 1024
 BUSY = 486
+#: The other telephone rings for 30 s; whoever talks longer than this only hangs up afterwards.
+AWAY_SECONDS = 90.0
+#: A session that ends does it within a second.
+CLOSING_SECONDS = 3.0
 #: The ids of calls, which stand in the names of files: Twilio's are CA and 32 signs.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ENCODING = "audio/x-mulaw"
@@ -61,12 +66,32 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A call that was told to open its stream, and who is to answer it."""
+    """A call that was told to open its stream, and who is to answer it. ``back``: one that was
+    put through, and comes back."""
 
     number: Number
     desk: Desk
     call: Incoming
-    rule: CallRule
+    agent: str
+    back: Back | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """A call that is being put through by ``agent``; ``live`` is what it was until then."""
+
+    taken: _Taken
+    live: Call
+    agent: str
+
+
+@dataclass(slots=True)
+class _Open:
+    """An open stream; ``live`` is None while its call is being put on the line."""
+
+    number: Number
+    live: Call | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Streams:
@@ -77,9 +102,9 @@ class Streams:
         self._draining = draining
         self.behind: list[Number] = []
         self._tickets: Tickets[_Taken] = Tickets(time.monotonic)
-        #: Streams that are open, by the id of their call; without a call while it is being put on
-        #: the line.
-        self._open: dict[str, tuple[Number, Call | None]] = {}
+        self._away: Tickets[_Away] = Tickets(time.monotonic, AWAY_SECONDS)
+        #: Streams that are open, by the id of their call.
+        self._open: dict[str, _Open] = {}
         self._on_failure = on_failure
         self._empty = asyncio.Event()
 
@@ -118,16 +143,60 @@ class Streams:
             self._ears.note(number.deployed, f"{call.call_id}: put through to {rule.transfer}")
             return [dial(rule.transfer)]
         coming = {t.call_id for t in self._tickets if t.what.number is number}
-        coming |= {call_id for call_id, (whose, _) in self._open.items() if whose is number}
+        coming |= {call_id for call_id, it in self._open.items() if it.number is number}
         if full(desk, coming - {call.call_id}):
             return self._refuse(number, call, BUSY, "limits.calls is reached")
-        token = self._tickets.give(call.call_id, _Taken(number, desk, call, rule))
+        return self._opening(_Taken(number, desk, call, rule.answer))
+
+    def _opening(self, taken: _Taken) -> list[str]:
+        """The call is to open a stream."""
+        token = self._tickets.give(taken.call.call_id, taken)
         asyncio.get_running_loop().call_later(SECONDS + 1, self._look_whether_empty)
-        return [connect(_socket_url(number.public, token)), *_instead(desk.deployment)]
+        url = _socket_url(taken.number.public, token)
+        return [connect(url), *_instead(taken.desk.deployment)]
 
     def _refuse(self, number: Number, call: Incoming, status: int, why: str) -> list[str]:
         self._ears.note(number.deployed, f"{call.call_id}: refused with {status}, {why}")
         return [reject(status)]
+
+    # -- a call that was put through -----------------------------------------------------------
+    async def after_transfer(self, request: Request) -> Response:
+        """Twilio asks what comes now: nobody took the caller, or they have talked."""
+        body = await body_of(request, MOST_BYTES)
+        if isinstance(body, Response):
+            return body
+        token, signature = request.path_params["token"], request.headers.get(HEADER, "")
+        if not any(
+            twilio_signed(n.token, signature, f"{n.public}/{token}", body) for n in self.behind
+        ):
+            return plain(403, "the signature is missing, or not Twilio's for this address")
+        answer = twiml(*self._after(token, dict(form_fields(body))))
+        return Response(answer, media_type="text/xml", headers={"Cache-Control": "no-store"})
+
+    def _after(self, token: str, fields: Mapping[str, str]) -> list[str]:
+        ticket, status = self._away.look(token), fields.get("DialCallStatus", "")
+        if ticket is None or ticket.call_id != fields.get("CallSid"):
+            return [hang_up()]
+        self._away.take(token)
+        away = ticket.what
+        number, desk = away.taken.number, away.taken.number.desk
+        if desk is None or status in TALKED or fields.get("CallStatus") == "completed":
+            self._look_whether_empty()
+            return [hang_up()]
+        words = NOBODY.get(status, NOBODY["failed"])
+        self._note(away.taken, f"comes back to {away.agent}: {words}")
+        agent = away.agent if away.agent in desk.deployment.agents else ""
+        back = Back(away.live.session.history, words)
+        return self._opening(_Taken(number, desk, away.taken.call, agent, back))
+
+    def _leaves(self, taken: _Taken) -> str:
+        """The caller is being put through: where that is asked."""
+        call_id = taken.call.call_id
+        live = self._open[call_id].live
+        assert live is not None  # by its own agent
+        token = self._away.give(call_id, _Away(taken, live, live.session.agent.name))
+        asyncio.get_running_loop().call_later(AWAY_SECONDS + 1, self._look_whether_empty)
+        return f"{taken.number.public}/{token}"
 
     # -- the stream ----------------------------------------------------------------------------
     async def stream(self, socket: WebSocket) -> None:
@@ -135,6 +204,9 @@ class Streams:
         token = socket.path_params["token"]
         ticket = self._tickets.look(token)
         signature = socket.headers.get(HEADER, "")
+        if ticket is not None and ticket.what.back and ticket.call_id in self._open:
+            with contextlib.suppress(TimeoutError):  # the stream before is just ending
+                await asyncio.wait_for(self._open[ticket.call_id].over.wait(), CLOSING_SECONDS)
         if (
             ticket is None
             or ticket.call_id in self._open
@@ -147,7 +219,7 @@ class Streams:
         self._tickets.take(token)
         await socket.accept()
         far, taken = FarEnd(socket), ticket.what
-        self._open[ticket.call_id] = taken.number, None
+        here = self._open[ticket.call_id] = _Open(taken.number)
         code = 1000
         try:
             await self._take(taken, far)
@@ -158,6 +230,7 @@ class Streams:
             self._on_failure(f"call {ticket.call_id}", error)
         finally:
             self._open.pop(ticket.call_id, None)
+            here.over.set()
             with contextlib.suppress(Exception):  # whatever is left of it
                 await far.end(code)
             self._look_whether_empty()
@@ -173,19 +246,25 @@ class Streams:
         try:
             live = await taken.desk.open(
                 transport=TwilioRealtimeTransport(
-                    far, auth_token=number.token, api_url=number.api_url
+                    far,
+                    auth_token=number.token,
+                    api_url=number.api_url,
+                    after_transfer=lambda: self._leaves(taken),
                 ),
                 call_id=call.call_id,
                 about=call.about,
-                agent=taken.rule.answer,
+                agent=taken.agent,
+                greet=taken.back is None,
                 fit=in_mulaw,
             )
         except CallOver as error:
             return self._note(taken, f"{error.message} before the call was taken")
         except RtrunError as error:
             return self._note(taken, error.message)  # and Twilio goes on with its TwiML
-        self._open[live.id] = number, live
+        self._open[live.id].live = live
         self._ears.began(number.deployed, live)
+        if taken.back is not None:
+            taken.back.go_on(live.session)
         await live.ended.wait()
         self._ears.ended(number.deployed, live)
         if live.lost:
@@ -210,7 +289,7 @@ class Streams:
     # -- the end -------------------------------------------------------------------------------
     async def let_go(self) -> None:
         """Close the sockets without a word to Twilio, which goes on with the TwiML behind them."""
-        calls = [call for _, call in self._open.values() if call is not None]
+        calls = [it.live for it in self._open.values() if it.live is not None]
         await asyncio.gather(*(call.session.close("stopped") for call in calls))
 
     async def empty(self) -> None:
@@ -219,13 +298,14 @@ class Streams:
         await self._empty.wait()
 
     def _look_whether_empty(self) -> None:
-        if self._open or any(True for _ in self._tickets):
+        if self._open or any(True for _ in self._tickets) or any(True for _ in self._away):
             self._empty.clear()
         else:
             self._empty.set()
 
     async def close(self) -> None:
         self._tickets.clear()
+        self._away.clear()
         with contextlib.suppress(TimeoutError):  # the last word about each call
             async with asyncio.timeout(1):
                 await self.empty()

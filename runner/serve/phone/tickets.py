@@ -24,8 +24,11 @@ class Ticket(Generic[T]):
 
 
 class Tickets(Generic[T]):
-    def __init__(self, clock: Callable[[], float]) -> None:
+    """They count for ``seconds`` of ``clock()``, those of a stream when None."""
+
+    def __init__(self, clock: Callable[[], float], seconds: float | None = None) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._held: dict[str, Ticket[T]] = {}
 
     def give(self, call_id: str, what: T) -> str:
@@ -33,7 +36,8 @@ class Tickets(Generic[T]):
         for ticket in tuple(self):
             if ticket.call_id == call_id:
                 del self._held[ticket.token]
-        ticket = Ticket(call_id, secrets.token_urlsafe(24), self._clock() + SECONDS, what)
+        until = self._clock() + (SECONDS if self._seconds is None else self._seconds)
+        ticket = Ticket(call_id, secrets.token_urlsafe(24), until, what)
         self._held[ticket.token] = ticket
         return ticket.token
 

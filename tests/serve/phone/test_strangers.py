@@ -312,3 +312,19 @@ def test_forty_numbers_in_one_process(tmp_path: Path, engine: Serving) -> None:
             await until(lambda: len(it.ears.over) == 40)
 
     asyncio.run(main())
+
+
+def test_who_may_say_what_became_of_a_transfer(tmp_path: Path, engine: Serving) -> None:
+    """Twilio alone, and of a call that was put through: else the call is hung up."""
+
+    async def test(it: Exchange) -> None:
+        url, here = f"{PUBLIC}/aToken", f"{it.webhook}/aToken"
+        fields = (("CallSid", "CA1"), ("DialCallStatus", "busy"))
+        form = urlencode(fields).encode()
+        assert await in_thread(post, here, form, {HEADER: ""}) == 403
+        assert await in_thread(post, here, form, {HEADER: twilio_signature(TOKEN, PUBLIC)}) == 403
+        caller = it.phone()
+        answer = await caller._ask(url, here, DialCallStatus="busy")
+        assert [verb.name for verb in read_twiml(answer)] == ["Hangup"]
+
+    strangers(tmp_path, engine, test)

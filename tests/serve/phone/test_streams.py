@@ -46,6 +46,8 @@ STORY = "This goes on and on, and it does not stop for a good long while. " * 4
 def answer(prompt: Prompt) -> list[str | ToolCall | Exception]:
     if prompt.instructions.startswith("Say exactly"):
         return [prompt.instructions.partition("\n\n")[2]]
+    if "could not be put through: the line is busy" in str(prompt.items[-1]):
+        return ["It is busy there."]
     words = last_words(prompt).lower()
     for word, does in {
         "bye": ToolCall("end_call", "{}"),
@@ -191,5 +193,30 @@ def test_the_agent_puts_the_caller_through(tmp_path: Path, engine: Serving) -> N
         await until(lambda: it.ears.over)
         call = it.call(caller)
         assert (call.reason, call.lost) == ("put through to tel:+15550177", False)
+
+    on_the_phone(tmp_path, engine, talk)
+
+
+def test_nobody_takes_the_caller(tmp_path: Path, engine: Serving) -> None:
+    """Busy there: the caller comes back to the agent, who knows what was said and says so."""
+
+    async def talk(it: Exchange, caller: TwilioCaller) -> None:
+        first, before = it.call(caller), len(caller.played)
+        caller.dial_status = "busy"
+        first.session.send_message("A person, please.")
+        await until(lambda: it.call(caller) is not first, 20)
+        assert (first.reason, first.lost) == ("put through to tel:+15550177", False)
+        call = it.call(caller)
+        await until(lambda: not call.session.busy and len(caller.played) > before + 8_000, 20)
+        said = [item.text for item in call.session.history if item.type == "message"]
+        assert said[0] == "Bakery."
+        assert "A person, please." in said
+        assert said[-1] == "It is busy there."
+        caller.dial_status = "completed"
+        call.session.send_message("A person, I said.")
+        await caller.over.wait()
+        assert caller.reason == "put through to +15550177"
+        await until(lambda: len(it.ears.over) == 2)
+        assert [verb.name for verb in caller.done] == ["Connect", "Dial", "Connect", "Dial"]
 
     on_the_phone(tmp_path, engine, talk)
