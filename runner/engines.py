@@ -165,6 +165,8 @@ class Child:
         """Its ``ready`` line. EngineError tells what it said when it did not get that far."""
         settings = {key: _plain(value) for key, value in brain.items()}
         more = [] if phone is None else ["--sip", phone.listen, "--webhook", phone.webhook]
+        if phone is not None and (public := env.get("RTRUN_SIP_PUBLIC")):
+            more += ["--sip-public", public]
         secret = {} if phone is None else {"RTRUN_WEBHOOK_SECRET": phone.secret}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "runner.cli.main", "engine",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import signal
@@ -82,6 +83,13 @@ LogFormat = Literal["text", "json"]
 @click.option("--sip-cert", metavar="FILE", default="", help="Its certificate (PEM).")
 @click.option("--sip-key", metavar="FILE", default="", help="The certificate's key (PEM).")
 @click.option(
+    "--sip-public",
+    metavar="ADDRESS",
+    default="",
+    help="Our IP address as callers know it, where a router with this address passes everything "
+    "on to us (1:1 NAT).",
+)
+@click.option(
     "--webhook",
     metavar="URL",
     help="Where calls are announced (realtime.call.incoming), signed with RTRUN_WEBHOOK_SECRET.",
@@ -105,6 +113,7 @@ def engine(
     sip_tls: str | None,
     sip_cert: str,
     sip_key: str,
+    sip_public: str,
     webhook: str | None,
     sip_faults: tuple[str, ...],
     parent: bool,
@@ -123,7 +132,7 @@ def engine(
             "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
         )
     options = EngineOptions(host=host, port=port, key=key, max_sessions=max_sessions)
-    phone = _phone(sip, sip_tls, sip_cert, sip_key, webhook, frozenset(sip_faults))
+    phone = _phone(sip, sip_tls, sip_cert, sip_key, sip_public, webhook, frozenset(sip_faults))
     if phone is not None and not key:
         for place in (phone.host, phone.tls_host):
             if place and not is_loopback(place):
@@ -143,12 +152,13 @@ def _phone(
     tls: str | None,
     cert: str,
     key: str,
+    public: str,
     webhook: str | None,
     faults: frozenset[str],
 ) -> SipOptions | None:
     """None without ``--sip``. UsageError."""
     if sip is None:
-        if tls or webhook or cert or key or faults:
+        if tls or webhook or cert or key or public or faults:
             raise UsageError("there is no phone without --sip", "--sip 5060 --webhook URL")
         return None
     if not webhook or urlsplit(webhook).scheme not in ("http", "https"):
@@ -161,6 +171,12 @@ def _phone(
         )
     if bool(tls) != bool(cert and key):
         raise UsageError("--sip-tls, --sip-cert and --sip-key go together", "give all three")
+    try:
+        named = ipaddress.ip_address(public) if public else None
+    except ValueError:
+        raise UsageError(f"--sip-public {public} is no IP address", "such as 203.0.113.7") from None
+    if named is not None and (named.is_unspecified or named.is_multicast):
+        raise UsageError(f"nobody can reach --sip-public {public}", "the router's own address")
     host, port = address(sip, "--sip")
     tls_host, tls_port = address(tls, "--sip-tls") if tls else ("", 0)
     return SipOptions(
@@ -168,6 +184,7 @@ def _phone(
         secret=secret,
         host=host,
         port=port,
+        public=str(named or ""),
         tls_host=tls_host,
         tls_port=tls_port,
         certificate=cert,

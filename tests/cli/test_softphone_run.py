@@ -67,6 +67,9 @@ def test_what_the_engine_needs_to_be_a_telephone(tmp_path: Path) -> None:
         (["--sip", "0", "--webhook", "ftp://x"], "--webhook"),
         (["--sip", "0.0.0.0:0", "--webhook", "http://127.0.0.1:1/"], "without a key"),
         (["--sip", "0", "--sip-tls", "0", "--webhook", "http://127.0.0.1:1/"], "go together"),
+        (["--sip-public", "203.0.113.7"], "without --sip"),
+        (["--sip", "0", "--sip-public", "x.y", "--webhook", "http://127.0.0.1:1/"], "no IP"),
+        (["--sip", "0", "--sip-public", "::", "--webhook", "http://127.0.0.1:1/"], "reach"),
     ):
         env = {"RTRUN_WEBHOOK_SECRET": "whsec_eA=="}
         with Command("engine", "--port", "0", *flags, env=env) as command:

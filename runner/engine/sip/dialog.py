@@ -32,13 +32,20 @@ def place(host: str, port: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Flow:
     """A way to a peer and back: ``transport`` udp, tcp or tls; ``host`` and ``port`` are ours, as
-    the peer reaches them; ``peer`` is its address; ``number`` the connection's, 0 for UDP."""
+    the peer reaches them; ``peer`` is its address; ``number`` the connection's, 0 for UDP.
+    ``public`` is our address before a router that passes everything on, empty without one."""
 
     transport: str
     host: str
     port: int
     peer: tuple[str, int]
     number: int = 0
+    public: str = ""
+
+    @property
+    def named(self) -> str:
+        """Our address as the peer is told it."""
+        return self.public or self.host
 
     @property
     def reliable(self) -> bool:
@@ -46,7 +53,7 @@ class Flow:
 
     @property
     def place(self) -> str:
-        return place(self.host, self.port)
+        return place(self.named, self.port)
 
 
 def reached(flow: Flow, request: Message) -> Flow:

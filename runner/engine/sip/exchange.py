@@ -84,7 +84,7 @@ class Exchange:
         self._make = make
         self._full = full
         self._agent = UserAgent(self._renegotiate, lambda: secrets.token_hex(8))
-        self._lines = Lines(self._heard)
+        self._lines = Lines(self._heard, options.public)
         self._tasks = Supervisor(self._failed)
         self._phones: dict[Dialog, _Phone] = {}
         #: Calls that are on their way to be announced.
@@ -279,7 +279,7 @@ class Exchange:
     async def _open(self, dialog: Dialog) -> _Phone | None:
         """The call with a port for its sound; None when it was refused, or is over already."""
         try:
-            port = await RtpPort.open(dialog.flow.host)
+            port = await RtpPort.open(dialog.flow.host, dialog.flow.named)
         except OSError as error:
             log.warning("no port for a call: %s", error)
             self._do(self._agent.refuse(dialog, 503, self._now()))

@@ -22,10 +22,11 @@ Heard = Callable[[Message | BadMessage, Flow], None]
 
 
 class Lines:
-    """``heard(message, flow)`` gets what comes in."""
+    """``heard(message, flow)`` gets what comes in; ``public`` as in :class:`Flow`."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: Heard, public: str = "") -> None:
         self._heard = heard
+        self.public = public
         self._udp: asyncio.DatagramTransport | None = None
         self._servers: list[asyncio.Server] = []
         self._connections: dict[int, _Connection] = {}
@@ -120,7 +121,7 @@ class _Datagrams(asyncio.DatagramProtocol):
             return  # kept alive
         peer = (addr[0], addr[1])
         host = self._host if self._host not in ("0.0.0.0", "::") else own_address(*peer)
-        flow = Flow("udp", host, self._port, peer)
+        flow = Flow("udp", host, self._port, peer, public=self._lines.public)
         try:
             message: Message | BadMessage = parse(data)
         except BadMessage as bad:
@@ -146,7 +147,8 @@ class _Connection(asyncio.Protocol):
             return
         host, port = transport.get_extra_info("sockname")[:2]
         peer = transport.get_extra_info("peername")[:2]
-        self._flow = Flow(self._kind, host, port, (peer[0], peer[1]), self._number)
+        far = (peer[0], peer[1])
+        self._flow = Flow(self._kind, host, port, far, self._number, self._lines.public)
         loop = asyncio.get_running_loop()
         self._impatient = loop.call_later(PATIENCE, self.close)
 

@@ -18,6 +18,8 @@ class SipOptions:
     secret: str = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 0
+    #: Our address as callers are told it, where a router passes it on; empty: as they reach us.
+    public: str = ""
     tls_host: str = ""
     tls_port: int = 0
     certificate: str = ""

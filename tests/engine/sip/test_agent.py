@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.phones.playbook import SDP, TCP, TLS, UDP, Phone
 
@@ -37,6 +39,7 @@ def test_a_call_rings_is_answered_and_hung_up_by_the_caller() -> None:
 @pytest.mark.parametrize(("flow", "uri"), [
     (UDP, "sip:agent@127.0.0.1:5060"), (TCP, "sip:agent@127.0.0.1:5060;transport=tcp"),
     (TLS, "sip:agent@127.0.0.1:5061;transport=tls"),
+    (replace(TCP, public="203.0.113.7"), "sip:agent@203.0.113.7:5060;transport=tcp"),
 ])  # fmt: skip
 def test_the_contact_is_the_listener_that_was_called(flow: Flow, uri: str) -> None:
     phone = Phone(flow).rings()

@@ -79,6 +79,7 @@ class RtpPort(asyncio.DatagramProtocol):
     """
 
     def __init__(self, host: str) -> None:
+        #: As the far end is told it.
         self.host = host
         self.port = 0
         self.counts = Counts()
@@ -114,12 +115,12 @@ class RtpPort(asyncio.DatagramProtocol):
         self._outward: Callable[[bytes], bytes] = bytes
 
     @classmethod
-    async def open(cls, host: str) -> RtpPort:
-        """A port on ``host``, an address of this machine. OSError."""
+    async def open(cls, host: str, named: str = "") -> RtpPort:
+        """A port on ``host``, an address of this machine that others know as ``named``. OSError."""
         odd: list[RtpPort] = []
         try:
             while True:
-                port = cls(host)
+                port = cls(named or host)
                 await port._loop.create_datagram_endpoint(lambda: port, (host, 0))  # noqa: B023
                 if port.port % 2 == 0 or len(odd) == _TRIES:
                     return port

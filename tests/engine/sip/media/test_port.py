@@ -306,6 +306,23 @@ def test_packets_are_as_long_as_the_phone_wants_them() -> None:
     asyncio.run(main())
 
 
+def test_an_address_behind_a_router() -> None:
+    """Callers send their sound to the public one, and the port listens on our own."""
+
+    async def main() -> None:
+        port = await RtpPort.open("127.0.0.1", "203.0.113.7")
+        offered = port.answer(None)
+        assert offered is not None
+        assert b"c=IN IP4 203.0.113.7\r\n" in offered.sdp
+        with pytest.raises(OSError, match="in use"):
+            await asyncio.get_running_loop().create_datagram_endpoint(
+                asyncio.DatagramProtocol, ("127.0.0.1", port.port)
+            )
+        port.close()
+
+    asyncio.run(main())
+
+
 def test_a_late_offer_is_answered_in_the_ack() -> None:
     async def main() -> None:
         phone, port, ear = await UdpPhone.open(8), await RtpPort.open("127.0.0.1"), Ear()
