@@ -198,11 +198,26 @@ def clash(ours: Sequence[CallRule], theirs: Sequence[CallRule]) -> tuple[int, st
     without rules) and the number, ``*`` for every one. None when they do not."""
     for i, ourselves in _claims(ours):
         for _, other in _claims(theirs):
-            if ourselves == other or (
-                "*" not in (ourselves, other) and (like(ourselves, other) or like(other, ourselves))
-            ):
+            if ourselves == other or ("*" not in (ourselves, other) and meet(ourselves, other)):
                 return i, ourselves
     return None
+
+
+def meet(one: str, other: str) -> bool:
+    """Is there a text that fits both patterns, whose ``*`` stands for any signs?"""
+    ahead = {0}  # how far ``other`` is used up when ``one`` is so far
+    for sign in [*one.lower(), ""]:
+        for i in sorted(ahead):
+            while other[i : i + 1] == "*" and i + 1 not in ahead:
+                ahead.add(i := i + 1)
+        if not sign:
+            break
+        if sign == "*":
+            ahead = set(range(min(ahead, default=len(other) + 1), len(other) + 1))
+            continue
+        stays = {i for i in ahead if other[i : i + 1] == "*"}
+        ahead = stays | {i + 1 for i in ahead if other[i : i + 1].lower() == sign}
+    return len(other) in ahead
 
 
 def _claims(rules: Sequence[CallRule]) -> Iterator[tuple[int, str]]:

@@ -7,10 +7,12 @@ answered with 404.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import CallOver, ConnectError, UserError
+from runner.tasks import in_thread
 from runner.transports.messages import OPENAI_URL
 from runner.transports.wire import rest_base
 
@@ -35,6 +37,10 @@ class PhoneCalls:
         self._key = api_key
         self._headers = dict(headers or {})
         self._made: AsyncOpenAI | None = None
+
+    async def prepare(self) -> None:
+        """Load what a request needs, beside the loop: it takes a second that no call has."""
+        await in_thread(importlib.import_module, "openai")
 
     async def accept(self, call_id: str, config: Mapping[str, Any]) -> None:
         """Take the call with this session object. CallOver when the caller is gone, ConnectError

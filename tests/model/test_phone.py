@@ -117,3 +117,8 @@ def test_two_files_that_answer_the_same_number() -> None:
     assert clash([], one) is None
     assert clash([CallRule(reject=603), *one], [CallRule(sender=("1",))]) == (0, "*")
     assert clash([CallRule(to=("1",))], [CallRule(to=("2",))]) is None
+    # Two patterns, neither of which is a case of the other.
+    assert clash([CallRule(to=("+1555*",))], [CallRule(to=("+1*0100",))]) == (0, "+1555*")
+    assert clash([CallRule(to=("desk*",))], [CallRule(to=("*DESK",))]) == (0, "desk*")
+    for theirs in ("+1666*", "*555", "+155"):
+        assert clash([CallRule(to=("+1555*0",))], [CallRule(to=(theirs,))]) is None

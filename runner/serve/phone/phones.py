@@ -200,6 +200,7 @@ class Phones:
             Kept(deployed.desk.deployment.source, self._env),
         )
         place.reception.behind.append(entry)
+        place.reception.prepare(entry)
         taken = await place.reception.resume(entry)
         if taken:
             words = "call" if taken == 1 else "calls"

@@ -237,6 +237,10 @@ class Reception:
             words = f"a restart would lose the calls on the line: {error}"
             self._ears.note(entry.deployed, words)
 
+    def prepare(self, entry: Behind) -> None:
+        """The first call does not wait for what can be done before it."""
+        self._tasks.spawn(entry.calls.prepare(), "the client of the service")
+
     # -- from one process to the next ------------------------------------------------------------
     async def resume(self, entry: Behind) -> int:
         """Take over the calls that a process before us left on the line; how many there were."""
