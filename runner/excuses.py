@@ -27,6 +27,8 @@ from runner.voice import Clip
 
 #: Seconds without a line after which the caller is told, or put through.
 SILENT_SECONDS = 3.0
+#: For a line that was dead when its end was found; most others come back in less.
+AT_LEAST_SECONDS = 0.5
 #: Seconds that the first line may take: it is known to be bad when nothing has come by then.
 CONNECT_SECONDS = 4.0
 #: Answers in a row that the service fails to make until it counts as broken.
@@ -128,7 +130,8 @@ class Excuses:
             await self._say(call)
 
     async def _silence(self, call: Call) -> None:
-        await asyncio.sleep(SILENT_SECONDS)
+        deaf = call.session.transport.deaf_seconds
+        await asyncio.sleep(max(AT_LEAST_SECONDS, SILENT_SECONDS - deaf))
         if not self._alone(call):
             return
         told = await self._say(call)

@@ -22,6 +22,8 @@ from runner.desk import Address, Call, Desk
 from runner.errors import ConnectError
 from runner.media.resample import resample
 from runner.toolbox import load_tools
+from runner.transports import websocket
+from runner.transports.connection import Connection
 from runner.transports.registry import create
 
 LONG, WORDS = "We have a problem on the line.", "Sorry."
@@ -169,6 +171,21 @@ def test_a_line_that_is_gone_for_long(tmp_path: Path, monkeypatch: pytest.Monkey
         await until(lambda: call.session.connected and not call.excused)
         assert it.said == [WORDS]
         assert not call.ended.is_set()
+
+    scene(tmp_path, test)
+
+
+def test_a_line_that_was_dead_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller has waited while nobody knew."""
+    monkeypatch.setattr(excuses, "SILENT_SECONDS", 60.0)
+    monkeypatch.setattr(websocket, "DEAD_SECONDS", 59.9)
+    monkeypatch.setattr(Connection, "unanswered", True)
+
+    async def test(it: Scene) -> None:
+        await it.call()
+        it.server.away = True
+        await it.server.connections[0].close(1011)
+        await until(lambda: it.said == [WORDS])
 
     scene(tmp_path, test)
 

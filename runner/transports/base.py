@@ -89,6 +89,8 @@ class RealtimeTransportLayer(Listeners, ABC):
     sink: AudioSink | None = None
     #: Where the agent's audio goes that comes by itself, not answer by answer (PCM16 at 24 kHz).
     ear: AudioSink | None = None
+    #: Seconds for which the last line may have been dead when its end was found.
+    deaf_seconds = 0.0
     #: True when the first session object travels with connect() (WebRTC offer, SIP accept).
     sends_session = False
 

@@ -40,6 +40,12 @@ class Connection(ClientConnection):
         self._splitter = Splitter(self._whole, super().data_received, MAX_MESSAGE)
         self._parts: list[bytes] = []
 
+    @property
+    def unanswered(self) -> bool:
+        """Did it end because no ping was answered?"""
+        ours, theirs = self.protocol.close_sent, self.protocol.close_rcvd
+        return theirs is None and ours is not None and ours.reason == "keepalive ping timeout"
+
     def data_received(self, data: bytes) -> None:
         self._splitter.feed(data)
 

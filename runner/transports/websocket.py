@@ -34,6 +34,7 @@ CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 0.5
 #: A dead link is found in at most interval + timeout + close: 4.5 s.
 PING_SECONDS = 2.0
+DEAD_SECONDS = 2 * PING_SECONDS + CLOSE_SECONDS
 #: The caller's audio that may wait in us; older audio is dropped, since late speech is noise.
 SEND_QUEUE_MS = 400.0
 #: Bytes that asyncio may hold before our own queue fills: about 300 ms of PCM16 as base64.
@@ -133,6 +134,12 @@ class OpenAIRealtimeWebSocket(MessageLine):
             at_once = True
         if at_once:
             connection.transport.abort()
+
+    def gone(self, code: int | None, reason: str | None) -> None:
+        connection = self._connection
+        dead = connection is not None and connection.unanswered
+        self.deaf_seconds = DEAD_SECONDS if dead else 0.0
+        super().gone(code, reason)
 
     # -- sending ---------------------------------------------------------------------------
     def send_event(self, event: Mapping[str, Any]) -> None:
