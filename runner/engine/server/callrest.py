@@ -12,6 +12,7 @@ import email.policy
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from runner.engine.server.connection import DEFAULT_MODEL, Connection
 from runner.engine.server.rest import no_such_call, problem, read
 from runner.engine.server.secrets import ClientSecrets, admitted
 from runner.engine.wire import Settings, WireError, new_id
-from runner.tasks import Supervisor
+from runner.tasks import Supervisor, in_thread
 
 log = logging.getLogger("runner.engine")
 
@@ -99,6 +100,8 @@ class CallRest:
         return await self._answer(offer, model, session)
 
     async def _answer(self, offer: Offer, model: str | None, session: dict[str, Any]) -> Response:
+        # Half a second, the first time: those who are on the line do not wait for it.
+        await in_thread(import_module, "runner.engine.rtc.peer")
         from runner.engine.rtc.peer import BadOffer, Peer
 
         peer = Peer(self._failed)
