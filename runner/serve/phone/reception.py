@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runner.desk import Call, Desk
+from runner.dialling import TAKEN_SECONDS
 from runner.errors import CallOver, ConnectError, RtrunError
 from runner.model.phone import CallRule, Incoming
 from runner.serve.deployed import Deployed
@@ -214,6 +215,7 @@ class Reception:
             try:
                 await entry.calls.refer(call_id, uri)
                 self._ears.note(entry.deployed, f"{call_id}: put through to {uri}")
+                self._tasks.spawn(self._leave(entry, call_id), f"the transfer of {call_id}")
                 return
             except CallOver:
                 if answered:
@@ -227,6 +229,12 @@ class Reception:
             await entry.calls.hangup(call_id)
         else:
             await entry.calls.reject(call_id, UNAVAILABLE)
+
+    async def _leave(self, entry: Behind, call_id: str) -> None:
+        """Nobody may have taken the caller, who then hears nothing more at the service."""
+        await asyncio.sleep(TAKEN_SECONDS)
+        with contextlib.suppress(ConnectError):  # most are gone long since
+            await entry.calls.hangup(call_id)
 
     def _keep(self, entry: Behind) -> None:
         if self._leaving:

@@ -63,7 +63,7 @@ def test_a_service_that_does_not_accept_and_refers_nobody_who_rings(tmp_path: Pa
     calls(tmp_path, test)
 
 
-@pytest.mark.parametrize("status", [0, 401, 404, 429, 503], ids="status{}".format)
+@pytest.mark.parametrize("status", [0, 404, 503], ids="status{}".format)
 def test_a_call_that_was_answered_and_cannot_be_followed(
     tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,12 +134,25 @@ def test_nothing_that_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     calls(tmp_path, test)
 
 
+def test_a_transfer_that_nobody_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Referred, and still there: nobody listens to them at the service any more."""
+    monkeypatch.setattr("runner.serve.phone.reception.TAKEN_SECONDS", 0.2)
+
+    async def test(it: Exchange) -> None:
+        it.service.takes_over = False
+        it.service.refuses["control"] = 503
+        call = await it.ring()
+        await until(lambda: verbs(call) == [REFER, HANG_UP])
+
+    calls(tmp_path, test)
+
+
 def test_without_a_place_to_go_the_line_is_tried_for(tmp_path: Path) -> None:
     async def test(it: Exchange) -> None:
         call = await greeted(it)
         it.service.refuses["control"] = 503
         await in_thread(call.drops)
-        await until(lambda: it.service.knocks >= 5)
+        await until(lambda: it.service.knocks >= 4 and it.live(call).away)
         assert verbs(call) == []
         del it.service.refuses["control"]
         await until(lambda: call.attached == 2)
