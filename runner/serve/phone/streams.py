@@ -125,8 +125,7 @@ class Streams:
         call_id = dict(fields).get("CallSid", "")
         if not _ID.fullmatch(call_id):
             return plain(400, "no CallSid")
-        answer = twiml(*self._decide(Incoming(call_id, fields), theirs))
-        return Response(answer, media_type="text/xml", headers={"Cache-Control": "no-store"})
+        return _answer(self._decide(Incoming(call_id, fields), theirs))
 
     def _decide(self, call: Incoming, theirs: list[Number]) -> list[str]:
         """What becomes of the call, as TwiML's verbs."""
@@ -166,20 +165,22 @@ class Streams:
         if isinstance(body, Response):
             return body
         token, signature = request.path_params["token"], request.headers.get(HEADER, "")
-        if not any(
-            twilio_signed(n.token, signature, f"{n.public}/{token}", body) for n in self.behind
-        ):
+        theirs = [
+            n for n in self.behind if twilio_signed(n.token, signature, f"{n.public}/{token}", body)
+        ]
+        if not theirs:
             return plain(403, "the signature is missing, or not Twilio's for this address")
-        answer = twiml(*self._after(token, dict(form_fields(body))))
-        return Response(answer, media_type="text/xml", headers={"Cache-Control": "no-store"})
+        return _answer(self._after(token, dict(form_fields(body)), theirs))
 
-    def _after(self, token: str, fields: Mapping[str, str]) -> list[str]:
+    def _after(self, token: str, fields: Mapping[str, str], theirs: list[Number]) -> list[str]:
         ticket, status = self._away.look(token), fields.get("DialCallStatus", "")
         if ticket is None or ticket.call_id != fields.get("CallSid"):
             return [hang_up()]
+        away, number = ticket.what, ticket.what.taken.number
+        if number not in theirs:
+            return [hang_up()]
         self._away.take(token)
-        away = ticket.what
-        number, desk = away.taken.number, away.taken.number.desk
+        desk = number.desk
         if desk is None or status in TALKED or fields.get("CallStatus") == "completed":
             self._look_whether_empty()
             return [hang_up()]
@@ -207,6 +208,7 @@ class Streams:
         if ticket is not None and ticket.what.back and ticket.call_id in self._open:
             with contextlib.suppress(TimeoutError):  # the stream before is just ending
                 await asyncio.wait_for(self._open[ticket.call_id].over.wait(), CLOSING_SECONDS)
+            ticket = self._tickets.look(token)
         if (
             ticket is None
             or ticket.call_id in self._open
@@ -325,6 +327,11 @@ def _instead(deployment: Deployment | None, *, told: bool = False) -> list[str]:
     words, uri = deployment.on_failure.say, deployment.on_failure.transfer
     speak = words and not (told and uri)
     return [*([say(words)] if speak else []), *([dial(uri)] if uri else [])]
+
+
+def _answer(verbs: list[str]) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(twiml(*verbs), media_type="text/xml", headers=headers)
 
 
 def _socket_url(public: str, token: str) -> str:

@@ -18,6 +18,7 @@ from runner.engine.ports import Call as ToolCall
 from runner.engine.ports import Prompt
 from runner.media.resample import resample
 from runner.testing import TwilioCaller
+from runner.testing.twiml import read_twiml
 
 FILE = (
     LINE
@@ -212,6 +213,10 @@ def test_nobody_takes_the_caller(tmp_path: Path, engine: Serving) -> None:
         assert said[0] == "Bakery."
         assert "A person, please." in said
         assert said[-1] == "It is busy there."
+        # Twilio asks once: a second time means nothing.
+        action = caller.done[1].attributes["action"]
+        again = await caller._ask(action, caller._here(action, "http"), DialCallStatus="busy")
+        assert [verb.name for verb in read_twiml(again)] == ["Hangup"]
         caller.dial_status = "completed"
         call.session.send_message("A person, I said.")
         await caller.over.wait()
