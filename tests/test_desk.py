@@ -158,6 +158,37 @@ def test_a_call_ends_at_its_limit_also_when_that_was_edited_meanwhile(tmp_path: 
     with_desk(loaded, test)
 
 
+def test_a_call_that_grows_too_dear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By list prices, which hold for the service alone: a thousand tokens spoken are 6.4 cents."""
+    loaded = deployment(tmp_path, CLINIC + "model: gpt-realtime\nlimits: { cost_per_call: 0.1 }\n")
+
+    async def spoke(server: RefusingServer, number: int, response_id: str) -> None:
+        tokens = {"text_tokens": 0, "audio_tokens": 1000}
+        usage = {"input_tokens": 0, "output_tokens": 1000, "output_token_details": tokens}
+        response = {"id": response_id, "status": "completed", "output": [], "usage": usage}
+        await server.send(number, {"type": "response.created", "response": response})
+        await server.send(number, {"type": "response.done", "response": response})
+
+    async def test(desk: Desk, server: RefusingServer, seen: list[Any]) -> None:
+        free = await desk.open()  # an engine of one's own has no price
+        for n in range(2):
+            await spoke(server, 0, f"r{n}")
+        await until(lambda: free.session.usage.get("output_audio") == 2000)
+        assert desk.cost_of(free) is None
+        monkeypatch.setattr(Address, "openai", True)
+        await asyncio.wait_for(free.ended.wait(), 10)
+        assert free.reason == "cost limit"
+        dear = await desk.open()
+        await spoke(server, 1, "r0")
+        await until(lambda: desk.cost_of(dear) == pytest.approx(0.064))
+        assert not dear.ended.is_set()
+        await spoke(server, 1, "r1")
+        await asyncio.wait_for(dear.ended.wait(), 10)
+        assert (dear.reason, dear.lost) == ("cost limit", False)
+
+    with_desk(loaded, test)
+
+
 def test_a_line_that_is_refused_ends_the_call_and_leaves_the_table(tmp_path: Path) -> None:
     async def test(desk: Desk, server: RefusingServer, seen: list[Any]) -> None:
         call = await desk.open()
