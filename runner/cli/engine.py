@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import click
 
 from runner.codec import dumps, loads
+from runner.engine.server.options import MOST_SESSIONS, SESSIONS_A_CORE, sessions_here
 from runner.engine.sip.options import FAULTS, SipOptions
 from runner.errors import MissingModels, UsageError
 from runner.serve.guard import address, is_loopback
@@ -63,8 +64,7 @@ LogFormat = Literal["text", "json"]
 @click.option(
     "--max-sessions",
     type=click.IntRange(1),
-    default=64,
-    show_default=True,
+    show_default=f"{SESSIONS_A_CORE} a core, {MOST_SESSIONS} at most",
     help="Sessions at once; a further one is refused.",
 )
 @click.option(
@@ -107,7 +107,7 @@ def engine(
     host: str,
     key: str,
     brain: str,
-    max_sessions: int,
+    max_sessions: int | None,
     log_format: LogFormat,
     sip: str | None,
     sip_tls: str | None,
@@ -131,7 +131,8 @@ def engine(
             f"listening on {host} without a key would open the engine to everybody",
             "set RTRUN_ENGINE_KEY, or listen on 127.0.0.1",
         )
-    options = EngineOptions(host=host, port=port, key=key, max_sessions=max_sessions)
+    limit = max_sessions or sessions_here()
+    options = EngineOptions(host=host, port=port, key=key, max_sessions=limit)
     phone = _phone(sip, sip_tls, sip_cert, sip_key, sip_public, webhook, frozenset(sip_faults))
     if phone is not None and not key:
         for place in (phone.host, phone.tls_host):

@@ -1,12 +1,13 @@
 """How many telephone calls one engine carries before its sound comes late.
 
     PYTHONPATH=.:tests python tests/bench/calls.py [--calls 20] [--step 5] [--most 60]
+        [--every 12] [--noise -50]
 
 `rtrun engine --sip` with the rehearsal brain, real ears and voice, in a process of its own;
 callers of ours on UDP, one more each second, each with a spoken question every 12 s (flite) and
-quiet otherwise. When `--calls` are there, 24 s are measured (`--seconds`); then `--step` more
-come, until the 99th percentile of the lateness of the engine's packets passes 20 ms. A packet is
-late by how long it comes behind its own timestamp, measured from the earliest of its call.
+quiet, or noise, otherwise. When `--calls` are there, 24 s are measured (`--seconds`); then `--step`
+more come, until the 99th percentile of the lateness of the engine's packets passes 20 ms. A packet
+is late by how long it comes behind its own timestamp, measured from the earliest of its call.
 `--write docs/performance.md` puts the table there, with the machine, the day and the command.
 `waited` is the time in which the engine's loop had no core though it could have run, `callers` how
 late this process is itself: on a machine with other work they say so. Needs the engine's models
@@ -18,135 +19,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import json
 import os
 import platform
-import secrets
 import shlex
-import subprocess
 import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from support.engine import spoken
-from support.phones.operator import SECRET, SESSION, Operator
+from support.phones.crowd import Caller, desk, lag, missing
 from support.until import until
 
-from runner.audio.g711 import ulaw_decode, ulaw_encode
-from runner.engine.sip.media.rtp import pack, unpack
-from runner.media.resample import resample
-
-QUESTIONS = (
-    "What are your opening hours?",
-    "How much is a cleaning?",
-    "Where can I find you?",
-    "What does it cost to have my teeth cleaned?",
-)
-INSTRUCTIONS = """You are the front desk of Northwind Dental.
-We are open from 9 to 5, Monday to Friday, and from 10 to 2 on Saturday.
-A cleaning costs 90 dollars. We are at 12 Main Street."""
-EVERY = 12.0
 ANSWER_WITHIN = 10.0
-PACKET = 160
 HEAD = """\
 | calls | late p50, ms | p99 | skipped, % | asked | answered | cores | waited, % | callers, p99 |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
-QUIET = b"\xff" * PACKET
-
-
-class Sound(asyncio.DatagramProtocol):
-    """A call's RTP: what came when, and when there was a voice in it."""
-
-    def __init__(self) -> None:
-        self.came: list[tuple[float, int]] = []
-        self.loud: list[float] = []
-        self.first: int | None = None
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        packet = unpack(data)
-        if packet is None:
-            return
-        now = time.monotonic()
-        self.first = packet.timestamp if self.first is None else self.first
-        self.came.append((now, packet.timestamp - self.first & 0xFFFFFFFF))
-        if packet.payload != QUIET:
-            level = np.abs(np.frombuffer(ulaw_decode(packet.payload), "<i2").astype(int)).max()
-            if level > 500:
-                self.loud.append(now)
-
-
-class Caller(asyncio.DatagramProtocol):
-    """One phone, with just the signalling that a call needs."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.answer = b""
-        self.sound = Sound()
-        self.asked: list[float] = []
-        self.words = b""
-        self.tag = secrets.token_hex(4)
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        if data.startswith(b"SIP/2.0 2") and b"INVITE" in data:
-            self.answer = data
-        elif data.startswith(b"SIP/2.0") and int(data[8:11]) >= 300:
-            raise SystemExit(f"call {self.number}: {data.splitlines()[0].decode()}")
-
-    def request(self, method: str, cseq: int, to: str, body: str = "") -> bytes:
-        here = f"127.0.0.1:{self.port}"
-        lines = [
-            f"{method} sip:agent@{self.dial[0]}:{self.dial[1]} SIP/2.0",
-            f"Via: SIP/2.0/UDP {here};branch=z9hG4bK{secrets.token_hex(8)}",
-            f"From: <sip:c{self.number}@{here}>;tag={self.tag}",
-            f"To: {to}",
-            f"Call-ID: {self.tag}@bench",
-            f"CSeq: {cseq} {method}",
-            f"Contact: <sip:c{self.number}@{here}>",
-            "Max-Forwards: 70",
-            *(["Content-Type: application/sdp"] if body else []),
-            f"Content-Length: {len(body)}",
-        ]
-        return ("\r\n".join([*lines, "", ""]) + body).encode()
-
-    async def ring(self, dial: tuple[str, int]) -> None:
-        loop = asyncio.get_running_loop()
-        self.dial = dial
-        self.line, _ = await loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", 0))
-        self.port = self.line.get_extra_info("sockname")[1]
-        self.rtp, _ = await loop.create_datagram_endpoint(lambda: self.sound, ("127.0.0.1", 0))
-        rtp = self.rtp.get_extra_info("sockname")[1]
-        sdp = (
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=audio {rtp} RTP/AVP 0\r\n"
-        )
-        to = f"<sip:agent@{dial[0]}:{dial[1]}>"
-        self.line.sendto(self.request("INVITE", 1, to, sdp), dial)
-        await until(lambda: self.answer, 30)
-        head, _, body = self.answer.decode().partition("\r\n\r\n")
-        [self.to] = [line[4:] for line in head.split("\r\n") if line.startswith("To: ")]
-        [port] = [line.split()[1] for line in body.split("\r\n") if line.startswith("m=audio")]
-        self.line.sendto(self.request("ACK", 1, self.to), dial)
-        await self.talk(("127.0.0.1", int(port)))
-
-    async def talk(self, target: tuple[str, int]) -> None:
-        begun = time.monotonic()
-        for n in range(1_000_000):
-            if n % round(EVERY * 50) == 100:
-                question = QUESTIONS[(self.number + n) % len(QUESTIONS)]
-                self.words = ulaw_encode(resample(spoken(question), 24_000, 8_000))
-                self.asked.append(time.monotonic() + len(self.words) / 8000)
-            payload, self.words = self.words[:PACKET], self.words[PACKET:]
-            self.rtp.sendto(
-                pack(0, n, PACKET * n, 7, payload.ljust(PACKET, b"\xff"), False), target
-            )
-            await asyncio.sleep(max(0.0, begun + (n + 1) * 0.02 - time.monotonic()))
-
-    def leave(self) -> None:
-        self.line.sendto(self.request("BYE", 2, self.to), self.dial)
-        self.line.close()
-        self.rtp.close()
 
 
 def lateness(callers: list[Caller], since: float, to: float) -> np.ndarray:
@@ -161,11 +49,7 @@ def lateness(callers: list[Caller], since: float, to: float) -> np.ndarray:
 
 def skipped(callers: list[Caller], since: float, to: float) -> int:
     """Packets of that time that were not sent, since their time had passed, or were lost."""
-    lost = 0
-    for caller in callers:
-        stamps = [stamp for when, stamp in caller.sound.came if since <= when < to]
-        lost += (max(stamps) - min(stamps)) // PACKET + 1 - len(stamps)
-    return lost
+    return sum(missing([t for when, t in c.sound.came if since <= when < to]) for c in callers)
 
 
 def answers(callers: list[Caller], since: float, to: float) -> tuple[int, int]:
@@ -173,14 +57,6 @@ def answers(callers: list[Caller], since: float, to: float) -> tuple[int, int]:
     asked = [(c, at) for c in callers for at in c.asked if since <= at < to - ANSWER_WITHIN]
     heard = [any(at < t < at + ANSWER_WITHIN for t in c.sound.loud) for c, at in asked]
     return len(asked), sum(heard)
-
-
-async def lag(worst: list[float]) -> None:
-    """How late this process itself is, so that its own delays are not taken for the engine's."""
-    while True:
-        due = time.monotonic() + 0.02
-        await asyncio.sleep(0.02)
-        worst.append((time.monotonic() - due) * 1000)
 
 
 async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) -> list[str]:
@@ -195,7 +71,7 @@ async def measure(args: argparse.Namespace, dial: tuple[str, int], engine: int) 
     wanted = args.calls
     while wanted <= args.most:
         while len(callers) < wanted:
-            caller = Caller(len(callers))
+            caller = Caller(len(callers), args.every, args.noise)
             callers.append(caller)
             tasks.append(loop.create_task(caller.ring(dial)))
             await asyncio.sleep(1)
@@ -267,33 +143,14 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=5)
     parser.add_argument("--most", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=24)
+    parser.add_argument("--every", type=float, default=12, help="seconds from question to question")
+    parser.add_argument("--noise", type=float, help="dB of full scale, on every line")
     parser.add_argument("--write", type=Path, help="a page whose <!-- calls: --> part is made anew")
     args = parser.parse_args()
-    for question in QUESTIONS:
-        spoken(question)
-    operator = Operator()
-    operator.decide = lambda it, call_id: it.post(
-        call_id, "accept", {**SESSION, "instructions": INSTRUCTIONS}
-    )
-    command = [sys.executable, "-m", "runner.cli.main", "engine", "--port", "0", "--sip", "0"]
-    command += ["--webhook", operator.webhook, "--log-format", "json", "--parent"]
-    command += ["--max-sessions", str(args.most + 1)]
-    environment = {**os.environ, "RTRUN_WEBHOOK_SECRET": SECRET}
-    engine = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
-    )
-    try:
-        assert engine.stdout is not None
-        urls = json.loads(engine.stdout.readline())["urls"]
-        operator.http = urls["http"]
-        host, _, port = urls["sip"].removeprefix("sip:").rpartition(":")
-        where = machine()
-        print(where, flush=True)
-        rows = asyncio.run(measure(args, (host, int(port)), engine.pid))
-    finally:
-        engine.terminate()
-        engine.wait(20)
-        operator.close()
+    where = machine()
+    print(where, flush=True)
+    with desk("--max-sessions", str(args.most + 1)) as engine:
+        rows = asyncio.run(measure(args, engine.dial, engine.pid))
     if args.write is not None:
         write(args.write, "\n".join([HEAD, *rows, "", f"{where}."]))
 

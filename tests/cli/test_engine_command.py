@@ -120,7 +120,11 @@ def test_an_engine_of_its_own_outlives_its_input() -> None:
         process.stdin.close()
         process.stdin = None
         http = url.replace("ws://", "http://").removesuffix("/v1/realtime")
-        assert httpx.get(http + "/healthz").status_code == 200
+        health = httpx.get(http + "/healthz")
+        assert health.status_code == 200
+        # As many as the cores are good for, when nobody says.
+        cores = len(os.sched_getaffinity(0))
+        assert health.json()["max_sessions"] == min(64, 20 * cores)
 
 
 def test_without_models_it_starts_typed_and_says_why(tmp_path) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from runner.audio.formats import PCM16
 from runner.engine.hosted.calls import McpCall
 from runner.engine.hosted.offer import Offer
 from runner.engine.ports import Call, Say, Spoken
@@ -190,29 +191,31 @@ class Response:
         )
 
     async def _speak(self, spoken: Spoken) -> None:
-        message = self._open_message()
-        message.say(spoken.text)
-        await self._sound(message, self._encoder.encode(spoken.pcm24k), spoken.text)
-
-    async def _sound(self, message: Message, data: bytes, text: str) -> None:
-        form = self._form
-        if not data:
+        message, text, pcm24k = self._open_message(), spoken.text, spoken.pcm24k
+        message.say(text)
+        if not pcm24k:
             message.sound(b"", text, 0.0)  # a clause without sound, such as a lone dash
             return
-        whole_ms: float | None = form.ms(len(data))
-        for chunk in chunks(form, data):
-            if wait := self._pace.wait_seconds():
-                await asyncio.sleep(wait)
-            message.sound(chunk, text, whole_ms)
-            self._pace.sent(form.ms(len(chunk)))
-            self._note_first_sound()
+        whole_ms: float | None = PCM16.ms(len(pcm24k))
+        # By pieces: a long clause encoded at once would hold the other callers up for 10 ms.
+        for piece in chunks(pcm24k):
+            await self._sound(message, self._encoder.encode(piece), text, whole_ms)
             text, whole_ms = "", None
-            await asyncio.sleep(0)  # other callers get their turn between two chunks
+
+    async def _sound(
+        self, message: Message, data: bytes, text: str = "", whole_ms: float | None = None
+    ) -> None:
+        if wait := self._pace.wait_seconds():
+            await asyncio.sleep(wait)
+        message.sound(data, text, whole_ms)
+        self._pace.sent(self._form.ms(len(data)))
+        self._note_first_sound()
+        await asyncio.sleep(0)  # other callers get their turn between two pieces
 
     async def _flush(self) -> None:
         """What the resampler holds back goes out before the message is closed."""
         if self._message is not None and self._params.audio and (rest := self._encoder.flush()):
-            await self._sound(self._message, rest, "")
+            await self._sound(self._message, rest)
 
     # -- what it says of itself -------------------------------------------------------------
 

@@ -32,15 +32,15 @@ class Encoder:
         return g711.ulaw_encode(pcm8k) if self.form == PCMU else g711.alaw_encode(pcm8k)
 
 
-def chunks(form: AudioFormat, data: bytes) -> Iterator[bytes]:
-    """``data`` in pieces of 100 ms; the last one may hold up to 200 ms rather than a crumb."""
-    size = form.nbytes(CHUNK_MS)
+def chunks(pcm24k: bytes) -> Iterator[bytes]:
+    """A clause in pieces of 100 ms; the last one may hold up to 200 ms rather than a crumb."""
+    size = PCM16.nbytes(CHUNK_MS)
     start = 0
-    while len(data) - start >= 2 * size:
-        yield data[start : start + size]
+    while len(pcm24k) - start >= 2 * size:
+        yield pcm24k[start : start + size]
         start += size
-    if start < len(data):
-        yield data[start:]
+    if start < len(pcm24k):
+        yield pcm24k[start:]
 
 
 class Pace:

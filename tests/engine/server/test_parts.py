@@ -11,7 +11,7 @@ import pytest
 from support.engine import Puppet
 from support.until import until
 
-from runner.audio.formats import PCM16, PCMU
+from runner.audio.formats import PCMU
 from runner.engine.ports import BrainError, Call, Prompt, Say, Spoken
 from runner.engine.server.answer import Answer, Failure, Speaker
 from runner.engine.server.auth import allowed, presented_key
@@ -158,7 +158,7 @@ def test_sound_goes_out_in_100_to_200_ms() -> None:
         (SECOND[:20], [20]),
         (b"", []),
     ):
-        pieces = list(chunks(PCM16, data))
+        pieces = list(chunks(data))
         assert b"".join(pieces) == data
         if sizes[0:1] == [4800]:
             assert all(4800 <= len(p) < 9600 for p in pieces)
