@@ -19,8 +19,9 @@ from runner.engine.sip.transactions import Client, Server
 
 T1 = 0.5  #: Seconds until a message over UDP is sent again; doubled each time,
 T2 = 4.0  #: up to this.
+T4 = 5.0  #: So long a message may be on its way.
 GIVE_UP = 64 * T1
-#: Transactions kept at once; a flood beyond is not answered.
+#: Transactions kept at once. Of a flood beyond, what is not part of a call is not answered.
 MOST = 10_000
 
 
@@ -41,7 +42,7 @@ class UserAgent:
         self._servers: dict[tuple[str, str, str], Server] = {}
         self._clients: dict[str, Client] = {}
         self._invites: dict[Dialog, Server] = {}
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
 
     # -- in ------------------------------------------------------------------------------------
@@ -125,9 +126,15 @@ class UserAgent:
             if known.last:  # it was lost on its way, or overtaken
                 self._send(flow, known.last)
             return
-        if len(self._servers) >= MOST:
-            return
-        server = self._servers[key] = Server(request, flow)
+        dialog = self._dialogs.get((request.call_id, request.to_tag, request.from_tag))
+        ours = dialog is not None or (
+            method == "CANCEL" and transaction(request, "INVITE") in self._servers
+        )
+        server = Server(request, flow)
+        if ours or method == "INVITE":
+            if len(self._servers) >= MOST and not ours:
+                return
+            self._servers[key] = server  # all others are answered alike each time they come
         if method == "CANCEL":
             self._cancelled(server)
             return
@@ -138,7 +145,6 @@ class UserAgent:
         if not request.to_tag:
             self._begun(server)
             return
-        dialog = self._dialogs.get((request.call_id, request.to_tag, request.from_tag))
         if dialog is None:
             self._answer(server, 481)
         elif request.cseq[0] <= dialog.heard:
@@ -226,7 +232,10 @@ class UserAgent:
     def _acknowledged(self, request: Message) -> None:
         server = self._servers.get(transaction(request, "INVITE"))
         if server is not None and server.final >= 300:
-            server.acknowledged = True
+            if not server.acknowledged:
+                server.acknowledged = True
+                key = transaction(request, "INVITE")
+                self._at(T4, lambda: self._servers.pop(key, None))
             return
         dialog = self._dialogs.get((request.call_id, request.to_tag, request.from_tag))
         if dialog is not None and dialog.unacknowledged == request.cseq[0]:
@@ -250,12 +259,10 @@ class UserAgent:
             return
         server.final = status
         key = transaction(request, request.method)
-        self._at(GIVE_UP, lambda: self._drop(key))
+        if self._servers.get(key) is server:
+            self._at(GIVE_UP, lambda: self._servers.pop(key, None))
         if request.method == "INVITE" and status >= 300 and not server.flow.reliable:
             self._repeat(server, T1, self._now + GIVE_UP, lambda: not server.acknowledged)
-
-    def _drop(self, key: tuple[str, str, str]) -> None:
-        self._servers.pop(key, None)
 
     def _ok(self, server: Server, dialog: Dialog, sdp: bytes = b"") -> None:
         more = [("Contact", dialog.contact), ("Allow", ALLOW), ("Supported", "timer")]
@@ -383,7 +390,7 @@ class UserAgent:
     def _send(self, flow: Flow, data: bytes) -> None:
         self._out.append(Send(flow, data))
 
-    def _at(self, seconds: float, act: Callable[[], None]) -> None:
+    def _at(self, seconds: float, act: Callable[[], object]) -> None:
         self._count += 1
         heapq.heappush(self._timers, (self._now + seconds, self._count, act))
 

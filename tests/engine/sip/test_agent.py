@@ -270,9 +270,31 @@ def test_what_is_no_message_is_answered_when_it_can_be() -> None:
 def test_a_flood_of_calls_leaves_the_table_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.engine.sip.agent.MOST", 50)
     phone = Phone()
+    phone.talks()
     for number in range(200):
-        phone.say("OPTIONS", branch=f"b{number}")
-    assert phone.statuses() == [200] * 50
-    phone.wait(40)
-    phone.say("OPTIONS")
+        phone.number, phone.tag = 0, ""
+        phone.say("INVITE", ("Require", "x"), branch=f"b{number}")
+    assert phone.statuses() == [420] * 49
+    phone.wait(0)
+    # Who asks whether somebody is there takes no place, and the call that runs has its own.
+    for number in range(200):
+        phone.say("OPTIONS", branch=f"o{number}")
+    assert phone.statuses() == [200] * 200
+    phone.tag, phone.number = phone.dialog.tag, 7
+    phone.say("INVITE", SDP, body=b"hold")
     assert phone.statuses() == [200]
+    phone.say("ACK", branch="ack2")
+    assert phone.say("BYE").statuses() == [200]
+    phone.wait(40)
+    assert phone.agent.deadline is None
+
+
+def test_a_refusal_that_was_acknowledged_makes_room() -> None:
+    phone = Phone()
+    phone.say("INVITE", ("Require", "x"), branch="x").say("ACK", branch="x")
+    phone.wait(5.1)
+    assert phone.agent.deadline is not None
+    assert phone.statuses() == [420]
+    phone.number = 0
+    phone.say("INVITE", SDP, body=b"offer", branch="x")  # its place is free, it is a new call
+    assert phone.statuses() == [100]

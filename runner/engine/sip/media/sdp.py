@@ -147,5 +147,5 @@ def refusal(media: Media) -> list[str]:
 def write(host: str, session: int, version: int, lines: list[str]) -> bytes:
     """A description of these media lines."""
     where = address(host)
-    above = ["v=0", f"o=- {session} {version} {where}", "s=-", f"c={where}", "t=0 0"]
+    above = ["v=0", f"o=rtrun {session} {version} {where}", "s=-", f"c={where}", "t=0 0"]
     return ("\r\n".join([*above, *lines]) + "\r\n").encode()

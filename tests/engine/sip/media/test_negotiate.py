@@ -170,7 +170,7 @@ def test_a_second_exchange_raises_the_version_and_keeps_law_and_key():
     assert second is not None
     assert (second.codec, second.srtp) == ("pcma", first.srtp)
     assert (second.session, second.version) == (first.session, first.version + 1)
-    assert f"o=- {first.session} 2 IN IP4 10.0.0.1" in lines(second)
+    assert f"o=rtrun {first.session} 2 IN IP4 10.0.0.1" in lines(second)
     offer = answer(None, host="10.0.0.1", port=4000, before=second)
     assert "m=audio 4000 RTP/SAVP 8 0 101" in lines(offer)
 
