@@ -93,6 +93,8 @@ class RtpPort(asyncio.DatagramProtocol):
         self._cipher: Cipher | None = None
         # Inward.
         self._from: Address | None = None
+        self._remote: Address | None = None
+        self._six = False
         self._ssrc: int | None = None
         self._arrived = 0.0
         self._told = False
@@ -161,6 +163,10 @@ class RtpPort(asyncio.DatagramProtocol):
         before, self._agreed = self._agreed, agreed
         if before is None or before.remote != agreed.remote:
             self._from = None
+            # A phone with two addresses may name the one that is out of reach from here: its
+            # sound tells the other.
+            there = agreed.remote
+            self._remote = there if there and (":" in there[0]) == self._six else None
         if agreed.srtp is None:
             self._cipher = None
         elif self._cipher is None:
@@ -195,7 +201,8 @@ class RtpPort(asyncio.DatagramProtocol):
     # -- the socket ------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
-        self.port = transport.get_extra_info("sockname")[1]
+        host, self.port = transport.get_extra_info("sockname")[:2]
+        self._six = ":" in host
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         agreed = self._agreed
@@ -285,7 +292,7 @@ class RtpPort(asyncio.DatagramProtocol):
         self._timer = self._loop.call_at(self._due, self._tick)
 
     def _send(self, agreed: Negotiated, samples: int) -> None:
-        where = self._from or agreed.remote
+        where = self._from or self._remote
         payload = self._next(agreed, samples)
         if where is None or self._transport is None:
             return

@@ -343,3 +343,23 @@ def test_a_late_offer_is_answered_in_the_ack() -> None:
         phone.close()
 
     asyncio.run(main())
+
+
+def test_a_phone_that_names_an_address_out_of_reach_is_answered_where_it_speaks_from() -> None:
+    """A phone on a machine with both kinds of addresses: IPv6 in its SDP, by IPv4 on the line."""
+
+    async def work(port: RtpPort, phone: UdpPhone, ear: Ear) -> None:
+        elsewhere = phone.offer(host="fd00::2").replace(b"IN IP4 fd00", b"IN IP6 fd00")
+        agreed = port.answer(elsewhere)
+        assert agreed is not None
+        port.change(agreed)
+        port.counts.sent = 0
+        packets = len(phone.packets)
+        ear.leg.play("r", "i", bytes(PACKET))
+        ear.leg.finished("r")
+        await until(lambda: [e["type"] for e in ear.events][1:])  # begun and ended
+        assert port.counts.sent == 0
+        phone.send(phone.packet(bytes(PACKET)))
+        await until(lambda: len(phone.packets) > packets + 2)
+
+    run(work)
