@@ -17,6 +17,8 @@ from runner.errors import InputError
 #: Connections at once, and the seconds in which one has to bring a whole message.
 MOST = 512
 PATIENCE = 30.0
+#: Bytes that a peer may leave unread.
+UNREAD = 256 * 1024
 
 Heard = Callable[[Message | BadMessage, Flow], None]
 
@@ -141,19 +143,20 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._number = self._lines.add(self)
+        ours, theirs = map(transport.get_extra_info, ("sockname", "peername"))
+        # One that was reset before it came to be known here has no addresses.
+        self._number = self._lines.add(self) if ours and theirs else 0
         if not self._number:
             self._transport.abort()
             return
-        host, port = transport.get_extra_info("sockname")[:2]
-        peer = transport.get_extra_info("peername")[:2]
-        far = (peer[0], peer[1])
+        (host, port), far = ours[:2], (theirs[0], theirs[1])
         self._flow = Flow(self._kind, host, port, far, self._number, self._lines.public)
         loop = asyncio.get_running_loop()
         self._impatient = loop.call_later(PATIENCE, self.close)
 
     def data_received(self, data: bytes) -> None:
-        assert self._flow is not None
+        if self._flow is None:
+            return
         for message in self._stream.feed(data):
             if isinstance(message, BadMessage) and not message.status:
                 self.close()  # nobody can tell where the next one begins
@@ -171,7 +174,11 @@ class _Connection(asyncio.Protocol):
         self._lines.gone(self._number)
 
     def send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > UNREAD:
+            self._transport.abort()
+        else:
             self._transport.write(data)
 
     def close(self) -> None:
