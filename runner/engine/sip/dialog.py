@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from runner.engine.sip.message import (
+    COMPACT,
     Headers,
     Message,
     address,
@@ -148,10 +149,10 @@ class Dialog:
 
 
 def told(request: Message) -> list[tuple[str, str]]:
-    """The fields of an INVITE for the webhook, as they came. What is no UTF-8 is read as Latin-1,
-    which old exchanges write names in."""
+    """The fields of an INVITE for the webhook, as they came but for names in one letter, which
+    nobody looks for. What is no UTF-8 is read as Latin-1, which old exchanges write names in."""
     fields = [line for line in request.headers if canonical(line[0]) != "content-length"]
-    return [(key, _legible(value)) for key, value in fields]
+    return [(COMPACT.get(key.lower(), key), _legible(value)) for key, value in fields]
 
 
 def _legible(value: str) -> str:

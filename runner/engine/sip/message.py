@@ -19,10 +19,10 @@ MAX_CSEQ = 2**31 - 1
 
 #: Names in one letter (RFC 3261, 7.3.3, and the extensions that phones use).
 COMPACT = {
-    "a": "accept-contact", "b": "referred-by", "c": "content-type", "e": "content-encoding",
-    "f": "from", "i": "call-id", "k": "supported", "l": "content-length", "m": "contact",
-    "o": "event", "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events", "v": "via",
-    "x": "session-expires",
+    "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "e": "Content-Encoding",
+    "f": "From", "i": "Call-ID", "k": "Supported", "l": "Content-Length", "m": "Contact",
+    "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via",
+    "x": "Session-Expires",
 }  # fmt: skip
 
 #: Fields of which a message has several, in one line or in many.
@@ -126,7 +126,7 @@ def number(text: str) -> int:
 
 def canonical(name: str) -> str:
     name = name.lower()
-    return COMPACT.get(name, name)
+    return COMPACT.get(name, name).lower()
 
 
 def split(value: str) -> list[str]:

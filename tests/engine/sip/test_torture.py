@@ -154,3 +154,13 @@ def test_a_name_in_latin_1_is_told_in_letters() -> None:
     ring = phone.news[-1]
     assert isinstance(ring, Ring)
     assert ("from", '"Müller" <sip:m@x>;tag=l') in told(ring.dialog.invite)
+
+
+def test_names_in_one_letter_are_told_in_full() -> None:
+    """Who decides on a call looks for From and To."""
+    phone = Phone()
+    data = message("INVITE").replace(b"\r\nfrom:", b"\r\nf:").replace(b"\r\nto:", b"\r\nT :")
+    assert phone.hears(data) == [100]
+    names = [name for name, _ in told(phone.dialog.invite)]
+    assert {"From", "To"} <= set(names)
+    assert not {name for name in names if len(name) == 1}
