@@ -256,6 +256,7 @@ class Stream:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._looked = 0  # so much of it holds no end of a header
         #: A ping (two empty lines, RFC 5626) came and wants an empty line back.
         self.pings = 0
 
@@ -267,8 +268,9 @@ class Stream:
             while self._data[:2] == b"\r\n":
                 self.pings += self._data[:4] == b"\r\n\r\n"
                 del self._data[: 4 if self._data[:4] == b"\r\n\r\n" else 2]
-            end = _END.search(self._data)
+            end = _END.search(self._data, max(0, self._looked - 3))
             if end is None:
+                self._looked = len(self._data)
                 if len(self._data) > MAX_HEAD:
                     yield BadMessage("a header without end")
                 return
@@ -280,6 +282,7 @@ class Stream:
                 return
             whole = bytes(self._data[: end.end() + length])
             del self._data[: end.end() + length]
+            self._looked = 0
             try:
                 yield parse(whole, whole=False)
             except BadMessage as bad:
