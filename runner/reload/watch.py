@@ -5,7 +5,8 @@ inotify (through watchfiles) tells quickly but loses things: a watched file that
 directory renamed away, a link whose target lies elsewhere, NFS, a full watch table. So it is
 only a hint. The truth is a stat of every file, each 250 ms and after each hint, then 25 ms of
 unchanged stat, then a SHA-256 of the content: a touch, or the same text written again, is quiet.
-The time that the hint took to get here counts as unchanged by the disk's own clock (ctime).
+The time that the hint took to get here counts as unchanged by the disk's own clock (ctime), and
+where the system tells that nobody has the file open for writing, less is enough.
 """
 
 from __future__ import annotations
@@ -23,12 +24,17 @@ from pathlib import Path
 import watchfiles
 
 from runner.reload.chain import Chain, chain_of
+from runner.reload.writers import written
 from runner.tasks import Supervisor, in_thread
 
 #: Seconds between two looks when nothing hints at a change.
 POLL = 0.25
 #: A file counts as written when its stat has not changed for so long.
 SETTLE = 0.025
+#: When nobody has it open for writing: what is saved together comes within this.
+SETTLE_CLOSED = 0.015
+#: When somebody has: a writer may pause.
+SETTLE_WRITTEN = 0.2
 #: A file that is gone counts as deleted after so long: editors and git delete, then create.
 SETTLE_MISSING = 0.2
 #: A file that is written without end is read after so long anyway.
@@ -59,6 +65,8 @@ class _Look:
     chain: Chain
     #: Seconds since the newest of the files was touched in any way, by the disk's clock.
     age: float
+    #: Is a file that changed open for writing? None when that is not known.
+    written: bool | None
 
 
 class Watcher:
@@ -118,7 +126,7 @@ class Watcher:
         if self._started:
             return
         self._started = True
-        look = await in_thread(_look, self._files)
+        look = await in_thread(_look, self._files, {})
         self._arm(look.chain)
         await self._compare(look, time.monotonic(), everything=True)
         self._supervisor.spawn(self._run(), "watch")
@@ -182,8 +190,8 @@ class Watcher:
         if hinted:  # what nobody hints at was written elsewhere, by another clock
             unchanged_since -= min(max(look.age, 0.0), SETTLE)
         while True:
-            left = SETTLE - (time.monotonic() - unchanged_since)
-            await asyncio.sleep(min(SETTLE / 5, left) if left > 0 else SETTLE / 5)
+            left = self._rest(look, hinted) - (time.monotonic() - unchanged_since)
+            await asyncio.sleep(min(max(left, 0.0), SETTLE / 5))
             newer = await self._look()
             now = time.monotonic()
             if newer.stamps != look.stamps:
@@ -191,15 +199,22 @@ class Watcher:
                     since = now
                 unchanged_since = now
             look = newer
-            gone = any(s is None and self._known.get(f) for f, s in look.stamps.items())
-            if now - unchanged_since >= (SETTLE_MISSING if gone else SETTLE):
+            if now - unchanged_since >= self._rest(look, hinted):
                 return look, since
             if now - begun >= SETTLE_MAX:
                 return look, since
 
+    def _rest(self, look: _Look, hinted: bool) -> float:
+        """How long what was seen must not change."""
+        if any(s is None and self._known.get(f) for f, s in look.stamps.items()):
+            return SETTLE_MISSING
+        if look.written:
+            return SETTLE_WRITTEN
+        return SETTLE_CLOSED if hinted and look.written is False else SETTLE
+
     async def _look(self) -> _Look:
         # In a thread: a stat on a network disk may take seconds, and audio runs in this loop.
-        look = await in_thread(_look, self._files)
+        look = await in_thread(_look, self._files, self._stamps)
         self._arm(look.chain)
         return look
 
@@ -291,13 +306,15 @@ class Watcher:
         self._warn_once(f"{name}: {error!r}")
 
 
-def _look(files: tuple[Path, ...]) -> _Look:
+def _look(files: tuple[Path, ...], known: Mapping[Path, Stamp]) -> _Look:
     stats = {f: _stat(f) for f in files}
     newest = max((s.st_ctime for s in stats.values() if s is not None), default=0.0)
+    stamps: dict[Path, Stamp] = {
+        f: s and (s.st_mtime_ns, s.st_size, s.st_ino, s.st_dev) for f, s in stats.items()
+    }
+    changed = [f for f, s in stamps.items() if known and s is not None and known.get(f) != s]
     return _Look(
-        {f: s and (s.st_mtime_ns, s.st_size, s.st_ino, s.st_dev) for f, s in stats.items()},
-        chain_of(files),
-        time.time() - newest,
+        stamps, chain_of(files), time.time() - newest, written(changed) if changed else None
     )
 
 
