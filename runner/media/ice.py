@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import aioice.ice
@@ -20,6 +20,8 @@ log = logging.getLogger("runner.media")
 
 #: aioice looks that often whether its checks are over.
 CHECKED_SECONDS = 0.03
+#: For what aiortc is connecting to find that it was closed.
+CONNECTING_SECONDS = 5.0
 
 _found = aioice.ice.get_host_addresses
 
@@ -60,6 +62,8 @@ def _failed(name: str, error: BaseException) -> None:
     log.error("%s failed: %r", name, error, exc_info=error)
 
 
+#: aiortc's method that connects.
+_CONNECTS = f"{RTCPeerConnection.__name__}.__connect"
 #: Those that are being closed: a loop by itself would forget them.
 _closing = Supervisor(_failed)
 
@@ -67,16 +71,47 @@ _closing = Supervisor(_failed)
 async def _close(connection: RTCPeerConnection) -> None:
     """aioice that was about to be connected begins to ask for consent behind its own close, and
     would go on with that for half a minute."""
+    connecting = _connecting(connection)
     early = {id(way): way for way in _ways(connection) if way._query_consent_task is None}
     try:
         await connection.close()
     except Exception as error:  # one that was made of half a description lacks parts
         log.info("a WebRTC connection was not whole: %r", error)
         early = {id(way): way for way in _ways(connection)}
+    if connecting:
+        await _closed_behind(connection, connecting)
     if early:
         await asyncio.sleep(CHECKED_SECONDS)
     for way in early.values():
         await way.close()
+
+
+def _connecting(connection: RTCPeerConnection) -> list[asyncio.Task[Any]]:
+    """aiortc's own tasks that connect it, and have not finished."""
+    found: list[asyncio.Task[Any]] = []
+    for task in asyncio.all_tasks():
+        coro: Any = task.get_coro()
+        frame = getattr(coro, "cr_frame", None)
+        if coro.__qualname__ == _CONNECTS and frame and frame.f_locals.get("self") is connection:
+            found.append(task)
+    return found
+
+
+async def _closed_behind(
+    connection: RTCPeerConnection, connecting: Iterable[asyncio.Task[Any]]
+) -> None:
+    """They go on behind the close: either they fail, of which nobody else would take note, or they
+    begin to send, receive and decode on what is closed, for good."""
+    done, late = await asyncio.wait(connecting, timeout=CONNECTING_SECONDS)
+    for task in late:
+        task.cancel()
+    for task in done:
+        if not task.cancelled():
+            task.exception()
+    for transceiver in connection.getTransceivers():
+        await transceiver.stop()
+    if connection.sctp is not None:
+        await connection.sctp.stop()
 
 
 def _ways(connection: RTCPeerConnection) -> Iterator[aioice.Connection]:

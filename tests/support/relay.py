@@ -18,9 +18,8 @@ class Relay:
     they overtake each other. While ``dark`` nothing passes, and nobody is told.
     """
 
-    def __init__(self, *, lose: float = 0.0, late_ms: float = 0.0, seed: int = 1) -> None:
-        self.lose = lose
-        self.late_ms = late_ms
+    def __init__(self, seed: int = 1) -> None:
+        self.lose = self.late_ms = 0.0
         self.dark = False
         self.passed = self.lost = 0
         self._random = random.Random(seed)

@@ -7,9 +7,10 @@ import contextlib
 import ctypes
 import gc
 import os
+import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -79,6 +80,14 @@ async def _at_once(call: Call, engine: Serving) -> None:
     await asyncio.sleep(0)
 
 
+_random = random.Random(1)
+
+
+async def sometime(call: Call, engine: Serving) -> None:
+    """While addresses are exchanged, found, tried, and keys are agreed upon."""
+    await asyncio.sleep(_random.uniform(0, 0.3))
+
+
 async def _asked(call: Call, engine: Serving) -> None:
     await until(lambda: call.transport._connection or len(engine.engine.calls))
 
@@ -132,7 +141,7 @@ async def _hung_up(call: Call, engine: Serving) -> None:
 
 Way = Callable[[Call, Serving], Any]
 #: Dropped on the way, and dropped on the line.
-EARLY: tuple[Way, ...] = (_at_once, _asked, _channel_open)
+EARLY: tuple[Way, ...] = (_at_once, sometime, _asked, _channel_open)
 LATE: tuple[Way, ...] = (
     _idle, _answering, _answer_asked_for, _caller_speaks, _line_lost, _line_renewed, _hung_up
 )  # fmt: skip
@@ -149,13 +158,16 @@ async def drop(engine: Serving, way: Way) -> None:
     await call.session.close()  # it may have begun after it was given up
 
 
-async def drop_all(engine: Serving, count: int) -> None:
+async def drop_all(engine: Serving, count: int, ways: Sequence[Way] = EARLY + LATE) -> None:
     """``count`` calls, each dropped another way, until nothing of them is left in this loop."""
-    ways = EARLY + LATE
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     for number in range(count):
         await drop(engine, ways[number % len(ways)])
     await until(lambda: len(asyncio.all_tasks()) == 1)
     await until(lambda: not len(engine.engine.calls), 20)
+    gc.collect()
+    assert faults == []
 
 
 #: Whose objects a call is made of.

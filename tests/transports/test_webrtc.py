@@ -294,7 +294,7 @@ def test_calls_dropped_in_every_state_leave_nothing(
     engine: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peer, "CONNECT_SECONDS", 3.0)  # of an offer whose caller gave up
-    asyncio.run(drop_all(engine, 10))
+    asyncio.run(drop_all(engine, 11))
     before = left(engine)
-    asyncio.run(drop_all(engine, 10))
+    asyncio.run(drop_all(engine, 11))
     nothing_more(engine, before)
