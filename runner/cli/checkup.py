@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from runner import __version__
+from runner.desk import Address
 from runner.engines import Engines, choose
 from runner.errors import DeviceError, RtrunError
 from runner.model.deployment import EngineSpec
@@ -209,35 +210,50 @@ def _level(pcm: bytes) -> Finding:
     return Finding("level", "well", f"{level:.0f} dBFS in the room")
 
 
-async def line(flag: str, env: Mapping[str, str]) -> Finding:
-    """Open a line to the engine that ``flag`` names, as a call would."""
-    from runner.transports.base import ConnectOptions
-    from runner.transports.websocket import OpenAIRealtimeWebSocket
-
+async def lines(flag: str, env: Mapping[str, str]) -> list[Finding]:
+    """Open lines to the engine that ``flag`` names, as calls would: one by WebSocket, and when that
+    opens, one by WebRTC, which a network or an engine may not have."""
     running = Engines(env, lambda text: None)
-    transport = OpenAIRealtimeWebSocket()
-    began = time.monotonic()
     try:
         engine = await running.get(choose(EngineSpec(), flag, env))
-        created = asyncio.Event()
-        transport.on("session.created", lambda event: created.set())
-        address = engine.address
-        began = time.monotonic()
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await transport.connect(
-                ConnectOptions(
-                    api_key=address.api_key, url=address.url, headers=dict(address.headers)
-                )
-            )
-            await created.wait()
-        took = (time.monotonic() - began) * 1000
-        where = urlsplit(address.url).netloc if address.url else "api.openai.com"
-        return Finding("engine", "well", f"{engine.kind} at {where} answers after {took:.0f} ms")
+        where = urlsplit(engine.address.url).netloc if engine.address.url else "api.openai.com"
+        took = await _open("websocket", engine.address)
+        words = f"{engine.kind} at {where} answers after {took:.0f} ms"
+        found = [Finding("engine", "well", words)]
+        try:
+            words = f"a line is open after {await _open('webrtc', engine.address):.0f} ms"
+            found.append(Finding("webrtc", "well", words))
+        except RtrunError as error:
+            found.append(Finding("webrtc", "lacks", error.message, error.hint))
+        except TimeoutError:
+            words = f"a line opened, and no session began within {CONNECT_SECONDS:.0f} s"
+            found.append(Finding("webrtc", "lacks", words, "transport: websocket does without"))
+        return found
     except RtrunError as error:
-        return Finding("engine", "broken", error.message, error.hint)
+        return [Finding("engine", "broken", error.message, error.hint)]
     except TimeoutError:
         words = f"{flag} took the line and said nothing for {CONNECT_SECONDS:.0f} s"
-        return Finding("engine", "broken", words)
+        return [Finding("engine", "broken", words)]
+    finally:
+        await running.close()
+
+
+async def _open(kind: str, address: Address) -> float:
+    """Milliseconds until the engine has begun a session on a line. RtrunError, TimeoutError."""
+    from runner.transports.base import ConnectOptions
+    from runner.transports.registry import create
+
+    transport = create(kind)
+    created = asyncio.Event()
+    transport.on("session.created", lambda event: created.set())
+    options = ConnectOptions(
+        api_key=address.api_key, url=address.url, headers=dict(address.headers)
+    )
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await transport.connect(options)
+            await created.wait()
     finally:
         await transport.close()
-        await running.close()
+    return (time.monotonic() - began) * 1000

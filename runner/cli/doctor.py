@@ -56,7 +56,7 @@ def doctor(
             *checkup.devices(),
         ]
     if engine is not None:
-        found.append(tasks.run(checkup.line(engine, env)))
+        found += tasks.run(checkup.lines(engine, env))
     if sound:
         found += tasks.run(checkup.sound(input_, output))
     if format_ == "json":

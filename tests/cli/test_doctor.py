@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from support.command import environment
 from support.engine import Puppet, serving
+from support.refusing import refusing_server
 from support.soundcard import SoundCard, sound_card
 from support.speech import flite, write_wav
 
@@ -94,6 +96,7 @@ def test_a_line_to_an_engine_is_tried() -> None:
         code, found, _ = doctor("--engine", engine.url, RTRUN_ENGINE_KEY="sk-right")
         assert code == 0
         assert "answers after" in found["engine"]["text"]
+        assert "a line is open after" in found["webrtc"]["text"]
         code, found, _ = doctor("--engine", engine.url, RTRUN_ENGINE_KEY="sk-wrong")
         assert code == 1
         assert "401" in found["engine"]["text"]
@@ -103,6 +106,22 @@ def test_a_line_to_an_engine_is_tried() -> None:
     code, found, _ = doctor("--engine", "nonsense")
     assert code == 1
     assert "no such engine" in found["engine"]["text"]
+
+
+def test_an_engine_without_webrtc_lacks_something_optional() -> None:
+    async def main() -> None:
+        async with refusing_server() as server:
+            code, found, _ = await asyncio.to_thread(
+                doctor, "--engine", server.url, RTRUN_ENGINE_KEY="sk"
+            )
+            assert (code, found["engine"]["state"], found["webrtc"]["state"]) == (
+                0,
+                "well",
+                "lacks",
+            )
+            assert "transport: websocket" in found["webrtc"]["hint"]
+
+    asyncio.run(main())
 
 
 def test_devices_want_sound() -> None:
