@@ -89,6 +89,7 @@ class Headset:
             clean=None if self._canceller is None else self._canceller.clean,
             on_failure=failed,
             on_moved=moved("microphone", self._warn),
+            on_back=back("microphone", self._warn),
         )
         try:
             await ear.over.wait()
@@ -177,6 +178,7 @@ async def open_sound(
                 reference=reference,
                 on_failure=lambda error: warn(f"{error.message}; the call goes on without it"),
                 on_moved=moved("speaker", warn),
+                on_back=back("speaker", warn),
             )
             headset = Headset(speaker, reference, canceller, input_device, headphones, warn)
             return Sound(speaker, tape, headset)
@@ -200,3 +202,8 @@ async def _canceller(reference: Reference, warn: Warn) -> EchoCanceller | None:
 def moved(what: str, warn: Warn) -> Callable[[str, str], None]:
     """Tells that another device took the place of one that is gone."""
     return lambda old, new: warn(f"the {what} {old} is gone; {new} takes its place")
+
+
+def back(what: str, warn: Warn) -> Callable[[str], None]:
+    """Tells that a device is there again."""
+    return lambda name: warn(f"the {what} {name} is there again and in use")

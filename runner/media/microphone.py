@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from runner.errors import DeviceError
-from runner.media.device import Device, OnFailure, OnMoved
+from runner.media.device import Device, OnBack, OnFailure, OnMoved
 from runner.media.portaudio import RATE, Kind
 from runner.media.resample import Resampler
 
@@ -26,7 +26,8 @@ class Microphone(Device):
     cannot be opened. ``clean(pcm16, at)`` may take something out of each block first (an echo):
     mono at 48 kHz, captured from ``at`` (time.monotonic()) on. When it disappears later,
     another device takes its place and ``on_moved`` is told; when there is none, ``on_failure``
-    is, a second of silence lets a sentence that was begun come to its end, and nothing follows.
+    is, a second of silence lets a sentence that was begun come to its end, and nothing follows
+    until ``on_back`` is told of one that is there again.
     """
 
     kind: Kind = "input"
@@ -40,8 +41,9 @@ class Microphone(Device):
         clean: Callable[[bytes, float], bytes] | None = None,
         on_failure: OnFailure | None = None,
         on_moved: OnMoved | None = None,
+        on_back: OnBack | None = None,
     ) -> None:
-        super().__init__(on_failure, on_moved)
+        super().__init__(on_failure, on_moved, on_back)
         self._on_audio = on_audio
         self._clean = clean
         self._resampler = Resampler(RATE, rate)

@@ -6,11 +6,15 @@ stalls where two streams run. So each direction has its own stream, at 48 kHz.
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Literal
 
 from runner.errors import DeviceError
@@ -24,6 +28,8 @@ SILENT_FOR = 2.5
 FIRST_SOUND = 6.0
 
 Kind = Literal["input", "output"]
+#: How much sound the device keeps: as little as it can, or seconds.
+Latency = float | Literal["low"]
 _NAMES: dict[Kind, str] = {"input": "microphone", "output": "speaker"}
 
 
@@ -83,6 +89,7 @@ class Stream:
         device: str | int | None,
         callback: Callback,
         ended: Callable[[], None],
+        latency: Latency = "low",
     ) -> None:
         sounddevice = _library()
         index = _index(sounddevice, kind, device)
@@ -101,7 +108,7 @@ class Stream:
                     device=index,
                     channels=self.channels,
                     dtype="int16",
-                    latency="low",
+                    latency=latency,
                     callback=self._input if kind == "input" else self._output,
                     finished_callback=self._finished,
                 )
@@ -156,10 +163,15 @@ _looking = threading.Lock()
 
 
 def another(
-    kind: Kind, lost: Collection[str], callback: Callback, ended: Callable[[], None]
+    kind: Kind,
+    lost: Collection[str],
+    callback: Callback,
+    ended: Callable[[], None],
+    latency: Latency,
+    meant: str,
 ) -> Stream | None:
-    """A stream on the system's choice, else on the next device that opens, but for those named
-    in ``lost``; None when there is none. Takes its time: for a thread of its own."""
+    """A stream on the device ``meant``, on the system's choice, or on the next that opens, but for
+    those named in ``lost``; None when there is none. Takes its time: for a thread of its own."""
     with _looking:
         try:
             if not _open:
@@ -168,17 +180,36 @@ def another(
                 with _quiet():
                     sounddevice._terminate()
                     sounddevice._initialize()
-            found = sorted(listed(kind), key=lambda device: not device[2])
+            found = sorted(listed(kind), key=lambda device: (device[1] != meant, not device[2]))
         except DeviceError:
             return None
         for index, name, _ in found:
             if name in lost:
                 continue
             try:
-                return Stream(kind, index, callback, ended)
+                return Stream(kind, index, callback, ended, latency)
             except DeviceError:
                 continue
     return None
+
+
+_NAMES_NOW = """
+import json, sys, sounddevice
+print(json.dumps([d["name"] for d in sounddevice.query_devices() if d[sys.argv[1]] > 0]))
+"""
+
+
+def present(kind: Kind) -> frozenset[str]:
+    """The names of the devices there are now. Another process looks: the list in this one is as
+    old as its oldest stream. Takes its time, as ``another`` does."""
+    command = [sys.executable, "-c", _NAMES_NOW, f"max_{kind}_channels"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=True
+        )
+        return frozenset(map(str, json.loads(done.stdout)))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return frozenset()
 
 
 def _library() -> Any:
@@ -192,7 +223,24 @@ def _library() -> Any:
         ) from None
     except ImportError:
         raise DeviceError("sounddevice is not installed", "pip install sounddevice") from None
+    _hush()
     return sounddevice
+
+
+#: In the place of ALSA's own, which writes onto the screen; (file, line, function, error, ...).
+_unsaid = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int)(
+    lambda file, line, function, error: None
+)
+
+
+@cache
+def _hush() -> None:
+    """ALSA tells of an underrun on standard error, from its own thread and in mid-call; what there
+    is to say of it is in the flags of the callback. Linux alone has it."""
+    try:
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_unsaid)
+    except (OSError, AttributeError):
+        return
 
 
 def _index(sounddevice: Any, kind: Kind, device: str | int | None) -> int:

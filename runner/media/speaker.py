@@ -14,8 +14,8 @@ import numpy as np
 from runner.audio.formats import PCM16, AudioFormat
 from runner.audio.playback import Part
 from runner.errors import DeviceError
-from runner.media.device import Device, OnFailure, OnMoved
-from runner.media.portaudio import RATE, Kind
+from runner.media.device import Device, OnBack, OnFailure, OnMoved
+from runner.media.portaudio import RATE, Kind, Latency
 from runner.media.reference import Reference
 from runner.media.tape import TapeRecorder, to_pcm16
 from runner.media.upsample import Upsampler
@@ -25,6 +25,8 @@ from runner.media.virtual import VirtualSpeaker
 WAITING_MS = 600_000
 #: A block whose computed time is this close (seconds) to the end of the last one follows on it.
 _STEADY = 0.05
+#: What the device keeps (seconds) after it ran dry once, and again: a busy machine calls us late.
+_MORE: dict[Latency, Latency] = {"low": 0.1, 0.1: 0.2}
 #: Parts whose count can still be asked for.
 _REMEMBERED = 64
 
@@ -45,7 +47,9 @@ class Speaker(Device):
     that back, and it will have sounded after the device's latency. Drained is when it has
     sounded. With a ``recorder`` (its clock being the loop's) it goes onto the tape at its time.
     When the device disappears, another takes its place and ``on_moved`` is told; when there is
-    none, ``on_failure`` is and a virtual speaker plays the rest, so the call goes on.
+    none, ``on_failure`` is and a virtual speaker plays the rest, so the call goes on; ``on_back``
+    is told when there is one again. After an answer in which the device ran dry it is opened anew
+    with more of a buffer: each answer begins later by so much, so nobody has it who can do without.
     """
 
     kind: Kind = "output"
@@ -59,8 +63,9 @@ class Speaker(Device):
         reference: Reference | None = None,
         on_failure: OnFailure | None = None,
         on_moved: OnMoved | None = None,
+        on_back: OnBack | None = None,
     ) -> None:
-        super().__init__(on_failure, on_moved)
+        super().__init__(on_failure, on_moved, on_back)
         self.on_drained: Callable[[], None] | None = None
         self._fmt = fmt
         self._decode = to_pcm16(fmt)
@@ -78,7 +83,11 @@ class Speaker(Device):
         self._flushes = 0
         self._ends = 0.0
         self._drain: asyncio.TimerHandle | None = None
+        #: Plays by the clock while ``_by_clock``; remembers what was heard of it afterwards.
         self._virtual: VirtualSpeaker | None = None
+        self._by_clock = False
+        #: In the block before; since the stream was opened.
+        self._slipping = self._slipped = False
         #: Milliseconds refused because far too much was waiting already.
         self.dropped_ms = 0.0
         #: How often the device ran out of sound in the middle of it, since we came too late.
@@ -87,7 +96,7 @@ class Speaker(Device):
 
     # -- the loop's side ---------------------------------------------------------------------
     def play(self, item_id: str, content_index: int, data: bytes) -> None:
-        if self._virtual is not None:
+        if self._virtual is not None and self._by_clock:
             self._virtual.play(item_id, content_index, data)
             return
         data = data[: self._fmt.samples(len(data)) * self._fmt.bytes_per_sample]
@@ -103,7 +112,7 @@ class Speaker(Device):
         self._to_tape()
 
     def flush(self) -> None:
-        if self._virtual is not None:
+        if self._virtual is not None and self._by_clock:
             self._virtual.flush()
             return
         with self._lock:
@@ -118,16 +127,16 @@ class Speaker(Device):
 
     @property
     def idle(self) -> bool:
-        if self._virtual is not None:
+        if self._virtual is not None and self._by_clock:
             return self._virtual.idle
         with self._lock:
             return not self._queue and time.monotonic() >= self._ends
 
     def close(self) -> None:
+        if not self._closed:
+            self.flush()
         if self._virtual is not None:
             self._virtual.close()
-        elif not self._closed:
-            self.flush()
         super().close()
 
     def _dried(self, ends: float, flushes: int) -> None:
@@ -140,7 +149,7 @@ class Speaker(Device):
 
     def _drained(self) -> None:
         self._drain = None
-        if self._virtual is not None or self._closed:
+        if self._by_clock or self._closed:
             return
         self._to_tape()
         with self._lock:
@@ -149,13 +158,19 @@ class Speaker(Device):
             ends = self._ends
         if ends > time.monotonic():
             self._dried(ends, self._flushes)
-        elif self.on_drained is not None:
+            return
+        if self._slipped and self._latency in _MORE:
+            self._latency, self._slipped = _MORE[self._latency], False
+            self.reopen()
+        if self.on_drained is not None:
             self.on_drained()
 
     def _gone(self) -> None:
         """Go on without the device: what it did not take is played by the clock."""
-        self._virtual = virtual = VirtualSpeaker(self._fmt, self._recorder)
-        virtual.on_drained = self._virtual_drained
+        if self._virtual is None:
+            self._virtual = VirtualSpeaker(self._fmt, self._recorder)
+            self._virtual.on_drained = self._virtual_drained
+        virtual, self._by_clock = self._virtual, True
         with self._lock:
             waiting = [(c.part, c.data[c.at :]) for c in self._queue]
             was_playing = self._drain is not None
@@ -169,7 +184,13 @@ class Speaker(Device):
             DeviceError(f"the speaker {self.name} is gone", "the call goes on without sound")
         )
 
+    def _back(self) -> None:
+        if self._virtual is not None and self._virtual.idle:
+            self._by_clock = False
+
     def _virtual_drained(self) -> None:
+        # A device that is back takes over between two answers.
+        self._by_clock = self._silent
         if self.on_drained is not None:
             self.on_drained()
 
@@ -199,7 +220,10 @@ class Speaker(Device):
     def _call(self, buffer: Any, frames: int, latency: float, slipped: bool) -> None:
         wanted = frames // self._factor
         with self._lock:
-            self.underruns += slipped and self._steady
+            if slipped and self._steady and not self._slipping:
+                self.underruns += 1
+                self._slipped = True
+            self._slipping = slipped  # several blocks of one gap are one
             self._last_call = now = time.monotonic()
             sound = self._decode(self._next(wanted, now + latency)).ljust(2 * wanted, b"\0")
             samples = self._upsampler.process(np.frombuffer(sound, "<i2"))

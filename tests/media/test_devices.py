@@ -18,7 +18,7 @@ from support.until import until
 from runner.audio.formats import PCM16, PCMA, PCMU, AudioFormat
 from runner.audio.g711 import alaw_encode, ulaw_encode
 from runner.errors import DeviceError
-from runner.media import devices, portaudio
+from runner.media import device, devices, portaudio
 from runner.media.devices import Microphone, Speaker
 from runner.media.tape import TapeRecorder
 
@@ -293,3 +293,79 @@ def test_the_call_goes_on_without_its_devices(
         run(main(card))
     monkeypatch.undo()
     begin_anew()
+
+
+# -- and put in again ----------------------------------------------------------------------------
+def test_a_device_that_is_there_again_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "RETURN_SECONDS", 0.2)
+
+    async def main(card: SoundCard) -> None:
+        failures: list[DeviceError] = []
+        back: list[str] = []
+        blocks: list[bytes] = []
+        drained: list[bool] = []
+        speaker = Speaker(on_failure=failures.append, on_back=back.append)
+        microphone = Microphone(blocks.append, on_failure=failures.append, on_back=back.append)
+        speaker.on_drained = lambda: drained.append(True)
+        await until(lambda: blocks)
+        card.kill()
+        await until(lambda: len(failures) == 2)
+        speaker.play("clock", 0, sine(440, 0.5))
+        await until(lambda: drained)
+        assert speaker.heard("clock", 0) == RATE // 2
+        card.start()
+        await until(lambda: len(back) == 2)
+        taken = len(blocks)
+        with card.recorded(tmp_path / "spk.raw") as raw:
+            speaker.play("sound", 0, sine(440, 0.5))
+            await until(lambda: len(drained) == 2 and len(blocks) > taken)
+            await settled(raw)
+        assert speaker.heard("sound", 0) == RATE // 2
+        assert speaker.heard("clock", 0) == RATE // 2, "what was heard without it stays"
+        assert len(failures) == 2
+        speaker.close()
+        microphone.close()
+
+    with sound_card() as card:
+        for name, value in card.env.items():
+            monkeypatch.setenv(name, value)
+        begin_anew()
+        run(main(card))
+    monkeypatch.undo()
+    begin_anew()
+
+
+# -- a machine that is late ----------------------------------------------------------------------
+class Late:
+    """In the place of the canceller's reference: keeps PortAudio's thread now and then."""
+
+    seconds = 0.0
+
+    def write(self, samples: Any, at: float) -> None:
+        stop, self.seconds = self.seconds, 0.0
+        time.sleep(stop)
+
+
+def test_after_an_answer_that_slipped_the_speaker_keeps_more(card: SoundCard) -> None:
+    async def main() -> None:
+        late, drained = Late(), []
+        speaker = Speaker(reference=late)  # type: ignore[arg-type]
+        await awaken(speaker)
+        speaker.on_drained = lambda: drained.append(True)
+        assert speaker.underruns == 0
+        before = speaker._stream._latency
+        speaker.play("long", 0, sine(440, 1.5))
+        await until(lambda: speaker.heard("long", 0) > RATE // 4)
+        late.seconds = 0.5
+        await until(lambda: drained)
+        assert speaker.underruns >= 1
+        await until(lambda: speaker._stream._latency > before)
+        speaker.play("next", 0, sine(440, 0.5))
+        await until(lambda: len(drained) == 2)
+        assert speaker.heard("long", 0) == RATE * 3 // 2
+        assert speaker.heard("next", 0) == RATE // 2
+        speaker.close()
+
+    run(main())

@@ -18,12 +18,18 @@ RATE = 48_000
 
 
 class SoundCard:
-    """``env`` is what a process needs to use it. ``kill()`` pulls the plug."""
+    """``env`` is what a process needs to use it. ``kill()`` pulls the plug, ``start()`` puts it in
+    again."""
 
     def __init__(self, folder: Path) -> None:
         self.env = {"XDG_RUNTIME_DIR": str(folder), "PULSE_SERVER": f"unix:{folder}/socket"}
         self._folder = folder
         self._started: list[subprocess.Popen[bytes]] = []
+        self.start()
+
+    def start(self) -> None:
+        """Put the plug in: at the beginning, and again after ``kill()``."""
+        folder = self._folder
         self.server = self._run(
             "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit=no",
             "--use-pid-file=no", f"--log-target=file:{folder}/log",
