@@ -17,6 +17,10 @@ from runner.serve.house import House
 from runner.serve.verbs import Verbs
 from runner.tasks import OnFailure, Supervisor
 
+_NO_SOUND = (
+    "records.audio: a call from a browser is not recorded, its sound does not pass through rtrun"
+)
+
 
 class Browsers:
     """Implements the console's Ears. ``answering`` is the engine by the source of a deployment."""
@@ -34,6 +38,7 @@ class Browsers:
         self._screen = screen
         self._answering = answering
         self._tasks = Supervisor(on_failure)
+        self._warned: set[str] = set()
         self._console = Console(
             house,
             verbs,
@@ -70,8 +75,11 @@ class Browsers:
 
     # -- Ears ----------------------------------------------------------------------------------
     def began(self, of: Deployed, call: Call) -> None:
-        report = reports.SessionStart(call.id, call.session.agent.name, "a browser")
-        self._screen.of(of.name).report(report)
+        screen = self._screen.of(of.name)
+        screen.report(reports.SessionStart(call.id, call.session.agent.name, "a browser"))
+        if of.desk and of.desk.deployment.records.audio and of.name not in self._warned:
+            self._warned.add(of.name)
+            screen.report(reports.Warn(_NO_SOUND))
 
     def ended(self, of: Deployed, call: Call) -> None:
         engine = self._engine(of)

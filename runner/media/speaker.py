@@ -222,7 +222,8 @@ class Speaker(Device):
         with self._lock:
             if slipped and self._steady and not self._slipping:
                 self.underruns += 1
-                self._slipped = True
+                # While it wakes up a device may do so at its best.
+                self._slipped = time.monotonic() > self._awake_at
             self._slipping = slipped  # several blocks of one gap are one
             self._last_call = now = time.monotonic()
             sound = self._decode(self._next(wanted, now + latency)).ljust(2 * wanted, b"\0")

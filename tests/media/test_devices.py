@@ -348,7 +348,11 @@ class Late:
         time.sleep(stop)
 
 
-def test_after_an_answer_that_slipped_the_speaker_keeps_more(card: SoundCard) -> None:
+def test_after_an_answer_that_slipped_the_speaker_keeps_more(
+    card: SoundCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "FIRST_SOUND", 0.0)
+
     async def main() -> None:
         late, drained = Late(), []
         speaker = Speaker(reference=late)  # type: ignore[arg-type]

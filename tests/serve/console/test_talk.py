@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,10 +27,11 @@ transport: websocket
 timezone: none
 session: { output_modalities: [text] }
 limits: { calls: 1 }
+records: { transcript: "kept/{call.id}.json", audio: "kept/{call.id}.wav", redact: [phone_number] }
 agents:
   desk:
     instructions: Say one.
-    greeting: Good morning.
+    greeting: Good morning. Or call 555-0100.
 """
 
 Test = Callable[[Desk, Serving], Awaitable[None]]
@@ -82,7 +84,7 @@ def test_a_call_is_the_deployments_and_ends_when_the_page_says_so(tmp_path: Path
             told = await page.until(lambda s: s["is"] == "call" and s["call"]["via"] == "browser")
             assert told["call"]["no_mute"] == "the microphone is in the browser: mute it there"
             greeting = await page.row(role="assistant", done=True)
-            assert greeting["text"] == "Good morning."
+            assert greeting["text"] == "Good morning. Or call [phone_number]."
             # A page decides nothing of its call.
             client.send("session.update", session={"type": "realtime", "instructions": "Mine."})
             # Its checker knows nothing of what others ask for: read without it.
@@ -97,6 +99,14 @@ def test_a_call_is_the_deployments_and_ends_when_the_page_says_so(tmp_path: Path
             await until(lambda: desk.told.calls[-1] == ("ended", "the page hung up"))
             await until(lambda: len(engine.engine.calls) == 0)
             assert not (await post(desk, f"{path}/hangup")).json()["ok"]
+            # Its sound runs past us, what was said does not.
+            kept = tmp_path / "kept" / f"{session}.json"
+            await until(kept.exists)
+            record = json.loads(kept.read_text())
+            assert (record["from"], record["audio"]) == ("browser", None)
+            assert record["reason"] == "the page hung up"
+            said = [item["text"] for item in record["items"]]
+            assert said == ["Good morning. Or call [phone_number]."]
 
     on_a_console(tmp_path, test)
 
@@ -135,7 +145,9 @@ def test_what_was_said_on_the_phone_is_let_go_with_the_call(tmp_path: Path) -> N
             call = await shop.open(transport=OpenAIRealtimeSIP(), attach=session)
             told = await page.until(lambda s: s["is"] == "call" and s["call"]["via"] == "phone")
             assert "does not pass through rtrun" in told["call"]["no_mute"]
-            await page.row(role="assistant", text="Good morning.", done=True)
+            await page.row(
+                role="assistant", text="Good morning. Or call [phone_number].", done=True
+            )
             await call.session.close("over")
             gone = await page.until(lambda s: s["is"] == "forget")
             assert [row["text"] for row in gone["rows"]] == [NOT_KEPT]
