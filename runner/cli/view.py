@@ -8,8 +8,10 @@ and the line being typed.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -53,6 +55,9 @@ _LAMPS: dict[Status, tuple[str, str, str]] = {
     "no line": ("○", "!", "red"),
     "ended": ("○", "o", "dim"),
 }
+
+
+_LINK = re.compile(r"https?://\S+$")
 
 
 class LiveView:
@@ -150,16 +155,22 @@ class LiveView:
             self._gone = True
 
     def _show(self, lines: list[Line]) -> None:
-        if lines:
-            self._put(*(self._render(line) for line in lines))
+        for line in lines:
+            link = _LINK.search(line.text)
+            if link and cell_len(line.text) > self._console.width - LABEL - 1:
+                # Broken by the terminal alone, so that it is still one link.
+                self._put(self._render(replace(line, text=line.text[: link.start()])))
+                self._put(Text(link[0]), soft_wrap=True)
+            else:
+                self._put(self._render(line))
         self._changed()
 
-    def _put(self, *what: RenderableType) -> None:
+    def _put(self, *what: RenderableType, soft_wrap: bool = False) -> None:
         if self._gone:
             return
         try:
             if what:
-                self._console.print(*what, sep="\n")
+                self._console.print(*what, sep="\n", soft_wrap=soft_wrap)
         except OSError:  # the terminal was closed; the call may go on
             self._gone = True
 

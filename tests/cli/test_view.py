@@ -123,6 +123,20 @@ def test_the_tail_of_a_long_text() -> None:
     assert len(_tail("猫" * 50, 10)) <= 6
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_link_is_broken_by_the_terminal_alone(width: int) -> None:
+    out = io.StringIO()
+    view = LiveView(Console(file=out, force_terminal=True, width=width, markup=False))
+    url = "http://127.0.0.1:7787/console?token=gjU8mAt80FKb1aKIRV7Gy8IixqhVfp4s"
+    view.report(reports.Ready({}, "local", "shop"))
+    view.report(reports.Warn(f"console: {url}"))
+    view.close()
+    shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
+    assert url in shown
+    assert "note    console:" in shown
+
+
 # -- typing --------------------------------------------------------------------------------------
 @pytest.mark.quick
 @pytest.mark.parametrize(
