@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ def worker(name: str) -> ThreadPoolExecutor:
 
 def _behind() -> None:
     if sys.platform == "linux":
-        os.nice(NICE)
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.nice(NICE)
 
 
 __all__ = ["NICE", "worker"]
