@@ -80,6 +80,7 @@ class Peer:
         self._waiting = bytearray()
         self._opened = asyncio.Event()
         self._tail = 0
+        self._offering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self.muted = False
         self._channel: RTCDataChannel | None = None
@@ -101,7 +102,10 @@ class Peer:
         connection.on("track", self._on_track)
         connection.on("connectionstatechange", self._on_state)
         install(connection)
-        await connection.setLocalDescription(await connection.createOffer())
+        # Stopped half way, aioice forgets the sockets that it has opened by then.
+        making = connection.setLocalDescription(await connection.createOffer())
+        self._offering = Supervisor(self._failed).spawn(making, "an offer")
+        await asyncio.shield(self._offering)
         offer = str(connection.localDescription.sdp)
         try:
             async with asyncio.timeout(SECONDS):
@@ -216,6 +220,8 @@ class Peer:
     async def _close(self) -> None:
         if self._own is not None:
             self._own.stop()
+        if self._offering is not None:
+            await asyncio.wait((self._offering,), timeout=CLOSE_SECONDS)
         await close(self.connection, CLOSE_SECONDS)
         await self._tasks.close(within=0.2)
 
