@@ -58,6 +58,28 @@ async def close(connection: RTCPeerConnection, within: float) -> bool:
     return bool(done)
 
 
+async def answers(connection: RTCPeerConnection) -> bool:
+    """Is its far end there? Asked by STUN, as for consent to send (RFC 7675); half a second is
+    waited for the answer. A program that was killed gives none, one that has nothing to say does."""
+    return any([await _answers(way) for way in _ways(connection)])
+
+
+async def _answers(way: aioice.Connection) -> bool:
+    if way.remote_password is None:
+        return False
+    key = way.remote_password.encode()
+    for pair in tuple(way._nominated.values()):
+        try:
+            request = way.build_request(pair, nominate=False)
+            await pair.protocol.request(
+                request, pair.remote_addr, integrity_key=key, retransmissions=0
+            )
+        except (aioice.stun.TransactionError, OSError):
+            continue
+        return True
+    return False
+
+
 def _failed(name: str, error: BaseException) -> None:
     log.error("%s failed: %r", name, error, exc_info=error)
 
@@ -118,7 +140,7 @@ def _ways(connection: RTCPeerConnection) -> Iterator[aioice.Connection]:
     transports = [t.receiver.transport for t in connection.getTransceivers()]
     if connection.sctp is not None and connection.sctp.transport is not None:
         transports.append(connection.sctp.transport)
-    for transport in transports:
+    for transport in {id(each): each for each in transports}.values():
         if transport is not None:
             yield transport.transport._connection
 

@@ -14,6 +14,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
+from runner.media.ice import answers
 from runner.tasks import Supervisor
 
 RATE = 48_000
@@ -165,14 +166,18 @@ async def _read(track: MediaStreamTrack, frames: asyncio.Queue[AudioFrame | None
 
 
 async def silent(connection: RTCPeerConnection, seconds: float) -> None:
-    """Return when no packet of any kind has come by ``connection`` for so long: its far end is
-    gone, and aioice would take half a minute to say so."""
+    """Return when no packet of any kind has come by ``connection`` for so long, and none answers
+    there either: its far end is gone, and aioice would take half a minute to say so. A browser
+    that sends no sound (a track taken away, a microphone that stands still, a page that only
+    listens) is not gone."""
     loop = asyncio.get_running_loop()
     seen, since = packets_received(connection), loop.time()
     while loop.time() - since <= seconds:
         await asyncio.sleep(LOOK_SECONDS)
         if (now := packets_received(connection)) != seen:
             seen, since = now, loop.time()
+        elif await answers(connection):
+            since = loop.time()
 
 
 def packets_received(connection: RTCPeerConnection) -> int:

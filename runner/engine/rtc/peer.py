@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 from aiortc import (
@@ -28,7 +29,7 @@ from runner.tasks import Supervisor
 log = logging.getLogger("runner.engine")
 
 WIRE_RATE = 24_000
-#: A browser that was killed says nothing: no packet of any kind for so long, and it is gone.
+#: A browser that was killed says nothing, and answers nothing: so long, and it is gone.
 VANISHED_SECONDS = 4.0
 #: From the answer to a line that is open.
 CONNECT_SECONDS = 15.0
@@ -71,7 +72,7 @@ class Peer:
         connection.on("connectionstatechange", self._on_state)
         try:
             _check(offer)
-            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await connection.setRemoteDescription(RTCSessionDescription(_open(offer), "offer"))
             connection.addTrack(self._track)
             install(connection)
             await connection.setLocalDescription(await connection.createAnswer())
@@ -176,6 +177,17 @@ class Peer:
         if not await close(self._connection, CLOSE_SECONDS):
             log.warning("call %s takes long to close", self.call.id)
         await self._tasks.close()
+
+
+def _open(offer: str) -> str:
+    """``offer`` without what would make aioice give up, or wait, before the browser's own checks
+    come: no candidate is the last, and names of multicast DNS (a browser's, as long as its page
+    has no microphone) are not looked up. Who knows our address tells his own by asking there."""
+    lines = offer.splitlines(keepends=True)
+    return "".join(each for each in lines if not _CLOSES.match(each))
+
+
+_CLOSES = re.compile(r"a=(end-of-candidates|candidate:(\S+ ){4}\S+\.local )")
 
 
 def _check(offer: str) -> None:

@@ -1,0 +1,229 @@
+"""A second real browser for tests: headless Firefox (Debian's firefox-esr), by WebDriver BiDi.
+
+Microphone and speaker are those of a sound card made of software, given unasked. Source of the
+messages: W3C's WebDriver BiDi, which Firefox speaks without a driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import websockets
+from support.browser import ANSWER_SECONDS, START_SECONDS, PageError
+from support.soundcard import SoundCard
+from support.until import until
+
+#: Off: what would ask or tell on the network, and questions to the user.
+PREFERENCES: dict[str, bool | int | str] = {
+    "app.normandy.enabled": False,
+    "app.update.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.homepage_override.mstone": "ignore",
+    "captivedetect.canonicalURL": "",
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "extensions.systemAddon.update.enabled": False,
+    "media.autoplay.blocking_policy": 0,
+    "media.autoplay.default": 0,
+    "media.gmp-manager.updateEnabled": False,
+    "media.navigator.permission.disabled": True,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "remote.active-protocols": 1,
+    "services.settings.server": "",
+    "toolkit.telemetry.enabled": False,
+}
+
+
+class FirefoxPage:
+    """One tab. ``errors``: uncaught exceptions and ``console.error``, each as text."""
+
+    def __init__(self, browser: Firefox, context: str) -> None:
+        self._browser = browser
+        self._context = context
+        self.errors: list[str] = []
+
+    async def goto(self, url: str) -> None:
+        await self._do("browsingContext.navigate", url=url, wait="complete")
+
+    async def reload(self) -> None:
+        await self._do("browsingContext.reload", wait="complete")
+
+    async def evaluate(self, script: str) -> Any:
+        """The JSON value of an expression, awaited when it is a promise. PageError."""
+        told = await self._browser.do(
+            "script.evaluate",
+            # As JSON: BiDi's own way to tell a value is a tree of types.
+            expression=f"(async () => JSON.stringify(await ({script}\n)))()",
+            target={"context": self._context},
+            awaitPromise=True,
+            userActivation=True,
+        )
+        if told["type"] == "exception":
+            raise PageError(told["exceptionDetails"]["text"])
+        value = told["result"].get("value")
+        return None if value is None else json.loads(value)
+
+    async def until(self, script: str, within: float = 30.0) -> Any:
+        """The first true value of an expression."""
+        try:
+            async with asyncio.timeout(within):
+                while not (value := await self.evaluate(script)):  # noqa: ASYNC110 - of any page
+                    await asyncio.sleep(0.02)
+                return value
+        except TimeoutError:
+            raise PageError(f"never true: {script}; errors: {self.errors}") from None
+
+    async def viewport(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height}
+        await self._do("browsingContext.setViewport", viewport=size)
+
+    async def screenshot(self, path: Path) -> Path:
+        """A PNG of what is seen."""
+        shot = await self._do("browsingContext.captureScreenshot")
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
+        return path
+
+    async def press(self, *keys: str) -> None:
+        """Keys pressed and let go one after another: "a", "Enter", "Tab", "Escape"."""
+        code = {"Enter": "\ue007", "Tab": "\ue004", "Escape": "\ue00c"}
+        actions = [
+            {"type": kind, "value": code.get(key, key)}
+            for key in keys
+            for kind in ("keyDown", "keyUp")
+        ]
+        await self._do("input.performActions", actions=[{"type": "key", "id": "k", "actions": actions}])
+
+    async def _do(self, method: str, **params: Any) -> dict[str, Any]:
+        return await self._browser.do(method, context=self._context, **params)
+
+
+class Firefox:
+    """Made by :func:`firefox`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], socket: websockets.ClientConnection):
+        self.process = process
+        self._socket = socket
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pages: dict[str, FirefoxPage] = {}
+        self._last = 0
+        self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    async def page(self, url: str = "about:blank") -> FirefoxPage:
+        """A new tab at ``url``."""
+        context = (await self.do("browsingContext.create", type="tab"))["context"]
+        page = self._pages[context] = FirefoxPage(self, context)
+        if url != "about:blank":
+            await page.goto(url)
+        return page
+
+    async def do(self, method: str, **params: Any) -> dict[str, Any]:
+        self._last += 1
+        number = self._last
+        asked = self._asked[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asked
+        finally:
+            self._asked.pop(number, None)
+
+    async def _read(self) -> None:
+        try:
+            async for text in self._socket:
+                said = json.loads(text)
+                if said["type"] == "event":
+                    self._told(said["params"])
+                elif (asked := self._asked.get(said["id"])) is not None and not asked.done():
+                    if said["type"] == "error":
+                        asked.set_exception(PageError(said["message"]))
+                    else:
+                        asked.set_result(said["result"])
+        finally:
+            for asked in self._asked.values():
+                if not asked.done():
+                    asked.set_exception(PageError("the browser is gone"))
+
+    def _told(self, entry: dict[str, Any]) -> None:
+        page = self._pages.get(entry["source"].get("context", ""))
+        if page is not None and entry["level"] == "error":
+            page.errors.append(entry["text"] or "")
+
+    def kill(self) -> None:
+        """As a crash would: it says good-bye to nobody."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        await self._socket.close()
+
+
+@asynccontextmanager
+async def firefox(card: SoundCard | None = None) -> AsyncIterator[Firefox]:
+    """A browser of its own, with a profile of its own, until the end of the block. Without a
+    ``card`` it has neither sound nor Web Audio."""
+    command = shutil.which("firefox-esr") or shutil.which("firefox")
+    assert command, "needs Firefox (apt-get install firefox-esr)"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        profile = home / "profile"
+        profile.mkdir()
+        lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in PREFERENCES.items())
+        (profile / "user.js").write_text("".join(lines))
+        log = (home / "log").open("wb")
+        process = subprocess.Popen(  # noqa: ASYNC220 - no pipe, and none waits for it
+            [command, "--headless", "--no-remote", "--profile", str(profile)]
+            + ["--remote-debugging-port", "0"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # its helpers are of its group, and go with it
+            env={
+                **os.environ,
+                "HOME": folder,
+                "XDG_CONFIG_HOME": folder,
+                "XDG_CACHE_HOME": folder,
+                **(card.env if card is not None else {}),
+            },
+        )
+        browser: Firefox | None = None
+        try:
+            door = await _door(process, home / "log")
+            socket = await websockets.connect(
+                f"{door}/session", max_size=None, ping_interval=None, proxy=None
+            )
+            browser = Firefox(process, socket)
+            await browser.do("session.new", capabilities={})
+            await browser.do("session.subscribe", events=["log.entryAdded"])
+            yield browser
+        finally:
+            if browser is not None:
+                await browser.close()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            log.close()
+
+
+async def _door(process: subprocess.Popen[bytes], log: Path) -> str:
+    def found() -> re.Match[str] | None:
+        return re.search(r"BiDi listening on (ws://\S+)", log.read_text(errors="replace"))
+
+    with suppress(TimeoutError):
+        await until(lambda: process.poll() is not None or found(), START_SECONDS)
+    door = found()
+    assert door, f"Firefox did not start: {log.read_text(errors='replace')}"
+    return door[1]
