@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 
@@ -37,6 +38,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        logging.getLogger("uvicorn.error").addFilter(_worth_telling)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -53,3 +55,9 @@ class Server(uvicorn.Server):
         """Close the port, also when its own end was cut short: on a busy machine it takes long."""
         for server in getattr(self, "servers", ()):
             server.close()
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """uvicorn tells of each WebSocket that was refused with an answer as of an error: it looks
+    for a handshake, and there is none."""
+    return record.msg != "ASGI callable returned without completing handshake."

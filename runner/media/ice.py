@@ -59,8 +59,8 @@ async def close(connection: RTCPeerConnection, within: float) -> bool:
 
 
 async def answers(connection: RTCPeerConnection) -> bool:
-    """Is its far end there? Asked by STUN, as for consent to send (RFC 7675); half a second is
-    waited for the answer. A program that was killed gives none, one that has nothing to say does."""
+    """Is its far end there? Asked by STUN, as for consent to send (RFC 7675), with half a second
+    for the answer: a program that was killed gives none, one that has nothing to send does."""
     return any([await _answers(way) for way in _ways(connection)])
 
 

@@ -103,7 +103,9 @@ class FirefoxPage:
             for key in keys
             for kind in ("keyDown", "keyUp")
         ]
-        await self._do("input.performActions", actions=[{"type": "key", "id": "k", "actions": actions}])
+        await self._do(
+            "input.performActions", actions=[{"type": "key", "id": "k", "actions": actions}]
+        )
 
     async def _do(self, method: str, **params: Any) -> dict[str, Any]:
         return await self._browser.do(method, context=self._context, **params)
@@ -184,9 +186,9 @@ async def firefox(card: SoundCard | None = None) -> AsyncIterator[Firefox]:
         lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in PREFERENCES.items())
         (profile / "user.js").write_text("".join(lines))
         log = (home / "log").open("wb")
+        words = (command, "--headless", "--no-remote", "--remote-debugging-port=0")
         process = subprocess.Popen(  # noqa: ASYNC220 - no pipe, and none waits for it
-            [command, "--headless", "--no-remote", "--profile", str(profile)]
-            + ["--remote-debugging-port", "0"],
+            [*words, "--profile", str(profile)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -219,11 +221,14 @@ async def firefox(card: SoundCard | None = None) -> AsyncIterator[Firefox]:
 
 
 async def _door(process: subprocess.Popen[bytes], log: Path) -> str:
+    def said() -> str:
+        return log.read_text(errors="replace")
+
     def found() -> re.Match[str] | None:
-        return re.search(r"BiDi listening on (ws://\S+)", log.read_text(errors="replace"))
+        return re.search(r"BiDi listening on (ws://\S+)", said())
 
     with suppress(TimeoutError):
         await until(lambda: process.poll() is not None or found(), START_SECONDS)
     door = found()
-    assert door, f"Firefox did not start: {log.read_text(errors='replace')}"
+    assert door, f"Firefox did not start: {said()}"
     return door[1]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from aiortc import (
     MediaStreamTrack,
     RTCDataChannel,
+    RTCIceCandidate,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -34,6 +35,8 @@ VANISHED_SECONDS = 4.0
 #: From the answer to a line that is open.
 CONNECT_SECONDS = 15.0
 CLOSE_SECONDS = 1.0
+#: In which the caller alone looks for a way.
+HEAD_START_SECONDS = 0.3
 #: What a client that does not read may leave in the data channel's buffer, and what one that
 #: sends without end may leave in ours.
 MAX_BUFFERED = 16 * 1024 * 1024
@@ -72,7 +75,8 @@ class Peer:
         connection.on("connectionstatechange", self._on_state)
         try:
             _check(offer)
-            await connection.setRemoteDescription(RTCSessionDescription(_open(offer), "offer"))
+            reduced, candidates = _reduced(offer)
+            await connection.setRemoteDescription(RTCSessionDescription(reduced, "offer"))
             connection.addTrack(self._track)
             install(connection)
             await connection.setLocalDescription(await connection.createAnswer())
@@ -83,11 +87,21 @@ class Peer:
             # aiortc does not check what it reads: what lacks shows where it is used.
             raise BadOffer(f"The SDP could not be read: {error}") from None
         self._tasks.spawn(self._watch(), "a WebRTC line")
+        self._tasks.spawn(self._ask(candidates), "checks of the caller's addresses")
         return str(connection.localDescription.sdp)
+
+    async def _ask(self, candidates: list[RTCIceCandidate]) -> None:
+        """Try the caller's addresses, when he did not reach ours before. He is given time to take
+        the answer: libdatachannel that is asked before it has done so fails the handshake."""
+        await asyncio.sleep(HEAD_START_SECONDS)
+        for candidate in candidates:
+            if self._connection.iceConnectionState in ("new", "checking"):
+                await self._connection.addIceCandidate(candidate)
 
     # -- events --------------------------------------------------------------------------------
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if channel.label != "oai-events" or self._channel is not None:
+            log.warning("call %s: events go by oai-events, not by %r", self.call.id, channel.label)
             return
         self._channel = channel
         inbox: asyncio.Queue[str | bytes] = asyncio.Queue()
@@ -179,15 +193,21 @@ class Peer:
         await self._tasks.close()
 
 
-def _open(offer: str) -> str:
-    """``offer`` without what would make aioice give up, or wait, before the browser's own checks
-    come: no candidate is the last, and names of multicast DNS (a browser's, as long as its page
-    has no microphone) are not looked up. Who knows our address tells his own by asking there."""
-    lines = offer.splitlines(keepends=True)
-    return "".join(each for each in lines if not _CLOSES.match(each))
+def _reduced(offer: str) -> tuple[str, list[RTCIceCandidate]]:
+    """``offer`` without its candidates, and those. None of them is the last: with that said,
+    aioice gives up before a browser's own checks come. Names of multicast DNS (a browser's, as
+    long as its page has no microphone) are not looked up: who knows our address asks there."""
+    found = []
+    for index, media in enumerate(SessionDescription.parse(offer).media):
+        for candidate in media.ice_candidates:
+            candidate.sdpMid, candidate.sdpMLineIndex = media.rtp.muxId, index
+            if not candidate.ip.endswith(".local"):
+                found.append(candidate)
+    kept = (each for each in offer.splitlines(keepends=True) if not _CANDIDATES.match(each))
+    return "".join(kept), found
 
 
-_CLOSES = re.compile(r"a=(end-of-candidates|candidate:(\S+ ){4}\S+\.local )")
+_CANDIDATES = re.compile("a=(candidate:|end-of-candidates)")
 
 
 def _check(offer: str) -> None:

@@ -1,4 +1,4 @@
-"""Callers that say little of themselves: no packets for a while, no address in their offer."""
+"""Callers that say little of themselves: no packets for a while, no address that is of use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.engine import Puppet, Serving, serving, speech_models
+from aiortc import RTCSessionDescription
+from support.engine import Puppet, Serving, serving
 from support.until import until
 from support.webrtc import RtcClient, dialled
 
@@ -18,7 +19,7 @@ from runner.media import ice, rtc
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Serving]:
-    with serving(Puppet(), speech_models()) as running:
+    with serving(Puppet()) as running:
         yield running
 
 
@@ -67,6 +68,25 @@ def test_an_offer_whose_addresses_nobody_can_look_up(engine: Serving) -> None:
             return sdp
 
         client.offer = hidden  # type: ignore[method-assign]
+        try:
+            await client.dial(engine.http)
+        finally:
+            await client.close()
+
+    asyncio.run(main())
+
+
+def test_a_caller_who_cannot_reach_our_address_is_asked_at_his(engine: Serving) -> None:
+    async def main() -> None:
+        client = RtcClient()
+        take = client.pc.setRemoteDescription
+
+        async def blind(answer: RTCSessionDescription) -> None:
+            sdp = re.sub(r"a=(candidate:|end-of-candidates).*\r\n", "", answer.sdp)
+            assert sdp != answer.sdp
+            await take(RTCSessionDescription(sdp, answer.type))
+
+        client.pc.setRemoteDescription = blind
         try:
             await client.dial(engine.http)
         finally:

@@ -75,6 +75,15 @@ def test_an_unknown_call_and_an_unknown_path_are_404(engine: Serving) -> None:
     asyncio.run(story())
 
 
+def test_a_socket_that_is_refused_is_told_as_no_error_of_ours(
+    locked: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(refused(f"{locked.url}?call_id=none", **bearer("sk-right")))
+    # The next is answered when all was said of the first.
+    asyncio.run(refused(f"{locked.url}?call_id=none", **bearer("sk-right")))
+    assert caplog.messages == []
+
+
 def test_one_session_too_many_is_refused_and_a_freed_place_taken(locked: Serving) -> None:
     async def story() -> None:
         first = await websockets.connect(locked.url, **bearer("sk-right"))
