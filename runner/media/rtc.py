@@ -7,10 +7,11 @@ import contextlib
 import fractions
 import math
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiortc.rtp
 import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection
+from aiortc import MediaStreamTrack, RTCCertificate, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
@@ -195,6 +196,27 @@ def measure_at_once() -> None:
     each that is sent, and its own loop over the samples costs half as much as coding them.
     Idempotent."""
     aiortc.rtp.compute_audio_level_dbov = level
+
+
+def meet_rsa() -> None:
+    """From now on, in this process, aiortc also shakes hands with a far end whose certificate is
+    RSA (GStreamer's); its own list of ciphers has ECDSA alone. Idempotent."""
+    RTCCertificate._create_ssl_context = _with_rsa
+
+
+_made = RTCCertificate._create_ssl_context
+#: As OpenSSL names them; forward secrecy alone, as RFC 8827, 6.5 asks for.
+_CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    b"ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+)
+
+
+def _with_rsa(self: RTCCertificate, srtp_profiles: list[Any]) -> Any:
+    context = _made(self, srtp_profiles)
+    context.set_cipher_list(_CIPHERS)
+    return context
 
 
 def level(frame: AudioFrame) -> int:

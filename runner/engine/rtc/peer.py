@@ -24,7 +24,15 @@ from runner.engine.server.calls import Call
 from runner.media.ice import allow_loopback, close, configuration
 from runner.media.jitter import install
 from runner.media.resample import Resampler
-from runner.media.rtc import FRAME_BYTES, RATE, PulledTrack, heard, measure_at_once, silent
+from runner.media.rtc import (
+    FRAME_BYTES,
+    RATE,
+    PulledTrack,
+    heard,
+    measure_at_once,
+    meet_rsa,
+    silent,
+)
 from runner.tasks import Supervisor
 
 log = logging.getLogger("runner.engine")
@@ -55,6 +63,7 @@ class Peer:
         self._tasks = Supervisor(on_failure)
         allow_loopback()
         measure_at_once()
+        meet_rsa()
         self._connection = RTCPeerConnection(configuration())
         self._up = Resampler(WIRE_RATE, RATE)
         self._down = Resampler(RATE, WIRE_RATE)

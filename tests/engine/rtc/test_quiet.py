@@ -1,4 +1,5 @@
-"""Callers that say little of themselves: no packets for a while, no address that is of use."""
+"""Callers unlike a browser with a microphone: no packets for a while, no address that is of use,
+another kind of certificate."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiortc import RTCSessionDescription
+from aiortc import RTCCertificate, RTCSessionDescription
+from aiortc.rtcdtlstransport import generate_certificate
+from cryptography.hazmat.primitives.asymmetric import rsa
 from support.engine import Puppet, Serving, serving
 from support.until import until
 from support.webrtc import RtcClient, dialled
@@ -87,6 +90,24 @@ def test_a_caller_who_cannot_reach_our_address_is_asked_at_his(engine: Serving) 
             await take(RTCSessionDescription(sdp, answer.type))
 
         client.pc.setRemoteDescription = blind
+        try:
+            await client.dial(engine.http)
+        finally:
+            await client.close()
+
+    asyncio.run(main())
+
+
+def test_a_caller_whose_certificate_is_rsa(engine: Serving) -> None:
+    """As GStreamer's is."""
+
+    async def main() -> None:
+        client = RtcClient()
+        key = rsa.generate_private_key(65537, 2048)
+        made = RTCCertificate(key=key, cert=generate_certificate(key))  # type: ignore[arg-type]
+        transport = client.pc.getSenders()[0].transport
+        transport._RTCDtlsTransport__local_certificate = made
+        client.pc.sctp.transport._RTCDtlsTransport__local_certificate = made
         try:
             await client.dial(engine.http)
         finally:
