@@ -201,7 +201,7 @@ def measure_at_once() -> None:
 def meet_rsa() -> None:
     """From now on, in this process, aiortc also shakes hands with a far end whose certificate is
     RSA (GStreamer's); its own list of ciphers has ECDSA alone. Idempotent."""
-    RTCCertificate._create_ssl_context = _with_rsa
+    RTCCertificate._create_ssl_context = _with_rsa  # type: ignore[method-assign]
 
 
 _made = RTCCertificate._create_ssl_context
