@@ -26,7 +26,7 @@ from runner.engine.ports import Call, Prompt
 HOME = os.environ.get("RTRUN_TEST_NODE", "")
 BUNDLE = Path(HOME, "node_modules", "@openai", "agents-realtime", "dist", "bundle")
 PAGE = Path(__file__).with_name("browser.html")
-QUESTION = "What does a bell cost?"
+QUESTION = "Good morning, could you please tell me what a small bell costs in your shop?"
 PRICE = "A small bell costs about as much as a good cup of coffee"
 COUNTING = "One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve."
 
