@@ -60,7 +60,7 @@ class Run:
         self._leaving = Leaving()
         self._failed = False
         self._starting: asyncio.Task[Any] | None = None
-        self._engines = Engines(self._env, self._warn)
+        self._engines = Engines(self._env, self._warn, lasting=True)
         self._answering: dict[Path, Engine] = {}
         self._records: Records | None = None
         self._telephone: Telephone | None = None
