@@ -84,6 +84,11 @@ class PhoneCalls:
             await request
         except NotFoundError:
             raise CallOver() from None
+        except RuntimeError:
+            if self._made is not None:
+                raise
+            # Closed meanwhile, by whoever ended the call first: a page, and the console's button.
+            raise CallOver() from None
         except APIStatusError as error:
             body = error.body if isinstance(error.body, dict) else {}
             words = str(body.get("message") or error.message)[:300]

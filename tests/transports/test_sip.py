@@ -16,6 +16,7 @@ from runner import RealtimeAgent, SessionOptions, tool
 from runner.errors import CallOver, UserError
 from runner.model.settings import SESSION_KEYS, SessionSettings
 from runner.transports.base import ConnectOptions
+from runner.transports.phonecalls import PhoneCalls
 from runner.transports.sip import OpenAIRealtimeSIP
 
 
@@ -199,3 +200,15 @@ def test_a_call_that_rings_is_refused() -> None:
         del service.calls["rtc_1"]
         with pytest.raises(CallOver):
             asyncio.run(refuse(603))
+
+
+async def _ended_twice() -> None:
+    calls = PhoneCalls("ws://127.0.0.1:9/v1/realtime", "key")
+    late = calls._client(5).realtime.calls.hangup("rtc_x")
+    await calls.close()
+    with pytest.raises(CallOver):
+        await calls._done(late, "hang up")
+
+
+def test_a_call_that_was_ended_by_somebody_else_meanwhile_is_over() -> None:
+    asyncio.run(_ended_twice())
