@@ -22,6 +22,8 @@ FRAME = 20 * BYTES_PER_MS
 SILENCE = b"\xff"
 #: So much more than the phone has played is with Twilio: a clear finds little to drop.
 LEAD_SECONDS = 0.4
+#: The end of what came is no whole frame: it waits for more until no more than this is to be played.
+TAIL_SECONDS = 0.06
 #: What sounds since the newest mark came back is heard too, by the clock, but no more than this:
 #: the next mark is due 20 ms later.
 BEHIND_MS = 50
@@ -204,6 +206,9 @@ class MediaStream:
         part = (item_id, content_index)
         track = self._tracks.setdefault(part, _Track())
         track.given += len(data)
+        if self._pacing is not None and self._tail:
+            self._pacing.cancel()
+            self._pacing = None
         if self._queue and self._queue[-1][0] == part and len(self._queue[-1][1]) < FRAME:
             data = self._queue.pop()[1] + data
         self._queue.extend((part, data[at : at + FRAME]) for at in range(0, len(data), FRAME))
@@ -220,7 +225,7 @@ class MediaStream:
         now = loop.time()
         if self._plays_until < now:
             self._plays_until = self._since = now
-        while self._queue and self._plays_until - now < LEAD_SECONDS:
+        while self._queue and self._plays_until - now < self._lead:
             part, frame = self._queue.popleft()
             track = self._tracks[part]
             track.sent += len(frame)
@@ -232,8 +237,16 @@ class MediaStream:
             self._waiting[name] = (part, track.sent)
             self._tell("mark", {"name": name})
         if self._queue:
-            self._pacing = call_at(loop, self._plays_until - LEAD_SECONDS + 0.001, self._pace)
+            self._pacing = call_at(loop, self._plays_until - self._lead + 0.001, self._pace)
         self._wait()
+
+    @property
+    def _tail(self) -> bool:
+        return len(self._queue) == 1 and len(self._queue[0][1]) < FRAME
+
+    @property
+    def _lead(self) -> float:
+        return TAIL_SECONDS if self._tail else LEAD_SECONDS
 
     def _wait(self) -> None:
         """Marks may be lost: then the clock says when all was played."""
