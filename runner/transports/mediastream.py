@@ -22,7 +22,7 @@ FRAME = 20 * BYTES_PER_MS
 SILENCE = b"\xff"
 #: So much more than the phone has played is with Twilio: a clear finds little to drop.
 LEAD_SECONDS = 0.4
-#: The end of what came is no whole frame: it waits for more until no more than this is to be played.
+#: An end that is no whole frame waits for more sound until no more than this is to be played.
 TAIL_SECONDS = 0.06
 #: What sounds since the newest mark came back is heard too, by the clock, but no more than this:
 #: the next mark is due 20 ms later.
