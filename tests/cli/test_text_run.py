@@ -62,7 +62,8 @@ def test_a_broken_file_changes_nothing_and_says_where(shop: Path) -> None:
         run.type("What does a flat tyre cost?")
         run.wait_for("transcript", agent_says("12 dollars"))
         shop.write_text(SHOP.replace("12 dollars", "15 dollars"))
-        run.wait_for("config_applied")
+        # A line that is typed in the millisecond in which the turn ends is before the edit.
+        run.wait_for("config_applied", lambda row: row["sessions"]["applied"] == 1)
         run.type("What does a flat tyre cost?")
         run.wait_for("transcript", agent_says("15 dollars"))
         run.end_input()
