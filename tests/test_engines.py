@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
-from support.command import Command
+from support.command import Command, kill_engine
 from support.phones.sipp import Script, run
 from support.until import until, until_sync
 
@@ -34,15 +32,6 @@ agents:
     instructions: You answer the phone.
     greeting: Hello.
 """
-
-
-def kill_engine(parent: int) -> None:
-    found = subprocess.run(
-        ["pgrep", "-P", str(parent), "-f", "engine --parent"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    (child,) = found.stdout.split()
-    os.kill(int(child), signal.SIGKILL)
 
 
 def test_a_call_goes_on_when_its_engine_was_killed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command import environment, rtrun
+from support.command import environment, kill_engine, rtrun
 from support.deployments import write
 from support.engine import Serving, serving, speech_models
 
@@ -223,11 +223,7 @@ def test_an_engine_that_dies_fails_the_tests_it_had(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline().startswith("ok")
-    children = subprocess.run(
-        ["pgrep", "-P", str(process.pid), "-f", "runner.cli.main engine"],
-        capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
-    subprocess.run(["kill", "-9", *children], check=True)
+    kill_engine(process.pid)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     # In the middle of its call, or before it was on the line.

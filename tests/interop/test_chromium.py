@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.browser import PageError, chromium, pages
+from support.browser import chromium, pages
+from support.driven import PageError
 from support.speech import flite, silence
 
 PAGE = """<!doctype html><title>t</title><link rel=icon href="data:,">

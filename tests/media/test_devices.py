@@ -7,6 +7,7 @@ import sys
 import time
 import wave
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,21 @@ def nothing_stays_open() -> Iterator[None]:
         stream.close()
 
 
-@pytest.fixture(scope="module")
-def card() -> Iterator[SoundCard]:
+@contextmanager
+def card_of_its_own() -> Iterator[SoundCard]:
+    """A sound card that PortAudio sees until the end of the block."""
     with pytest.MonkeyPatch.context() as patch, sound_card() as card:
         for name, value in card.env.items():
             patch.setenv(name, value)
         begin_anew()
         yield card
     begin_anew()
+
+
+@pytest.fixture(scope="module")
+def card() -> Iterator[SoundCard]:
+    with card_of_its_own() as card:
+        yield card
 
 
 def sine(hz: float, seconds: float, rate: int = RATE) -> bytes:
@@ -256,9 +264,7 @@ def test_a_busy_loop_loses_the_oldest_sound(card: SoundCard) -> None:
 
 
 # -- the plug is pulled --------------------------------------------------------------------------
-def test_the_call_goes_on_without_its_devices(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_call_goes_on_without_its_devices(tmp_path: Path) -> None:
     async def main(card: SoundCard) -> None:
         loop = asyncio.get_running_loop()
         failures: list[DeviceError] = []
@@ -286,13 +292,8 @@ def test_the_call_goes_on_without_its_devices(
         microphone.close()
         tape.close()
 
-    with sound_card() as card:
-        for name, value in card.env.items():
-            monkeypatch.setenv(name, value)
-        begin_anew()
+    with card_of_its_own() as card:
         run(main(card))
-    monkeypatch.undo()
-    begin_anew()
 
 
 # -- and put in again ----------------------------------------------------------------------------
@@ -328,13 +329,8 @@ def test_a_device_that_is_there_again_is_taken_up(
         speaker.close()
         microphone.close()
 
-    with sound_card() as card:
-        for name, value in card.env.items():
-            monkeypatch.setenv(name, value)
-        begin_anew()
+    with card_of_its_own() as card:
         run(main(card))
-    monkeypatch.undo()
-    begin_anew()
 
 
 # -- a machine that is late ----------------------------------------------------------------------

@@ -10,9 +10,7 @@ import asyncio
 import base64
 import http.server
 import json
-import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -22,6 +20,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import websockets
+from support.driven import (
+    ANSWER_SECONDS,
+    START_SECONDS,
+    Driven,
+    PageError,
+    Tab,
+    dialled,
+    launched,
+)
 from support.speech import RATE, write_wav
 from support.until import until
 
@@ -40,23 +47,16 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
     "--remote-debugging-port=0",
 )
-#: A loaded machine takes its time.
-START_SECONDS = 60.0
-ANSWER_SECONDS = 60.0
 
 
-class PageError(AssertionError):
-    """What was evaluated threw, in the page's words."""
-
-
-class Page:
+class Page(Tab):
     """One tab. ``errors``: uncaught exceptions, ``console.error`` and what the browser itself
     reports (a resource that is not there, a refused policy), each as text."""
 
     def __init__(self, browser: Browser, session: str) -> None:
+        super().__init__()
         self._browser = browser
         self._session = session
-        self.errors: list[str] = []
         #: All that the console was given, as (level, text).
         self.console: list[tuple[str, str]] = []
         self._loads = 0
@@ -78,7 +78,6 @@ class Page:
         await until(lambda: self._loads > before, ANSWER_SECONDS)
 
     async def evaluate(self, script: str) -> Any:
-        """The JSON value of an expression, awaited when it is a promise. PageError."""
         told = await self.do(
             "Runtime.evaluate",
             expression=script,
@@ -89,16 +88,6 @@ class Page:
         if "exceptionDetails" in told:
             raise PageError(_thrown(told["exceptionDetails"]))
         return told["result"].get("value")
-
-    async def until(self, script: str, within: float = 30.0) -> Any:
-        """The first true value of an expression."""
-        try:
-            async with asyncio.timeout(within):
-                while not (value := await self.evaluate(script)):  # noqa: ASYNC110 - of any page
-                    await asyncio.sleep(0.02)
-                return value
-        except TimeoutError:
-            raise PageError(f"never true: {script}; errors: {self.errors}") from None
 
     async def screenshot(self, path: Path) -> Path:
         """A PNG of what is seen."""
@@ -163,16 +152,12 @@ class Page:
                     self.errors.append(f"{entry['text']} {entry.get('url', '')}".strip())
 
 
-class Browser:
+class Browser(Driven):
     """Made by :func:`chromium`."""
 
     def __init__(self, process: subprocess.Popen[bytes], socket: websockets.ClientConnection):
-        self.process = process
-        self._socket = socket
-        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        super().__init__(process, socket)
         self._pages: dict[str, Page] = {}
-        self._last = 0
-        self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def page(self, url: str = "about:blank") -> Page:
         """A new tab at ``url``."""
@@ -191,48 +176,20 @@ class Browser:
         await self.do("Browser.grantPermissions", permissions=list(permissions), **where)
 
     async def do(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
-        self._last += 1
-        number = self._last
-        asked = self._asked[number] = asyncio.get_running_loop().create_future()
-        command: dict[str, Any] = {"id": number, "method": method, "params": params}
-        if session is not None:
-            command["sessionId"] = session
-        await self._socket.send(json.dumps(command))
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await asked
-        finally:
-            self._asked.pop(number, None)
+        return await self._ask(
+            method, params, **({} if session is None else {"sessionId": session})
+        )
 
-    async def _read(self) -> None:
-        try:
-            async for text in self._socket:
-                event = json.loads(text)
-                if (asked := self._asked.get(event.get("id", 0))) is not None and not asked.done():
-                    if "error" in event:
-                        asked.set_exception(PageError(event["error"]["message"]))
-                    else:
-                        asked.set_result(event["result"])
-                elif page := self._pages.get(event.get("sessionId", "")):
-                    page.told(event["method"], event["params"])
-        finally:
-            for asked in self._asked.values():
-                if not asked.done():
-                    asked.set_exception(PageError("the browser is gone"))
-
-    def kill(self) -> None:
-        """As a crash would: it says good-bye to nobody."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+    def _told(self, event: dict[str, Any]) -> None:
+        if page := self._pages.get(event.get("sessionId", "")):
+            page.told(event["method"], event["params"])
 
     async def close(self) -> None:
         with suppress(PageError, TimeoutError, websockets.ConnectionClosed):
             async with asyncio.timeout(5):
                 await self.do("Browser.close")
                 await asyncio.to_thread(self.process.wait, 5)
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
-        await self._socket.close()
+        await super().close()
 
 
 @asynccontextmanager
@@ -250,30 +207,13 @@ async def chromium(microphone: bytes | None = None, *flags: str) -> AsyncIterato
         if microphone is not None:
             wav = write_wav(home / "microphone.wav", microphone, RATE)
             words.append(f"--use-file-for-fake-audio-capture={wav}")
-        log = (home / "log").open("wb")
-        process = subprocess.Popen(  # noqa: ASYNC220 - no pipe, and none waits for it
-            [*words, "about:blank"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # its helpers are of its group, and go with it
-            env={**os.environ, "HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_CACHE_HOME": folder},
-        )
-        browser: Browser | None = None
-        try:
+        async with launched([*words, "about:blank"], home, {}) as process:
             port, path = await _door(process, home)
-            socket = await websockets.connect(
-                f"ws://127.0.0.1:{port}{path}", max_size=None, ping_interval=None, proxy=None
-            )
-            browser = Browser(process, socket)
-            yield browser
-        finally:
-            if browser is not None:
+            browser = Browser(process, await dialled(f"ws://127.0.0.1:{port}{path}"))
+            try:
+                yield browser
+            finally:
                 await browser.close()
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            log.close()
 
 
 async def _door(process: subprocess.Popen[bytes], home: Path) -> tuple[str, str]:

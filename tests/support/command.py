@@ -7,6 +7,7 @@ import io
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -54,6 +55,14 @@ def invoke(*args: str | Path, stdin: str = "") -> tuple[int, str, str]:
     finally:
         sys.stdin = was
     raise AssertionError("main() returned")
+
+
+def kill_engine(parent: int) -> None:
+    """End the local engine of the process ``parent`` as a crash would."""
+    words = ["pgrep", "-P", str(parent), "-f", "runner.cli.main engine"]
+    found = subprocess.run(words, capture_output=True, text=True, check=True)
+    (child,) = found.stdout.split()
+    os.kill(int(child), signal.SIGKILL)
 
 
 class Command:

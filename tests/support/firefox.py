@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import websockets
-from support.browser import ANSWER_SECONDS, START_SECONDS, PageError
+from support.driven import START_SECONDS, Driven, PageError, Tab, dialled, launched
 from support.soundcard import SoundCard
 from support.until import until
 
@@ -46,13 +44,13 @@ PREFERENCES: dict[str, bool | int | str] = {
 }
 
 
-class FirefoxPage:
+class FirefoxPage(Tab):
     """One tab. ``errors``: uncaught exceptions and ``console.error``, each as text."""
 
     def __init__(self, browser: Firefox, context: str) -> None:
+        super().__init__()
         self._browser = browser
         self._context = context
-        self.errors: list[str] = []
 
     async def goto(self, url: str) -> None:
         await self._do("browsingContext.navigate", url=url, wait="complete")
@@ -61,7 +59,6 @@ class FirefoxPage:
         await self._do("browsingContext.reload", wait="complete")
 
     async def evaluate(self, script: str) -> Any:
-        """The JSON value of an expression, awaited when it is a promise. PageError."""
         told = await self._browser.do(
             "script.evaluate",
             # As JSON: BiDi's own way to tell a value is a tree of types.
@@ -74,16 +71,6 @@ class FirefoxPage:
             raise PageError(told["exceptionDetails"]["text"])
         value = told["result"].get("value")
         return None if value is None else json.loads(value)
-
-    async def until(self, script: str, within: float = 30.0) -> Any:
-        """The first true value of an expression."""
-        try:
-            async with asyncio.timeout(within):
-                while not (value := await self.evaluate(script)):  # noqa: ASYNC110 - of any page
-                    await asyncio.sleep(0.02)
-                return value
-        except TimeoutError:
-            raise PageError(f"never true: {script}; errors: {self.errors}") from None
 
     async def viewport(self, width: int, height: int) -> None:
         size = {"width": width, "height": height}
@@ -111,16 +98,12 @@ class FirefoxPage:
         return await self._browser.do(method, context=self._context, **params)
 
 
-class Firefox:
+class Firefox(Driven):
     """Made by :func:`firefox`."""
 
     def __init__(self, process: subprocess.Popen[bytes], socket: websockets.ClientConnection):
-        self.process = process
-        self._socket = socket
-        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        super().__init__(process, socket)
         self._pages: dict[str, FirefoxPage] = {}
-        self._last = 0
-        self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def page(self, url: str = "about:blank") -> FirefoxPage:
         """A new tab at ``url``."""
@@ -131,46 +114,13 @@ class Firefox:
         return page
 
     async def do(self, method: str, **params: Any) -> dict[str, Any]:
-        self._last += 1
-        number = self._last
-        asked = self._asked[number] = asyncio.get_running_loop().create_future()
-        await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await asked
-        finally:
-            self._asked.pop(number, None)
+        return await self._ask(method, params)
 
-    async def _read(self) -> None:
-        try:
-            async for text in self._socket:
-                said = json.loads(text)
-                if said["type"] == "event":
-                    self._told(said["params"])
-                elif (asked := self._asked.get(said["id"])) is not None and not asked.done():
-                    if said["type"] == "error":
-                        asked.set_exception(PageError(said["message"]))
-                    else:
-                        asked.set_result(said["result"])
-        finally:
-            for asked in self._asked.values():
-                if not asked.done():
-                    asked.set_exception(PageError("the browser is gone"))
-
-    def _told(self, entry: dict[str, Any]) -> None:
+    def _told(self, event: dict[str, Any]) -> None:
+        entry = event["params"]
         page = self._pages.get(entry["source"].get("context", ""))
         if page is not None and entry["level"] == "error":
             page.errors.append(entry["text"] or "")
-
-    def kill(self) -> None:
-        """As a crash would: it says good-bye to nobody."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-    async def close(self) -> None:
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
-        await self._socket.close()
 
 
 @asynccontextmanager
@@ -185,39 +135,17 @@ async def firefox(card: SoundCard | None = None) -> AsyncIterator[Firefox]:
         profile.mkdir()
         lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in PREFERENCES.items())
         (profile / "user.js").write_text("".join(lines))
-        log = (home / "log").open("wb")
         words = (command, "--headless", "--no-remote", "--remote-debugging-port=0")
-        process = subprocess.Popen(  # noqa: ASYNC220 - no pipe, and none waits for it
-            [*words, "--profile", str(profile)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # its helpers are of its group, and go with it
-            env={
-                **os.environ,
-                "HOME": folder,
-                "XDG_CONFIG_HOME": folder,
-                "XDG_CACHE_HOME": folder,
-                **(card.env if card is not None else {}),
-            },
-        )
-        browser: Firefox | None = None
-        try:
+        env = card.env if card is not None else {}
+        async with launched([*words, "--profile", str(profile)], home, env) as process:
             door = await _door(process, home / "log")
-            socket = await websockets.connect(
-                f"{door}/session", max_size=None, ping_interval=None, proxy=None
-            )
-            browser = Firefox(process, socket)
-            await browser.do("session.new", capabilities={})
-            await browser.do("session.subscribe", events=["log.entryAdded"])
-            yield browser
-        finally:
-            if browser is not None:
+            browser = Firefox(process, await dialled(f"{door}/session"))
+            try:
+                await browser.do("session.new", capabilities={})
+                await browser.do("session.subscribe", events=["log.entryAdded"])
+                yield browser
+            finally:
                 await browser.close()
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            log.close()
 
 
 async def _door(process: subprocess.Popen[bytes], log: Path) -> str:
