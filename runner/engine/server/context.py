@@ -130,8 +130,10 @@ class Context:
         """Until every committed item that a response reads has its words, or has failed."""
         if params.input is not None:
             return
-        while pending := [w for w in self.words.values() if not w.done()]:
-            await asyncio.wait(pending)
+        # Not until the futures are done: between that and the text in its item there is a step of
+        # the loop, in which a response would read a caller who said nothing.
+        while self.words:
+            await asyncio.wait(self.words.values())
 
     async def calls_settled(self, params: ResponseParams) -> None:
         """Until the MCP calls under way have ended, if nothing was said since: then a response
@@ -141,5 +143,5 @@ class Context:
             await self.calls.settled()
 
     def unheard(self) -> bool:
-        """Whether some committed item has no words yet."""
-        return any(not words.done() for words in self.words.values())
+        """Whether some committed item is without its words yet."""
+        return bool(self.words)

@@ -16,9 +16,14 @@ from runner.engine.ports import BrainError, Call, Prompt, Say, Spoken
 from runner.engine.server.answer import Answer, Failure, Speaker
 from runner.engine.server.auth import allowed, presented_key
 from runner.engine.server.budget import Budget
+from runner.engine.server.context import Context
 from runner.engine.server.idle import IdleTimer
+from runner.engine.server.options import EngineOptions
 from runner.engine.server.outbox import DeadPeer, Outbox
 from runner.engine.server.sound import Encoder, chunks
+from runner.engine.server.transcription import Transcription
+from runner.engine.wire import Items, Settings
+from runner.tasks import Supervisor
 
 pytestmark = pytest.mark.quick
 
@@ -37,6 +42,13 @@ class SlowVoice:
         if text.startswith("broken"):
             raise RuntimeError("no voice today")
         yield Spoken(text, SECOND)
+
+
+class Deaf:
+    """Ears that nobody asks."""
+
+    async def transcribe(self, pcm16k: bytes) -> str:
+        raise AssertionError("nothing is to be recognised")
 
 
 def answer(pieces: list[Any], voice: SlowVoice | None, *, held: bool = False) -> Answer:
@@ -232,3 +244,41 @@ def test_keys() -> None:
     assert allowed("k", "k")
     assert not allowed("k", "")
     assert not allowed("k", "ключ")
+
+
+# -- the words of a turn -------------------------------------------------------------------------
+def test_a_response_that_begins_in_the_step_in_which_words_come_reads_them() -> None:
+    async def nowhere(text: str) -> None:
+        pass
+
+    async def story() -> str:
+        context = Context(
+            options=EngineOptions(),
+            brain=Puppet(),
+            models=None,
+            no_speech="",
+            settings=Settings("m", "sess_1"),
+            items=Items(),
+            outbox=Outbox(nowhere, stall_seconds=1.0),
+            tasks=Supervisor(lambda name, error: None),
+        )
+        loop = asyncio.get_running_loop()
+        words: asyncio.Future[str] = loop.create_future()
+        context.items.add_user_audio("item_1", bytes(800), PCMU)
+        Transcription(context, Deaf()).publish("item_1", words, 100.0)
+
+        async def read() -> str:
+            params = context.params()
+            await context.all_heard(params)
+            (item,) = context.prompt(params).items
+            return str(item["content"][0].get("transcript"))
+
+        reading = loop.create_task(read())
+        words.set_result("How much is it?")  # its item gets it in the step after this one
+        assert context.unheard()
+        heard = await reading
+        assert not context.unheard()
+        await context.tasks.close()
+        return heard
+
+    assert asyncio.run(story()) == "How much is it?"
